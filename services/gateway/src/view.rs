@@ -1,0 +1,127 @@
+//! What the loops of the gateway know at this moment, for everybody who answers questions.
+//!
+//! Owns: the types of that picture; the dispatcher and the confirmer write it, the API, the metrics and the health report
+//! read it. May not: be used to decide anything about a payment.
+
+use std::collections::BTreeMap;
+
+use paygate_payments::LedgerRef;
+use paygate_payments::continuity::Quarantine;
+use tokio::sync::watch;
+use xrpl_tx::Drops;
+
+use crate::clock::Millis;
+use crate::store::Freeze;
+
+/// The picture.
+#[derive(Clone, Debug, Default)]
+pub struct EngineView {
+    /// Generation of this gateway; 0 until it took over the store.
+    pub epoch: u64,
+    /// The newest validated ledger that is reconciled.
+    pub validated: Option<LedgerRef>,
+    /// When its news arrived here.
+    pub validated_at: Option<Millis>,
+    /// The wallet in that ledger. `None`: not read yet, or the account does not exist.
+    pub account: Option<AccountView>,
+    /// The signer as it described itself last.
+    pub signer: SignerView,
+    /// The connection to the ledger's server.
+    pub link: LinkView,
+    /// The validated ledger has not moved for longer than a network in health takes.
+    pub halted: bool,
+    /// Continuity is in doubt.
+    pub quarantine: Option<Quarantine>,
+    /// Sending is stopped until a person looked.
+    pub frozen: Option<Freeze>,
+    /// Why the next accepted payment is not bound now. `None`: nothing waits, or it is about to be bound.
+    pub blocked: Option<Blocked>,
+    /// The process is stopping.
+    pub draining: bool,
+}
+
+/// The wallet in a validated ledger.
+#[derive(Clone, Debug)]
+pub struct AccountView {
+    /// Its Sequence.
+    pub sequence: u32,
+    /// Its balance.
+    pub balance: Drops,
+    /// Objects that it owns.
+    pub owner_count: u32,
+    /// What of the balance cannot be paid out.
+    pub reserve: Drops,
+    /// Balance less reserve less everything at large.
+    pub spendable: Drops,
+    /// Amounts and highest fees of everything at large.
+    pub at_large: Drops,
+    /// The regular key's account, if one is set.
+    pub regular_key: Option<xrpl_tx::AccountId>,
+    /// The master key may not sign.
+    pub master_disabled: bool,
+}
+
+/// What the signer said, and whether it still answers.
+#[derive(Clone, Debug, Default)]
+pub struct SignerView {
+    /// Its last description.
+    pub described: Option<paygate_proto::signer::v1::DescribeSignerResponse>,
+    /// Why it does not answer now. `None`: it does.
+    pub unreachable: Option<String>,
+    /// Its own health service said SERVING.
+    pub serving: bool,
+}
+
+/// The connection to the ledger's server.
+#[derive(Clone, Debug, Default)]
+pub struct LinkView {
+    /// It is up and the server's network is proven.
+    pub connected: bool,
+    /// Why not, or the server's own word on its state.
+    pub detail: String,
+    /// How long the last request took.
+    pub latency_ms: u32,
+}
+
+/// A reason that holds back accepted payments, with words for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// The reason of the contract.
+    pub reason: paygate_proto::v1::PaymentReason,
+    /// Names values and limits.
+    pub detail: String,
+}
+
+/// Where the picture hangs. Writers change it in place, readers see whole pictures only.
+#[derive(Clone, Debug)]
+pub struct View(watch::Sender<EngineView>);
+
+/// Capabilities by name: `Ok` serves, `Err` tells why not.
+pub type Capabilities = BTreeMap<&'static str, Result<(), String>>;
+
+// === impl View ===
+
+impl Default for View {
+    fn default() -> Self {
+        Self(watch::Sender::new(EngineView::default()))
+    }
+}
+
+impl View {
+    /// The picture now.
+    #[must_use]
+    pub fn now(&self) -> EngineView {
+        self.0.borrow().clone()
+    }
+
+    /// Tells of changes.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<EngineView> {
+        self.0.subscribe()
+    }
+
+    /// Changes the picture.
+    pub fn update(&self, change: impl FnOnce(&mut EngineView)) {
+        self.0.send_modify(change);
+    }
+}

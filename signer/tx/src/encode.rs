@@ -1,0 +1,212 @@
+//! Owns the canonical binary form: fields in the order of (type, field), each after its header, written straight
+//! into one buffer. The order stands written out in [`transaction`]; the tests hold it against another implementation.
+
+use crate::address::AccountId;
+use crate::drops::Drops;
+use crate::memo::{Memo, Memos};
+use crate::tx::{Amount, Body, Slot, Unsigned};
+
+// Field headers. One byte, type and field code four bits each; a field code above 15 takes a second byte.
+const TRANSACTION_TYPE: &[u8] = &[0x12];
+const NETWORK_ID: &[u8] = &[0x21];
+const SOURCE_TAG: &[u8] = &[0x23];
+const SEQUENCE: &[u8] = &[0x24];
+const DESTINATION_TAG: &[u8] = &[0x2E];
+const LAST_LEDGER_SEQUENCE: &[u8] = &[0x20, 27];
+const TICKET_SEQUENCE: &[u8] = &[0x20, 41];
+const INVOICE_ID: &[u8] = &[0x50, 17];
+const AMOUNT: &[u8] = &[0x61];
+const FEE: &[u8] = &[0x68];
+const SIGNING_PUB_KEY: &[u8] = &[0x73];
+const TXN_SIGNATURE: &[u8] = &[0x74];
+const MEMO_TYPE: &[u8] = &[0x7C];
+const MEMO_DATA: &[u8] = &[0x7D];
+const MEMO_FORMAT: &[u8] = &[0x7E];
+const ACCOUNT: &[u8] = &[0x81];
+const DESTINATION: &[u8] = &[0x83];
+const MEMO: &[u8] = &[0xEA];
+const OBJECT_END: &[u8] = &[0xE1];
+const MEMOS: &[u8] = &[0xF9];
+const ARRAY_END: &[u8] = &[0xF1];
+
+/// TransactionType of a Payment.
+const TYPE_PAYMENT: u16 = 0;
+
+/// TransactionType of an AccountSet.
+const TYPE_ACCOUNT_SET: u16 = 3;
+
+/// Set in every amount of XRP that is not negative, and ours never are.
+const XRP_POSITIVE: u64 = 0x4000_0000_0000_0000;
+
+/// The longest byte string whose length takes one byte.
+const ONE_BYTE_LENGTH_MAX: usize = 192;
+
+/// The longest byte string whose length takes two bytes. Three are never needed: memos end far below.
+const TWO_BYTE_LENGTH_MAX: usize = 12_480;
+
+/// Enough for a payment with every field and a short memo, so that the buffer rarely grows.
+const TRANSACTION_BYTES_USUAL: usize = 512;
+
+/// The transaction after `prefix`, with its signature if there is one.
+pub(crate) fn transaction(prefix: &[u8], tx: &Unsigned, signature: Option<&[u8]>) -> Vec<u8> {
+    let payment = match &tx.body {
+        Body::Payment(payment) => Some(payment),
+        Body::NoOp(_) => None,
+    };
+    let (sequence, ticket) = match tx.slot {
+        Slot::Sequence(number) => (number, None),
+        Slot::Ticket(number) => (0, Some(number)),
+    };
+
+    let mut out = Vec::with_capacity(TRANSACTION_BYTES_USUAL);
+    out.extend_from_slice(prefix);
+    put(
+        &mut out,
+        TRANSACTION_TYPE,
+        &transaction_type(&tx.body).to_be_bytes(),
+    );
+    put_u32(&mut out, NETWORK_ID, tx.network_id);
+    put_u32(&mut out, SOURCE_TAG, tx.source_tag);
+    put_u32(&mut out, SEQUENCE, Some(sequence));
+    put_u32(
+        &mut out,
+        DESTINATION_TAG,
+        payment.and_then(|payment| payment.destination_tag),
+    );
+    put_u32(
+        &mut out,
+        LAST_LEDGER_SEQUENCE,
+        Some(tx.last_ledger_sequence),
+    );
+    put_u32(&mut out, TICKET_SEQUENCE, ticket);
+    if let Some(payment) = payment {
+        put(&mut out, INVOICE_ID, payment.invoice_id.as_bytes());
+        match payment.amount {
+            Amount::Xrp(drops) => put_xrp(&mut out, AMOUNT, drops),
+        }
+    }
+    put_xrp(&mut out, FEE, tx.fee);
+    put_bytes(&mut out, SIGNING_PUB_KEY, tx.signing_key.as_bytes());
+    if let Some(signature) = signature {
+        put_bytes(&mut out, TXN_SIGNATURE, signature);
+    }
+    put_account(&mut out, ACCOUNT, &tx.account);
+    if let Some(payment) = payment {
+        put_account(&mut out, DESTINATION, &payment.destination);
+    }
+    put_memos(&mut out, &tx.memos);
+    out
+}
+
+/// Bytes that a memo takes within the array, its own header and end marker included: what servers count.
+pub(crate) fn memo_bytes(memo: &Memo) -> usize {
+    let part = |part: &Option<Vec<u8>>| match part {
+        Some(bytes) => MEMO_DATA.len() + length_prefix_bytes(bytes.len()) + bytes.len(),
+        None => 0,
+    };
+    MEMO.len() + part(&memo.memo_type) + part(&memo.data) + part(&memo.format) + OBJECT_END.len()
+}
+
+// === Writers, one for each kind of field. An absent field takes no byte. ===
+
+fn transaction_type(body: &Body) -> u16 {
+    match body {
+        Body::Payment(_) => TYPE_PAYMENT,
+        Body::NoOp(_) => TYPE_ACCOUNT_SET,
+    }
+}
+
+#[inline]
+fn put(out: &mut Vec<u8>, header: &[u8], value: &[u8]) {
+    out.extend_from_slice(header);
+    out.extend_from_slice(value);
+}
+
+#[inline]
+fn put_u32(out: &mut Vec<u8>, header: &[u8], value: Option<u32>) {
+    if let Some(value) = value {
+        put(out, header, &value.to_be_bytes());
+    }
+}
+
+#[inline]
+fn put_xrp(out: &mut Vec<u8>, header: &[u8], drops: Drops) {
+    put(out, header, &(XRP_POSITIVE | drops.get()).to_be_bytes());
+}
+
+#[inline]
+fn put_account(out: &mut Vec<u8>, header: &[u8], account: &AccountId) {
+    put_bytes(out, header, account.as_bytes());
+}
+
+/// A byte string after its length.
+#[inline]
+fn put_bytes(out: &mut Vec<u8>, header: &[u8], value: &[u8]) {
+    out.extend_from_slice(header);
+    put_length(out, value.len());
+    out.extend_from_slice(value);
+}
+
+fn put_memos(out: &mut Vec<u8>, memos: &Memos) {
+    if memos.is_empty() {
+        return;
+    }
+    out.extend_from_slice(MEMOS);
+    for memo in memos.as_slice() {
+        out.extend_from_slice(MEMO);
+        for (header, part) in [
+            (MEMO_TYPE, &memo.memo_type),
+            (MEMO_DATA, &memo.data),
+            (MEMO_FORMAT, &memo.format),
+        ] {
+            if let Some(bytes) = part {
+                put_bytes(out, header, bytes);
+            }
+        }
+        out.extend_from_slice(OBJECT_END);
+    }
+    out.extend_from_slice(ARRAY_END);
+}
+
+fn put_length(out: &mut Vec<u8>, length: usize) {
+    assert!(
+        length <= TWO_BYTE_LENGTH_MAX,
+        "keys, signatures, accounts and checked memos are short"
+    );
+    if length <= ONE_BYTE_LENGTH_MAX {
+        out.push(length as u8);
+    } else {
+        let rest = length - ONE_BYTE_LENGTH_MAX - 1;
+        out.extend_from_slice(&[193 + (rest >> 8) as u8, rest as u8]);
+    }
+}
+
+/// Bytes that [`put_length`] writes.
+fn length_prefix_bytes(length: usize) -> usize {
+    if length <= ONE_BYTE_LENGTH_MAX { 1 } else { 2 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_have_the_documented_prefixes() {
+        for (length, prefix) in [
+            (0, &[0][..]),
+            (20, &[20]),
+            (192, &[192]),
+            (193, &[193, 0]),
+            (194, &[193, 1]),
+            (448, &[193, 255]),
+            (449, &[194, 0]),
+            (1024, &[196, 63]),
+            (12_480, &[240, 255]),
+        ] {
+            let mut out = Vec::new();
+            put_length(&mut out, length);
+            assert_eq!(out, prefix, "{length}");
+            assert_eq!(length_prefix_bytes(length), prefix.len(), "{length}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Owns the transactions that we send, as types that can express nothing else: no flags, so no partial payment; no
+//! paths, no issued amounts yet; always a LastLedgerSequence and, in a payment, always an InvoiceID.
+
+use std::fmt;
+
+use crate::address::AccountId;
+use crate::drops::Drops;
+use crate::encode;
+use crate::hash::{Hash256, sha512_half};
+use crate::key::{Algorithm, PublicKey};
+use crate::memo::Memos;
+
+/// Precedes the fields in what is signed: "STX" and a zero.
+const HASH_PREFIX_SIGN: [u8; 4] = *b"STX\0";
+
+/// Precedes the blob in what is hashed to the transaction's id: "TXN" and a zero.
+const HASH_PREFIX_ID: [u8; 4] = *b"TXN\0";
+
+/// Networks up to this id refuse a transaction with a NetworkID field, those above refuse one without.
+const NETWORK_ID_WITHOUT_FIELD_MAX: u32 = 1024;
+
+/// Bytes of an ed25519 signature.
+const ED25519_SIGNATURE_BYTES: usize = 64;
+
+/// Bytes of an ECDSA signature in DER, as servers check: two integers of 1 to 33 bytes, and their framing.
+const ECDSA_SIGNATURE_BYTES_MIN: usize = 8;
+const ECDSA_SIGNATURE_BYTES_MAX: usize = 72;
+
+/// What a transaction uses up, and what only one transaction can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Slot {
+    /// A sequence number of the account.
+    Sequence(u32),
+    /// A ticket of the account.
+    Ticket(u32),
+}
+
+/// How much is paid. Issued amounts will be further variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Amount {
+    /// XRP.
+    Xrp(Drops),
+}
+
+/// What the transaction does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Body {
+    /// Pays.
+    Payment(Payment),
+    /// Uses up its slot and does nothing else.
+    NoOp(NoOp),
+}
+
+/// A direct payment that delivers its whole amount or nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Payment {
+    /// Who is paid.
+    pub destination: AccountId,
+    /// For whom within the destination. Tag 0 is a tag.
+    pub destination_tag: Option<u32>,
+    /// What arrives.
+    pub amount: Amount,
+    /// Which payment of which client this is, see [`crate::invoice_id`].
+    pub invoice_id: Hash256,
+}
+
+/// An AccountSet that sets nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct NoOp;
+
+/// A whole transaction but for its signature.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Unsigned {
+    /// Who sends and pays the fee.
+    pub account: AccountId,
+    /// What it uses up.
+    pub slot: Slot,
+    /// What it costs, whatever comes of it.
+    pub fee: Drops,
+    /// The last ledger that may contain it.
+    pub last_ledger_sequence: u32,
+    /// What [`network_id_field`] says for the network.
+    pub network_id: Option<u32>,
+    /// Which application sent it.
+    pub source_tag: Option<u32>,
+    /// Notes that the ledger keeps.
+    pub memos: Memos,
+    /// What it does.
+    pub body: Body,
+    /// The key that will sign: the account's master key or its regular key.
+    pub signing_key: PublicKey,
+}
+
+/// A transaction that a server would take.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Signed {
+    /// What is submitted.
+    pub blob: Vec<u8>,
+    /// The transaction's id.
+    pub hash: Hash256,
+}
+
+/// The signature cannot be one of the signing key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("signature has {bytes} bytes, which no {algorithm:?} signature has")]
+pub struct SignatureLengthError {
+    /// How many bytes it has.
+    pub bytes: usize,
+    /// The family of the signing key.
+    pub algorithm: Algorithm,
+}
+
+/// The NetworkID field of transactions for a network: required above 1024, forbidden up to it.
+pub const fn network_id_field(network: u32) -> Option<u32> {
+    if network > NETWORK_ID_WITHOUT_FIELD_MAX {
+        Some(network)
+    } else {
+        None
+    }
+}
+
+// === impl Slot ===
+
+impl Slot {
+    /// The number of the sequence or ticket.
+    pub const fn number(self) -> u32 {
+        match self {
+            Slot::Sequence(number) | Slot::Ticket(number) => number,
+        }
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Slot::Sequence(number) => write!(f, "sequence {number}"),
+            Slot::Ticket(number) => write!(f, "ticket {number}"),
+        }
+    }
+}
+
+// === impl Unsigned ===
+
+impl Unsigned {
+    /// The bytes to sign. Ed25519 signs them as they are, secp256k1 signs their SHA-512 half.
+    pub fn signing_payload(&self) -> Vec<u8> {
+        encode::transaction(&HASH_PREFIX_SIGN, self, None)
+    }
+
+    /// Puts the signature in. Checks its length only: whoever made it answers for it.
+    pub fn sign_with(&self, signature: &[u8]) -> Result<Signed, SignatureLengthError> {
+        let algorithm = self.signing_key.algorithm();
+        let lengths = match algorithm {
+            Algorithm::Ed25519 => ED25519_SIGNATURE_BYTES..=ED25519_SIGNATURE_BYTES,
+            Algorithm::Secp256k1 => ECDSA_SIGNATURE_BYTES_MIN..=ECDSA_SIGNATURE_BYTES_MAX,
+        };
+        if !lengths.contains(&signature.len()) {
+            return Err(SignatureLengthError {
+                bytes: signature.len(),
+                algorithm,
+            });
+        }
+        let blob = encode::transaction(&[], self, Some(signature));
+        let hash = sha512_half(&[&HASH_PREFIX_ID, &blob]);
+        Ok(Signed { blob, hash })
+    }
+}
