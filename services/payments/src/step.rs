@@ -339,29 +339,38 @@ impl Moves<'_> {
         if proof.ledger().index < at_large.versions.highest_last_ledger() || self.context.quarantined {
             return Ok(self.unchanged());
         }
-        let facts = vec![Fact::ProvenAbsent { ledger: proof.ledger() }];
-        let kind = if at_large.cancel.is_some() { VersionKind::NoOp } else { VersionKind::Payment };
-        match next {
+        let absent = Fact::ProvenAbsent { ledger: proof.ledger() };
+        if at_large.cancel.is_some() {
             // A no-op has no deadline: it must take the slot sooner or later.
-            Some(terms) if kind == VersionKind::NoOp || !self.past_deadline(terms) => {
-                Ok(self.add_version(at_large, kind, terms, facts))
-            }
-            _ if kind == VersionKind::Payment && self.payment.deadline.is_some_and(|d| proof.ledger().index >= d) => {
-                let ended = Ended {
-                    slot: Some(slot),
-                    proof: EndProof::Absence {
-                        ledger: proof.ledger(),
-                        sequence: proof.sequence(),
-                        servers: proof.servers().to_vec(),
-                    },
-                };
-                let mut step = self.end(State::Expired(ended));
-                step.facts.insert(0, Fact::ProvenAbsent { ledger: proof.ledger() });
-                step.effects.push(Effect::FillSlot(slot));
-                Ok(step)
-            }
-            _ => Ok(self.unchanged()),
+            return Ok(match next {
+                Some(terms) => self.add_version(at_large, VersionKind::NoOp, terms, vec![absent]),
+                None => self.unchanged(),
+            });
         }
+        match (self.payment.deadline, next) {
+            (Some(deadline), _) if proof.ledger().index >= deadline => Ok(self.expire_bound(slot, proof, absent)),
+            (Some(deadline), Some(terms)) => {
+                let terms = Terms { last_ledger: terms.last_ledger.min(deadline), ..terms };
+                Ok(self.add_version(at_large, VersionKind::Payment, terms, vec![absent]))
+            }
+            (None, Some(terms)) => Ok(self.add_version(at_large, VersionKind::Payment, terms, vec![absent])),
+            (_, None) => Ok(self.unchanged()),
+        }
+    }
+
+    fn expire_bound(&self, slot: Slot, proof: &StateProof, absent: Fact) -> Step {
+        let ended = Ended {
+            slot: Some(slot),
+            proof: EndProof::Absence {
+                ledger: proof.ledger(),
+                sequence: proof.sequence(),
+                servers: proof.servers().to_vec(),
+            },
+        };
+        let mut step = self.end(State::Expired(ended));
+        step.facts.insert(0, absent);
+        step.effects.push(Effect::FillSlot(slot));
+        step
     }
 
     fn slot_gone(&self, at_large: &AtLarge, proof: &StateProof) -> Result<Step, IllegalEvent> {
