@@ -2,12 +2,12 @@
 //!
 //! Owns: the life of such a no-op. May not: touch a payment; the payment has ended already, or there never was one.
 
-use xrpl_tx::{AccountId, Memo, Signed, Slot};
+use xrpl_tx::{AccountId, Memo, Slot};
 
 use crate::intent::PaymentKey;
 use crate::payment::{VersionKind, Versions};
-use crate::proof::{LedgerBody, Presence, StateProof};
-use crate::terms::Terms;
+use crate::LedgerIndex;
+use crate::proof::{LedgerBody, Presence};
 
 /// A slot to be filled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,19 +18,6 @@ pub struct Filler {
     pub owner: Option<PaymentKey>,
     /// All versions ever committed for the slot: the ended payment's, and no-ops.
     pub versions: Option<Versions>,
-}
-
-/// What to do about a slot that is to be filled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FillMove {
-    /// Commit a no-op with these terms, then ask the signer for it.
-    Add(Terms),
-    /// Ask the signer for this version.
-    Sign(usize),
-    /// Send this blob.
-    Send(Signed),
-    /// Wait for the ledger.
-    Wait,
 }
 
 /// What the ledger says about the slot.
@@ -52,24 +39,13 @@ impl Filler {
         }
     }
 
-    /// What to do next. `proof` is a state proof of the newest validated ledger.
+    /// True if a further no-op is to be committed: there is none, or the newest can be in no later ledger. Adding one is always
+    /// safe, since the slot takes one transaction and every candidate but the ended payment's is a no-op.
     #[must_use]
-    pub fn next(&self, proof: &StateProof, terms: Terms) -> FillMove {
-        let noop = self
-            .versions
-            .iter()
-            .flat_map(|v| v.as_slice().iter().enumerate())
-            .filter(|(_, v)| v.kind == VersionKind::NoOp)
-            .last();
-        match noop {
-            None => FillMove::Add(terms),
-            Some((_, version)) if proof.ledger().index >= version.last_ledger => FillMove::Add(terms),
-            Some((_, version)) if version.signed.is_some() => match &version.signed {
-                Some(signed) => FillMove::Send(signed.clone()),
-                None => FillMove::Wait,
-            },
-            Some((number, _)) => FillMove::Sign(number),
-        }
+    pub fn wants_version(&self, validated: LedgerIndex) -> bool {
+        let mut versions = self.versions.iter().flat_map(Versions::as_slice);
+        let newest = versions.rfind(|v| v.kind == VersionKind::NoOp);
+        newest.is_none_or(|version| validated >= version.last_ledger)
     }
 
     /// Judges the validated transaction that used the slot.

@@ -1,0 +1,312 @@
+//! The process: configuration in, listeners bound, tasks running, everything stopped in order.
+//!
+//! Owns: what is started before what, and what is stopped after what. May not: decide anything else.
+//!
+//! Three moments: a [`Config`](crate::config::Config) has no effects, a built [`App`] has bound its listeners and opened
+//! its store, a running one has tasks. Stopping goes from the outside in: no new requests, then the loops, then the store,
+//! then the last log lines and spans. The signer stops after us.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use paygate_payments::intent::Wallet;
+use paygate_payments::limits::Limits;
+use paygate_payments::proof::{Quorum, Source};
+use paygate_payments::terms::TermsPolicy;
+use paygate_telemetry::SpanForwarder;
+use paygate_telemetry::grpc::{Call, Observer, code_name};
+use paygate_telemetry::health::{Health, Serving};
+use paygate_telemetry::shutdown::{self, Tasks};
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use xrpl_tx::Drops;
+
+use crate::admin::{self, HealthReport};
+use crate::api::{self, Api};
+use crate::clock;
+use crate::config::Config;
+use crate::engine::{self, Engine, EngineError, Outputs};
+use crate::metrics::{BuildInfo, Metrics};
+use crate::signer::SignerClient;
+use crate::store::{OpenError, Store, StoreError, StoreOptions};
+use crate::view::View;
+use crate::xrpl::{Driver, LedgerRef, Link, LinkSettings};
+
+/// A validated ledger comes every 3 to 5 seconds; after so many of the longest, the network has a problem with a name.
+const HALT_AFTER: Duration = Duration::from_secs(60);
+
+/// Connections of the health listener, which anybody on loopback may use.
+const HEALTH_STREAMS_MAX: u32 = 16;
+
+/// Why the gateway did not come up, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A listener.
+    #[error("cannot listen on {address} ({key}): {source}")]
+    Listen {
+        /// The key that names it.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The store.
+    #[error("cannot open the store: {0}")]
+    Open(#[from] OpenError),
+    /// The store, later.
+    #[error("cannot take over the store: {0}")]
+    Store(#[from] StoreError),
+    /// The exporter of spans.
+    #[error("monitoring.otlp_endpoint: {0}")]
+    Spans(#[from] paygate_telemetry::propagation::ForwardError),
+}
+
+/// What the process says on standard output once its listeners are bound.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listening {
+    /// The gRPC API.
+    pub grpc: SocketAddr,
+    /// `grpc.health.v1` only.
+    pub health: SocketAddr,
+    /// `/metrics`, `/health`, `/livez`, `/readyz`.
+    pub metrics: SocketAddr,
+}
+
+/// A gateway whose listeners are bound and whose store is open.
+#[derive(Debug)]
+pub struct App {
+    config: Config,
+    listeners: Listeners,
+    api: Api,
+    engine: Arc<Engine>,
+    driver: Driver,
+    metrics: Metrics,
+    forwarder: Option<SpanForwarder>,
+}
+
+#[derive(Debug)]
+struct Listeners {
+    grpc: TcpListener,
+    health: TcpListener,
+    metrics: TcpListener,
+}
+
+impl App {
+    /// Binds, opens and takes over. Nothing is sent or answered yet.
+    pub async fn build(config: Config) -> Result<Self, AppError> {
+        let listeners = Listeners {
+            grpc: listen("listen", config.listen).await?,
+            health: listen("health.listen", config.health.listen).await?,
+            metrics: listen("monitoring.metrics_listen", config.monitoring.metrics_listen).await?,
+        };
+        let build = BuildInfo { version: env!("CARGO_PKG_VERSION"), revision: "unknown" };
+        let metrics = Metrics::new(&build, grpc_methods());
+        let wallet = Wallet {
+            network_id: config.wallet.network_id,
+            account: config.wallet.address.0,
+            source_tag: config.wallet.source_tag,
+        };
+        let limits = limits(&config);
+        let options = StoreOptions { path: config.store.path.clone(), wallet: wallet.clone(), limits };
+        // Opening replays the log and may take a disk's time; nothing else runs yet.
+        let store = tokio::task::block_in_place(|| Store::open(options))?;
+        let (link, driver) = Link::new(link_settings(&config), metrics.clone(), clock::instant());
+        let signer = SignerClient::new(config.signer.socket_path.clone(), signer_uids(&config));
+        let view = View::default();
+        let wake = Arc::new(Notify::new());
+        let (health, _) = Health::new(api::HEALTH_NAMES);
+        let engine = Engine::take_over(engine::Parts {
+            settings: engine_settings(&config, wallet.clone(), limits),
+            store: store.clone(),
+            link,
+            signer,
+            view: view.clone(),
+            metrics: metrics.clone(),
+            wake: Arc::clone(&wake),
+        })
+        .await?;
+        let forwarder = config.monitoring.otlp_endpoint.as_deref().map(SpanForwarder::connect).transpose()?;
+        let api = Api {
+            settings: Arc::new(api::Settings::from(&config)),
+            store,
+            view,
+            metrics: metrics.clone(),
+            wallet,
+            limits,
+            wake,
+            started: clock::now(),
+            health,
+        };
+        Ok(Self { config, listeners, api, engine, driver, metrics, forwarder })
+    }
+
+    /// Where it listens; a configured port 0 has become a real one.
+    pub fn listening(&self) -> io::Result<Listening> {
+        Ok(Listening {
+            grpc: self.listeners.grpc.local_addr()?,
+            health: self.listeners.health.local_addr()?,
+            metrics: self.listeners.metrics.local_addr()?,
+        })
+    }
+
+    /// Runs until a signal or the first failure. Returns the exit code.
+    pub async fn run(self, mut panicked: watch::Receiver<bool>) -> u8 {
+        let timeout = Duration::from_millis(self.config.shutdown.timeout_ms);
+        let (front, back) = (Tasks::new(), Tasks::new());
+        let view = self.api.view.clone();
+        let store = self.api.store.clone();
+        let health = self.api.health.clone();
+        self.start(&front, &back);
+        let code = tokio::select! {
+            signal = shutdown::signal() => {
+                tracing::info!(signal, timeout_ms = timeout.as_millis(), "stopping: no new payments are accepted");
+                shutdown::EXIT_OK
+            }
+            failure = front.first_failure() => failed(&failure),
+            failure = back.first_failure() => failed(&failure),
+            _ = panicked.wait_for(|p| *p) => {
+                tracing::error!("a panic ends the process; a restart goes on from the stored rows");
+                return shutdown::EXIT_PANIC;
+            }
+        };
+        view.update(|v| v.draining = true);
+        for name in ["", "paygate.v1.PaymentService", "paygate.capability.accept"] {
+            health.set(name, Serving::No("the process is stopping".to_owned()));
+        }
+        // Requests in hand get half of the time, the loops the other half.
+        for (what, tasks) in [("requests", &front), ("loops", &back)] {
+            tasks.stop();
+            let late = tasks.join(timeout / 2).await;
+            if !late.is_empty() {
+                tracing::warn!(?late, what, "did not end in time; rows are true, the next start goes on");
+            }
+        }
+        store.close().await;
+        tracing::info!(code, "stopped");
+        code
+    }
+
+    fn start(self, front: &Tasks, back: &Tasks) {
+        let Self { config: _, listeners, api, engine, driver, metrics, forwarder } = self;
+        let stop = || back.stop_token();
+        let link_stop = stop().into_stopped();
+        back.spawn("xrpl", async move {
+            driver.run(link_stop).await;
+            Ok::<(), EngineError>(())
+        });
+        back.spawn("confirm", Arc::clone(&engine).confirm(stop()));
+        back.spawn("dispatch", Arc::clone(&engine).dispatch(stop()));
+        let (report, reported) = watch::channel(HealthReport::starting());
+        let outputs = Outputs { health: api.health.clone(), report };
+        back.spawn("watch", Arc::clone(&engine).watch(outputs, stop()));
+        back.spawn("spans", engine.forward_spans(forwarder, stop()));
+        let admin_stop = stop().into_stopped();
+        let served = metrics.clone();
+        back.spawn("admin", async move {
+            admin::serve(listeners.metrics, served, reported, admin_stop).await;
+            Ok::<(), EngineError>(())
+        });
+        let health = api.health.clone();
+        back.spawn("health", serve_health(listeners.health, health, stop().into_stopped()));
+        let observer: Observer = Arc::new(move |call: &Call<'_>| {
+            metrics.grpc_request(call.service, call.method, code_name(call.code), call.elapsed);
+        });
+        front.spawn("api", api::serve(api, listeners.grpc, observer, front.stop_token().into_stopped()));
+    }
+}
+
+/// Health on a listener of its own, for orchestrators: cached states, nothing else.
+async fn serve_health(
+    listener: TcpListener,
+    health: Health,
+    stop: impl Future<Output = ()>,
+) -> Result<(), tonic::transport::Error> {
+    Server::builder()
+        .max_concurrent_streams(HEALTH_STREAMS_MAX)
+        .add_service(health.server())
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener), stop)
+        .await
+}
+
+async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address).await.map_err(|source| AppError::Listen { key, address, source })
+}
+
+fn failed(failure: &shutdown::TaskFailure) -> u8 {
+    tracing::error!(%failure, "stopping");
+    failure.exit_code()
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        payment_min: config.limits.min_payment_xrp.0,
+        payment_max: config.limits.max_payment_xrp.0,
+        day_max: config.limits.daily_limit_xrp.0,
+        pending_max: u64::from(config.limits.max_pending_payments),
+    }
+}
+
+fn link_settings(config: &Config) -> LinkSettings {
+    let server = config.xrpl.servers.first().expect("check-config demands a server");
+    LinkSettings {
+        url: server.url.clone(),
+        server: server.operator.clone(),
+        network_id: config.wallet.network_id,
+        anchor: LedgerRef { index: config.wallet.anchor.index, hash: config.wallet.anchor.hash.0 },
+        connect_timeout: config.xrpl.connect_timeout(),
+        request_timeout: config.xrpl.request_timeout(),
+        health_check_interval: config.xrpl.health_check_interval(),
+    }
+}
+
+fn engine_settings(config: &Config, wallet: Wallet, limits: Limits) -> engine::Settings {
+    let server = config.xrpl.servers.first().expect("check-config demands a server");
+    let pause = Duration::from_secs(1) / config.xrpl.submit_rate_per_second.max(1);
+    engine::Settings {
+        wallet,
+        source: Source { operator: server.operator.clone(), own: server.own },
+        quorum: Quorum::new(usize::try_from(config.xrpl.agreement).unwrap_or(usize::MAX)),
+        terms: TermsPolicy {
+            fee_max: Drops::new(config.fees.max_drops).unwrap_or(Drops::MAX),
+            window: config.xrpl.last_ledger_window,
+        },
+        limits,
+        at_large_max: usize::try_from(config.xrpl.max_at_large).unwrap_or(usize::MAX),
+        submit_pause: (!server.own).then_some(pause),
+        halt_after: HALT_AFTER,
+        latency_threshold: Duration::from_millis(config.monitoring.latency_threshold_ms),
+    }
+}
+
+/// Users that the signer may run as: those configured, or in the dev profile our own.
+fn signer_uids(config: &Config) -> Vec<u32> {
+    if config.signer.allowed_uids.is_empty() {
+        vec![rustix::process::getuid().as_raw()]
+    } else {
+        config.signer.allowed_uids.clone()
+    }
+}
+
+/// Every served method as `package.Service/Method`, from the contract itself.
+fn grpc_methods() -> Vec<String> {
+    use prost::Message;
+    let sets = [paygate_proto::FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET];
+    let mut methods = Vec::new();
+    for set in sets {
+        let set = prost_types::FileDescriptorSet::decode(set).expect("the descriptor set is committed and tested");
+        for file in set.file {
+            for service in &file.service {
+                for method in &service.method {
+                    methods.push(format!("{}.{}/{}", file.package(), service.name(), method.name()));
+                }
+            }
+        }
+    }
+    methods
+}

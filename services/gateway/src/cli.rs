@@ -1,0 +1,166 @@
+//! The command line of `paygate`.
+//!
+//! Owns: commands, exit codes, what is printed to a person. May not: hold logic of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use paygate_telemetry::shutdown::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK};
+use paygate_telemetry::{Settings, SpanSink};
+
+use crate::app::App;
+use crate::config::Config;
+use crate::{panics, probe};
+
+/// Last log lines and spans get so long at the end.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A payment gateway for the XRP Ledger.
+#[derive(Debug, Parser)]
+#[command(name = "paygate", version, about, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  paygate check-config --config paygate.toml
+  paygate serve --config paygate.toml
+  paygate probe --addr http://127.0.0.1:50052
+  PAYGATE__MONITORING__LOG_LEVEL=warn paygate serve --config paygate.toml
+
+Exit codes: 0 ended as asked, 1 failed, 64 bad configuration, 70 a bug (panic).";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway until SIGTERM or SIGINT
+    Serve {
+        /// The configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Print the effective configuration, or everything that is wrong with it, and start nothing
+    CheckConfig {
+        /// The configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Check as if the profile were this one
+        #[arg(long, value_name = "PROFILE", value_parser = ["dev", "production"])]
+        profile: Option<String>,
+    },
+    /// Ask a grpc.health.v1 service; exit 0 only if it is SERVING
+    Probe {
+        /// For example http://127.0.0.1:50052 or unix:/run/paygate-signer/signer.sock
+        #[arg(long, value_name = "ADDRESS", default_value = "http://127.0.0.1:50052")]
+        addr: String,
+        /// Name of the service; the default is the process as a whole
+        #[arg(long, value_name = "NAME", default_value = "")]
+        service: String,
+    },
+}
+
+/// What `main` calls.
+#[must_use]
+pub fn main() -> ExitCode {
+    let code = match Cli::parse().command {
+        Command::Serve { config } => serve(&config),
+        Command::CheckConfig { config, profile } => check_config(&config, profile.as_deref()),
+        Command::Probe { addr, service } => run_probe(&addr, &service),
+    };
+    ExitCode::from(code)
+}
+
+fn serve(path: &Path) -> u8 {
+    let config = match load(path, None) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    runtime().block_on(async {
+        let spans = match &config.monitoring.otlp_endpoint {
+            Some(endpoint) => SpanSink::Otlp { endpoint: endpoint.clone() },
+            None => SpanSink::Discard,
+        };
+        let settings = Settings { service_name: "paygate", log_level: config.monitoring.log_level, spans };
+        let telemetry = match paygate_telemetry::init(settings) {
+            Ok(telemetry) => telemetry,
+            Err(err) => return complain(EXIT_FAILED, &err),
+        };
+        let panicked = panics::watch();
+        for warning in config.warnings() {
+            tracing::warn!(key = %warning.key, value = %warning.value, reason = %warning.reason, "configuration");
+        }
+        let code = match App::build(config).await {
+            Ok(app) => {
+                announce(&app);
+                app.run(panicked).await
+            }
+            Err(err) => {
+                tracing::error!(%err, "the gateway cannot start");
+                EXIT_FAILED
+            }
+        };
+        let flushed = tokio::task::spawn_blocking(move || telemetry.shutdown(FLUSH_TIMEOUT)).await;
+        if flushed.is_err() { EXIT_FAILED } else { code }
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "one line for whoever started the process with port 0")]
+fn announce(app: &App) {
+    if let Ok(listening) = app.listening() {
+        println!("{}", serde_json::json!(listening));
+        tracing::info!(grpc = %listening.grpc, health = %listening.health, metrics = %listening.metrics, "listening");
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of the command")]
+fn check_config(path: &Path, profile: Option<&str>) -> u8 {
+    let config = match load(path, profile) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    print!("{config}");
+    for warning in config.warnings() {
+        println!("# warning: {warning}");
+    }
+    EXIT_OK
+}
+
+/// The configuration, or the exit code after the complaint.
+fn load(path: &Path, profile: Option<&str>) -> Result<Config, u8> {
+    let mut environment: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    if let Some(profile) = profile {
+        environment.push((format!("{}PROFILE", crate::config::VARIABLE_PREFIX), profile.to_owned()));
+    }
+    Config::load(path, environment).map_err(|err| complain(EXIT_CONFIG, &err))
+}
+
+fn run_probe(addr: &str, service: &str) -> u8 {
+    match runtime().block_on(probe::probe(addr, service)) {
+        Ok(()) => EXIT_OK,
+        Err(err) => complain(EXIT_FAILED, &err),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "before logging is set up, and for commands that only answer a person")]
+fn complain(code: u8, err: &dyn std::error::Error) -> u8 {
+    eprint!("paygate: {err}");
+    let mut source = err.source();
+    while let Some(cause) = source {
+        eprint!(": {cause}");
+        source = cause.source();
+    }
+    eprintln!();
+    code
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("threads and an epoll instance are there, or nothing can be done at all")
+}

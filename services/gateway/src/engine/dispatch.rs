@@ -1,0 +1,454 @@
+//! Binds accepted payments to slots, has versions signed, fills dead slots, sends.
+//!
+//! Owns: the order of one turn: lowest slot first, commit before asking, ask before sending. May not: end a payment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use paygate_payments::filler::Filler;
+use paygate_payments::payment::{State, VersionKind, Versions};
+use paygate_payments::slots::{self, NoRoom, Room, SlotFacts};
+use paygate_payments::step::Event;
+use paygate_payments::terms::{self, FeeFacts, NoTerms};
+use paygate_payments::{LedgerIndex, LedgerRef};
+use paygate_proto::signer::v1::DescribeSignerResponse;
+use paygate_proto::v1::PaymentReason;
+use paygate_telemetry::shutdown::StopToken;
+use tokio::task::JoinSet;
+use xrpl_tx::{Drops, Slot};
+
+use super::confirm::is_fatal;
+use super::sign::{Answer, Unsigned};
+use super::submit::{LastAnswers, Sendable};
+use super::{Engine, EngineError, join_trace};
+use crate::clock;
+use crate::metrics::Stage;
+use crate::store::{Bind, OpenSlot, Record, StoreError};
+use crate::view::{AccountView, Blocked, EngineView};
+
+/// Signatures asked for at once: enough to fill the signer's group commit, few enough to keep answers in order.
+const SIGN_BATCH_MAX: usize = 16;
+
+/// A turn is taken at least so often, so that nothing depends on a wake-up.
+const TURN_PERIOD: Duration = Duration::from_millis(500);
+
+/// What a dispatcher remembers between turns. Nothing of it is needed for safety.
+struct Dispatcher {
+    engine: Arc<Engine>,
+    /// What the store had reconciled when this process began.
+    reconciled_before: Option<LedgerIndex>,
+    /// Store, signer and ledger were compared.
+    checked: bool,
+    /// The ledger at which everything was sent last.
+    sent_at: Option<LedgerIndex>,
+    answers: LastAnswers,
+}
+
+/// What a turn works with: one consistent picture.
+struct Turn {
+    validated: LedgerRef,
+    account: AccountView,
+    signer: DescribeSignerResponse,
+}
+
+pub(super) async fn run(engine: Arc<Engine>, mut stop: StopToken) -> Result<(), EngineError> {
+    let reconciled_before = engine.store.cursor().await?.reconciled.map(|l| l.index);
+    let mut dispatcher = Dispatcher {
+        engine: Arc::clone(&engine),
+        reconciled_before,
+        checked: false,
+        sent_at: None,
+        answers: LastAnswers::default(),
+    };
+    let mut tick = tokio::time::interval(TURN_PERIOD);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.stopped() => return Ok(()),
+            () = engine.wake.notified() => {}
+            () = engine.reconciled.notified() => {}
+            _ = tick.tick() => {}
+        }
+        match dispatcher.turn().await {
+            Ok(blocked) => engine.view.update(|v| v.blocked = blocked),
+            Err(err) if is_fatal(&err) => return Err(err.into()),
+            Err(err) => tracing::warn!(%err, "a turn of the dispatcher was cut short, the next one goes on"),
+        }
+    }
+}
+
+impl Dispatcher {
+    /// One turn. Returns why accepted payments wait, if they do.
+    async fn turn(&mut self) -> Result<Option<Blocked>, StoreError> {
+        let engine = Arc::clone(&self.engine);
+        let view = engine.view.now();
+        let open = engine.store.open_slots().await?;
+        self.answers.keep_only(|slot| open.iter().any(|o| o.slot == slot));
+        let obstacle = match self.prepare(&view).await? {
+            Ok(turn) => {
+                let (signed, blocked) = self.advance(&turn, open).await?;
+                if !signed.is_empty() {
+                    engine.send(&signed, &mut self.answers).await?;
+                }
+                blocked
+            }
+            Err(obstacle) => Some(obstacle),
+        };
+        self.send_again(&view).await?;
+        Ok(obstacle)
+    }
+
+    /// What is needed before anything may be bound or signed.
+    async fn prepare(&mut self, view: &EngineView) -> Result<Result<Turn, Blocked>, StoreError> {
+        let engine = &self.engine;
+        let (Some(validated), Some(account)) = (view.validated, view.account.clone()) else {
+            return Ok(Err(blocked(PaymentReason::LedgerUnavailable, "no validated ledger was read yet")));
+        };
+        let signer = match (&view.signer.described, &view.signer.unreachable) {
+            (Some(described), None) => described.clone(),
+            (_, Some(why)) => return Ok(Err(blocked(PaymentReason::SignerUnavailable, why))),
+            (None, None) => return Ok(Err(blocked(PaymentReason::SignerUnavailable, "not asked yet"))),
+        };
+        if !self.checked {
+            engine.check_continuity(self.reconciled_before, validated.index, account.sequence, &signer).await?;
+            self.checked = true;
+        }
+        engine.end_quarantine(validated.index).await?;
+        Ok(match obstacle(&engine.view.now()) {
+            Some(obstacle) => Err(obstacle),
+            None => Ok(Turn { validated, account, signer }),
+        })
+    }
+
+    /// Everything that makes new signatures. Returns what may be sent for the first time, in slot order.
+    async fn advance(
+        &self,
+        turn: &Turn,
+        mut open: Vec<OpenSlot>,
+    ) -> Result<(Vec<Sendable>, Option<Blocked>), StoreError> {
+        let engine = &self.engine;
+        let facts = match engine.fee_facts().await {
+            Ok(facts) => facts,
+            Err(err) => {
+                return Ok((Vec::new(), Some(blocked(PaymentReason::LedgerUnavailable, &err.to_string()))));
+            }
+        };
+        let head = open.first().and_then(OpenSlot::highest_last_ledger).unwrap_or(LedgerIndex(0));
+        self.cancel_and_fill(turn, &open, facts, head).await?;
+        let (bound, why) = self.bind(turn, &open, facts, head).await?;
+        if bound > 0 || self.changed(&open) {
+            open = engine.store.open_slots().await?;
+        }
+        let (signed, denied) = self.sign_all(unsigned(&open)).await?;
+        Ok((signed, denied.or(why)))
+    }
+
+    /// True if slots are there whose rows this turn may have changed before binding.
+    fn changed(&self, open: &[OpenSlot]) -> bool {
+        open.iter().any(|slot| slot.filler.is_some() || slot.wants_noop())
+    }
+
+    /// No-ops for slots whose payment has ended or is to be cancelled, and for gaps that no row has.
+    async fn cancel_and_fill(
+        &self,
+        turn: &Turn,
+        open: &[OpenSlot],
+        facts: FeeFacts,
+        head: LedgerIndex,
+    ) -> Result<(), StoreError> {
+        let engine = &self.engine;
+        let Ok(terms) = terms::choose(facts, engine.settings.terms, turn.validated.index, head, None) else {
+            return Ok(());
+        };
+        for slot in open {
+            if let Some(filler) = &slot.filler
+                && filler.wants_version(turn.validated.index)
+            {
+                let owner = filler.owner.clone();
+                engine.store.add_filler(engine.epoch, slot.slot, owner, terms, clock::now()).await?;
+            }
+            if slot.wants_noop()
+                && let Some(record) = &slot.owner
+            {
+                let key = record.payment.intent.key.clone();
+                engine.store.advance(engine.epoch, key, Event::NoOpAdded(terms), Vec::new(), clock::now()).await?;
+            }
+        }
+        let numbers: Vec<u32> = open.iter().map(|o| o.slot.number()).collect();
+        for gap in slots::gaps(turn.account.sequence, &numbers) {
+            tracing::warn!(slot = gap.number(), "no row has this slot and it blocks those behind it: a no-op fills it");
+            engine.store.add_filler(engine.epoch, gap, None, terms, clock::now()).await?;
+        }
+        Ok(())
+    }
+
+    /// Binds as many accepted payments as there is room for, all in one commit.
+    async fn bind(
+        &self,
+        turn: &Turn,
+        open: &[OpenSlot],
+        facts: FeeFacts,
+        head: LedgerIndex,
+    ) -> Result<(usize, Option<Blocked>), StoreError> {
+        let engine = &self.engine;
+        let mut room = self.room(turn, open);
+        let left = room.at_large_max.saturating_sub(room.at_large);
+        let waiting = engine.store.waiting(left.saturating_add(1)).await?;
+        if waiting.is_empty() {
+            return Ok((0, None));
+        }
+        let stored = engine.store.slot_facts().await?;
+        let slot_facts = SlotFacts {
+            validated_sequence: turn.account.sequence,
+            highest_bound: stored.highest_bound,
+            signer_highest: turn.signer.highest_sequence,
+        };
+        let mut next = match slots::next(slot_facts) {
+            Ok(slot) => slot,
+            Err(doubt) => return Ok((0, Some(blocked(PaymentReason::Quarantine, &doubt.to_string())))),
+        };
+        let mut binds = Vec::new();
+        let mut why = None;
+        for record in &waiting {
+            match take(record, &mut room, facts, engine, turn.validated.index, head) {
+                Ok(terms) => {
+                    let key = record.payment.intent.key.clone();
+                    binds.push(Bind { key, slot: next, since: turn.validated.index, terms });
+                    next = match next.number().checked_add(1) {
+                        Some(number) => Slot::Sequence(number),
+                        None => break,
+                    };
+                }
+                Err(blocked) => {
+                    // Strictly in order: who waits is not overtaken by smaller ones.
+                    why = Some(blocked);
+                    break;
+                }
+            }
+        }
+        let count = binds.len();
+        if count > 0 {
+            for record in engine.store.bind(engine.epoch, binds, clock::now()).await? {
+                trace_bound(engine, &record);
+            }
+        }
+        Ok((count, why))
+    }
+
+    /// How much may be bound now.
+    fn room(&self, turn: &Turn, open: &[OpenSlot]) -> Room {
+        let limits = turn.signer.limits.unwrap_or_default();
+        let day = limits.max_day_drops.saturating_sub(limits.used_day_drops);
+        let unsigned = open.iter().filter(|slot| !slot.ever_signed());
+        let promised = unsigned.fold(Drops::ZERO, |sum, s| sum.checked_add(s.exposure()).unwrap_or(Drops::MAX));
+        Room {
+            at_large: open.len(),
+            at_large_max: self.engine.settings.at_large_max,
+            signer_day_left: drops(day).saturating_sub(promised),
+            signer_payment_max: drops(limits.max_payment_drops),
+            spendable: turn.account.spendable,
+        }
+    }
+
+    /// Has everything signed that is committed and not signed, in order, some at once.
+    async fn sign_all(&self, work: Vec<Unsigned>) -> Result<(Vec<Sendable>, Option<Blocked>), StoreError> {
+        let mut ready = Vec::new();
+        let mut why = None;
+        for batch in work.chunks(SIGN_BATCH_MAX) {
+            let mut calls = JoinSet::new();
+            for one in batch {
+                calls.spawn(Arc::clone(&self.engine).sign(one.clone()));
+            }
+            let mut answers = Vec::new();
+            while let Some(answer) = calls.join_next().await {
+                // A panic in there is a bug: it ends the process as any other would.
+                answers.push(answer.map_err(|_| StoreError::Stopped)??);
+            }
+            for answer in answers {
+                match answer {
+                    Answer::Signed(sendable) => ready.push(*sendable),
+                    Answer::Denied { reason, message, slot } => {
+                        let detail = format!("slot {slot}: {}: {message}", reason.as_str_name());
+                        why = Some(blocked(PaymentReason::SignerDenied, &detail));
+                    }
+                    Answer::Unknown(failed) => {
+                        why = Some(blocked(PaymentReason::SignerUnavailable, &failed.to_string()));
+                    }
+                    Answer::Frozen => why = Some(blocked(PaymentReason::WalletFrozen, "frozen just now")),
+                }
+            }
+            if why.is_some() {
+                break;
+            }
+        }
+        ready.sort_by_key(|sendable| sendable.slot);
+        Ok((ready, why))
+    }
+
+    /// With each newly reconciled ledger, everything that is still open is sent again, lowest slot first.
+    async fn send_again(&mut self, view: &EngineView) -> Result<(), StoreError> {
+        let Some(validated) = view.validated else { return Ok(()) };
+        if self.sent_at == Some(validated.index) || view.frozen.is_some() || !view.link.connected {
+            return Ok(());
+        }
+        self.sent_at = Some(validated.index);
+        let open = self.engine.store.open_slots().await?;
+        let blobs: Vec<Sendable> = open.iter().filter_map(|slot| sendable(slot, validated.index)).collect();
+        self.engine.send(&blobs, &mut self.answers).await
+    }
+}
+
+/// What holds back every payment at once.
+fn obstacle(view: &EngineView) -> Option<Blocked> {
+    if let Some(freeze) = &view.frozen {
+        return Some(blocked(PaymentReason::WalletFrozen, &freeze.why));
+    }
+    if let Some(quarantine) = view.quarantine {
+        let detail = format!("{}, until ledger {}", quarantine.why, quarantine.until);
+        return Some(blocked(PaymentReason::Quarantine, &detail));
+    }
+    if !view.link.connected {
+        return Some(blocked(PaymentReason::LedgerUnavailable, &view.link.detail));
+    }
+    if view.halted {
+        return Some(blocked(PaymentReason::NetworkHalted, "no new validated ledger"));
+    }
+    if !view.signer.serving {
+        return Some(blocked(PaymentReason::SignerUnavailable, "its health service does not say SERVING"));
+    }
+    None
+}
+
+fn take(
+    record: &Record,
+    room: &mut Room,
+    facts: FeeFacts,
+    engine: &Engine,
+    validated: LedgerIndex,
+    head: LedgerIndex,
+) -> Result<terms::Terms, Blocked> {
+    let deadline = record.payment.deadline;
+    let terms = terms::choose(facts, engine.settings.terms, validated, head, deadline).map_err(|why| match why {
+        NoTerms::FeeAboveCap { .. } => blocked(PaymentReason::FeeAboveCap, &why.to_string()),
+        NoTerms::DeadlinePassed { .. } => blocked(PaymentReason::DeadlinePassed, &why.to_string()),
+    })?;
+    room.take(record.payment.intent.drops(), terms).map_err(|why| {
+        let reason = match why {
+            NoRoom::AtLarge { .. } => PaymentReason::Queued,
+            NoRoom::SignerDay { .. } | NoRoom::SignerPayment { .. } => PaymentReason::Headroom,
+            NoRoom::Balance { .. } => PaymentReason::InsufficientFunds,
+        };
+        blocked(reason, &why.to_string())
+    })?;
+    Ok(terms)
+}
+
+fn trace_bound(engine: &Engine, record: &Record) {
+    let span = tracing::info_span!(
+        "payment.bind",
+        payment_id = record.payment.intent.key.payment.as_str(),
+        xrpl.slot = record.payment.state.slot().map(Slot::number),
+    );
+    join_trace(&span, Some(record));
+    engine.metrics.stage(Stage::Queue, record.updated.since(record.created));
+    span.in_scope(|| {
+        tracing::info!(payment_id = %record.payment.intent.key.payment, slot = ?record.payment.state.slot(), "payment bound");
+    });
+}
+
+/// Committed versions without a signature, lowest slot first.
+fn unsigned(open: &[OpenSlot]) -> Vec<Unsigned> {
+    let newest = |slot: &OpenSlot, versions: &Versions, memo| {
+        let (number, version) = versions.latest();
+        version.signed.is_none().then(|| Unsigned {
+            slot: slot.slot,
+            owner: slot.owner.clone(),
+            number,
+            version: version.clone(),
+            memo,
+        })
+    };
+    open.iter()
+        .filter_map(|slot| match (&slot.filler, slot.live_versions()) {
+            (Some(filler), _) => filler_version(filler).then(|| newest(slot, filler.versions.as_ref()?, Some(filler.memo())))?,
+            (None, Some(versions)) => newest(slot, versions, slot.noop_memo()),
+            (None, None) => None,
+        })
+        .collect()
+}
+
+/// A filler's newest version is a no-op; a dead payment's version is never asked for again.
+fn filler_version(filler: &Filler) -> bool {
+    filler.versions.as_ref().is_some_and(|v| v.latest().1.kind == VersionKind::NoOp)
+}
+
+/// The blob of an open slot that may still get into a ledger.
+fn sendable(slot: &OpenSlot, validated: LedgerIndex) -> Option<Sendable> {
+    let versions = match &slot.filler {
+        Some(filler) => filler.versions.as_ref()?,
+        None => slot.live_versions()?,
+    };
+    let noop_only = slot.filler.is_some() || slot.is_cancelled();
+    let newest = versions.as_slice().iter().rev().find(|v| v.signed.is_some())?;
+    if newest.last_ledger <= validated || (noop_only && newest.kind == VersionKind::Payment) {
+        return None;
+    }
+    let signed = newest.signed.clone()?;
+    Some(Sendable { slot: slot.slot, owner: slot.owner.clone(), signed })
+}
+
+impl OpenSlot {
+    /// Versions of a payment that is at large on this slot.
+    fn live_versions(&self) -> Option<&Versions> {
+        match &self.owner.as_ref()?.payment.state {
+            State::AtLarge(at_large) => Some(&at_large.versions),
+            _ => None,
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        matches!(self.owner.as_ref().map(|r| &r.payment.state), Some(State::AtLarge(a)) if a.cancel.is_some())
+    }
+
+    /// A cancel was committed and no no-op competes for the slot yet.
+    fn wants_noop(&self) -> bool {
+        let has_noop = |v: &Versions| v.as_slice().iter().any(|v| v.kind == VersionKind::NoOp);
+        self.is_cancelled() && !self.live_versions().is_some_and(has_noop)
+    }
+
+    fn noop_memo(&self) -> Option<xrpl_tx::Memo> {
+        let key = &self.owner.as_ref()?.payment.intent.key;
+        Some(xrpl_tx::noop_memo(key.client.as_str(), key.payment.as_str()))
+    }
+
+    fn versions(&self) -> Option<&Versions> {
+        self.live_versions().or_else(|| self.filler.as_ref()?.versions.as_ref())
+    }
+
+    fn ever_signed(&self) -> bool {
+        self.versions().is_some_and(Versions::ever_signed)
+    }
+
+    fn highest_last_ledger(&self) -> Option<LedgerIndex> {
+        self.versions().map(Versions::highest_last_ledger)
+    }
+
+    /// The most that this slot may still take out of the wallet: an amount at most once, and its dearest fee.
+    pub(super) fn exposure(&self) -> Drops {
+        let fee = self.versions().and_then(|v| v.as_slice().iter().map(|v| v.fee).max()).unwrap_or(Drops::ZERO);
+        let amount = match (&self.filler, &self.owner) {
+            (None, Some(record)) => record.payment.intent.drops(),
+            _ => Drops::ZERO,
+        };
+        amount.checked_add(fee).unwrap_or(Drops::MAX)
+    }
+}
+
+fn blocked(reason: PaymentReason, detail: &str) -> Blocked {
+    Blocked { reason, detail: detail.to_owned() }
+}
+
+/// The signer's limits are drops; a number past all XRP there is means no limit.
+fn drops(number: u64) -> Drops {
+    Drops::new(number).unwrap_or(Drops::MAX)
+}

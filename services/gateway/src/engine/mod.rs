@@ -1,0 +1,212 @@
+//! The loops around the core: what carries a stored payment to the ledger and brings its fate back.
+//!
+//! Owns: the order claim, decide, commit, act. May not: decide. Every decision is a call into `paygate_payments`, made by
+//! the store inside the transaction that keeps it; every loop works from rows, and queues and wake-ups are only hints.
+//!
+//! # Layout
+//! - `dispatch`: binds accepted payments to slots, has versions signed, fills dead slots
+//! - `sign`: one request to the signer, its check by an independent decoder, its commit
+//! - `submit`: sends blobs, lowest slot first, again with each validated ledger
+//! - `confirm`: brings validated ledgers in; the only path to a final state of a bound payment
+//! - `fees`: what the ledger asks for now
+//! - `start`: whether store, signer and ledger tell one story
+//! - `watch`: health of signer and link, metrics, the signer's spans
+
+mod confirm;
+mod dispatch;
+mod fees;
+mod sign;
+mod start;
+mod submit;
+mod watch;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use paygate_payments::intent::Wallet;
+use paygate_payments::limits::Limits;
+use paygate_payments::proof::{Quorum, Source};
+use paygate_payments::terms::TermsPolicy;
+use paygate_telemetry::shutdown::StopToken;
+use paygate_telemetry::{SpanForwarder, TraceParent, propagation};
+use tokio::sync::Notify;
+use xrpl_tx::PublicKey;
+
+use crate::clock;
+use crate::metrics::Metrics;
+use crate::signer::{Fence, JournalHead, SignerClient};
+use crate::store::{Freeze, Record, Store, StoreError};
+use crate::view::View;
+use crate::xrpl::Link;
+
+pub use watch::Outputs;
+
+/// What the loops need to know, fixed at start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The hot wallet.
+    pub wallet: Wallet,
+    /// Whose word the ledger's server is.
+    pub source: Source,
+    /// How many operators must say the same.
+    pub quorum: Quorum,
+    /// Bounds of fee and LastLedgerSequence.
+    pub terms: TermsPolicy,
+    /// Limits of acceptance, for metrics.
+    pub limits: Limits,
+    /// At most so many slots undecided.
+    pub at_large_max: usize,
+    /// Least time between two submits; none for our own server.
+    pub submit_pause: Option<Duration>,
+    /// A validated ledger that does not move for so long is a halted network.
+    pub halt_after: Duration,
+    /// An XRPL request slower than this degrades health.
+    pub latency_threshold: Duration,
+}
+
+/// The loops' common ground.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    store: Store,
+    link: Link,
+    signer: SignerClient,
+    view: View,
+    metrics: Metrics,
+    /// A payment was stored.
+    wake: Arc<Notify>,
+    /// A validated ledger was reconciled.
+    reconciled: Notify,
+    /// Generation of this gateway.
+    epoch: u64,
+    /// The newest journal head that the store has recorded.
+    journal: Mutex<Option<JournalHead>>,
+}
+
+/// The parts that make an engine.
+#[derive(Debug)]
+pub struct Parts {
+    /// What is fixed at start.
+    pub settings: Settings,
+    /// The durable store.
+    pub store: Store,
+    /// The connection to the ledger.
+    pub link: Link,
+    /// The connection to the signer.
+    pub signer: SignerClient,
+    /// Where the picture of the moment hangs.
+    pub view: View,
+    /// Where things are counted.
+    pub metrics: Metrics,
+    /// Rings when a payment was stored.
+    pub wake: Arc<Notify>,
+}
+
+/// Why a loop cannot go on; the process ends.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The store is not usable, or another gateway has taken over.
+    #[error("the store cannot be used: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl Engine {
+    /// Takes over the store with a new epoch.
+    pub async fn take_over(parts: Parts) -> Result<Arc<Self>, StoreError> {
+        let Parts { settings, store, link, signer, view, metrics, wake } = parts;
+        let epoch = store.begin_epoch().await?;
+        let cursor = store.cursor().await?;
+        if let Some(ledger) = cursor.reconciled {
+            link.remember(crate::xrpl::LedgerRef { index: ledger.index.0, hash: ledger.hash });
+        }
+        view.update(|v| {
+            v.epoch = epoch;
+            v.quarantine = cursor.quarantine;
+            v.frozen = cursor.frozen.clone();
+        });
+        let journal = cursor.journal_hash.map(|hash| JournalHead { height: cursor.journal_height, hash });
+        tracing::info!(epoch, "took over the store");
+        Ok(Arc::new(Self {
+            settings,
+            store,
+            link,
+            signer,
+            view,
+            metrics,
+            wake,
+            reconciled: Notify::new(),
+            epoch,
+            journal: Mutex::new(journal),
+        }))
+    }
+
+    /// Brings validated ledgers in until told to stop.
+    pub async fn confirm(self: Arc<Self>, stop: StopToken) -> Result<(), EngineError> {
+        confirm::run(&self, stop).await
+    }
+
+    /// Carries payments out until told to stop.
+    pub async fn dispatch(self: Arc<Self>, stop: StopToken) -> Result<(), EngineError> {
+        dispatch::run(self, stop).await
+    }
+
+    /// Watches signer, link and store until told to stop.
+    pub async fn watch(
+        self: Arc<Self>,
+        outputs: Outputs,
+        stop: StopToken,
+    ) -> Result<(), EngineError> {
+        watch::run(&self, outputs, stop).await
+    }
+
+    /// Hands the signer's spans on until told to stop.
+    pub async fn forward_spans(
+        self: Arc<Self>,
+        forwarder: Option<SpanForwarder>,
+        stop: StopToken,
+    ) -> Result<(), EngineError> {
+        watch::forward_spans(&self, forwarder, stop).await;
+        Ok(())
+    }
+
+    fn fence(&self) -> Fence {
+        let journal = *self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        Fence { store_id: self.store.store_id(), epoch: self.epoch, journal }
+    }
+
+    /// Records a journal head durably before any request carries it.
+    async fn record_journal(&self, head: JournalHead) -> Result<(), StoreError> {
+        self.store.record_journal(head.height, head.hash).await?;
+        let mut known = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none_or(|known| known.height < head.height) {
+            *known = Some(head);
+        }
+        Ok(())
+    }
+
+    /// Stops sending until a person looked. Durable; repeats keep the first reason.
+    async fn freeze(&self, why: String) -> Result<(), StoreError> {
+        if self.view.now().frozen.is_some() {
+            return Ok(());
+        }
+        tracing::error!(reason = %why, "the wallet is frozen: nothing is sent until a person looked");
+        let freeze = Freeze { why, since: clock::now() };
+        self.store.set_frozen(Some(freeze.clone()), clock::now()).await?;
+        self.view.update(|v| v.frozen = Some(freeze));
+        Ok(())
+    }
+
+    /// The key that must have signed: the signer's own description of it.
+    fn signing_key(&self) -> Option<PublicKey> {
+        let described = self.view.now().signer.described?;
+        PublicKey::from_bytes(&described.public_key).ok()
+    }
+}
+
+/// Makes `span` a part of the trace in which the payment was created, also hours and restarts later.
+fn join_trace(span: &tracing::Span, record: Option<&Record>) {
+    let parent = record.and_then(|r| r.trace_parent.as_deref());
+    if let Some(parent) = parent.and_then(|p| p.parse::<TraceParent>().ok()) {
+        propagation::set_remote_parent(span, &parent);
+    }
+}
