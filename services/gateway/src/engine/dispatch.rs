@@ -84,18 +84,16 @@ impl Dispatcher {
         let view = engine.view.now();
         let open = engine.store.open_slots().await?;
         self.answers.keep_only(|slot| open.iter().any(|o| o.slot == slot));
-        let obstacle = match self.prepare(&view).await? {
+        // What is at large already goes first: its slots are lower.
+        self.send_again(&view, &open).await?;
+        match self.prepare(&view).await? {
             Ok(turn) => {
                 let (signed, blocked) = self.advance(&turn, open).await?;
-                if !signed.is_empty() {
-                    engine.send(&signed, &mut self.answers).await?;
-                }
-                blocked
+                engine.send(&signed, &mut self.answers).await?;
+                Ok(blocked)
             }
-            Err(obstacle) => Some(obstacle),
-        };
-        self.send_again(&view).await?;
-        Ok(obstacle)
+            Err(obstacle) => Ok(Some(obstacle)),
+        }
     }
 
     /// What is needed before anything may be bound or signed.
@@ -286,13 +284,12 @@ impl Dispatcher {
     }
 
     /// With each newly reconciled ledger, everything that is still open is sent again, lowest slot first.
-    async fn send_again(&mut self, view: &EngineView) -> Result<(), StoreError> {
+    async fn send_again(&mut self, view: &EngineView, open: &[OpenSlot]) -> Result<(), StoreError> {
         let Some(validated) = view.validated else { return Ok(()) };
         if self.sent_at == Some(validated.index) || view.frozen.is_some() || !view.link.connected {
             return Ok(());
         }
         self.sent_at = Some(validated.index);
-        let open = self.engine.store.open_slots().await?;
         let blobs: Vec<Sendable> = open.iter().filter_map(|slot| sendable(slot, validated.index)).collect();
         self.engine.send(&blobs, &mut self.answers).await
     }

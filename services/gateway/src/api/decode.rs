@@ -1,0 +1,388 @@
+//! Requests become core types here, once; nothing behind this file checks a field again.
+//!
+//! Owns: what a field may hold. May not: read a clock or the store, nor repeat text that it did not understand.
+
+use std::time::Duration;
+
+use paygate_payments::LedgerIndex;
+use paygate_payments::intent::{Id, Intent, PaymentKey, Wallet};
+use paygate_payments::limits::Limits;
+use paygate_payments::payment::StateName;
+use paygate_proto::v1::create_payment_request::Amount as AskedAmount;
+use paygate_proto::v1::{
+    CreatePaymentRequest, ErrorReason, ListPaymentsRequest, Memo as AskedMemo, PaymentState,
+};
+use prost_types::Timestamp;
+use tonic::Status;
+use xrpl_tx::{
+    ACCOUNT_ZERO, AccountId, Amount, Destination, Drops, Memo, MemoError, Memos, XNetwork,
+};
+
+use super::errors::{self, Violation};
+use crate::clock::Millis;
+use crate::store::{ListQuery, PAGE_MAX};
+
+/// How long one ledger counts when `pay_before` becomes an index. Ledgers close every 3 to 5 seconds: with the upper end the
+/// deadline is never later than asked for while the network is in health.
+const LEDGER_SECONDS: u64 = 5;
+
+/// The number of the network whose X-addresses begin with X.
+const MAIN_NETWORK_ID: u32 = 0;
+
+/// Seeds in base58 have 29 or 31 characters; some more on both sides, for one cut or mistyped.
+const SEED_CHARS: std::ops::RangeInclusive<usize> = 24..=36;
+
+/// What a request is measured by, as it is at this moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules<'a> {
+    /// The wallet that pays.
+    pub(super) wallet: &'a Wallet,
+    /// Limits of a single payment.
+    pub(super) limits: &'a Limits,
+    /// The newest validated ledger.
+    pub(super) validated: Option<LedgerIndex>,
+    /// Now.
+    pub(super) now: Millis,
+}
+
+/// A well-formed CreatePaymentRequest.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// What is to be paid: an acceptable content at any time.
+    pub(super) intent: Intent,
+    /// Store nothing.
+    pub(super) validate_only: bool,
+    /// The deadline, or why the request cannot be taken *now*. A payment that was stored earlier does not care: its repeated
+    /// request must find it although its `pay_before` is over or a limit was lowered meanwhile.
+    pub(super) deadline: Result<Option<LedgerIndex>, Box<Status>>,
+}
+
+/// Checks a whole CreatePaymentRequest.
+pub(super) fn create(
+    request: &CreatePaymentRequest,
+    client: Id,
+    rules: Rules<'_>,
+) -> Result<Asked, Status> {
+    let mut bad = Vec::new();
+    let mut bad_now = Vec::new();
+    let payment = keep(payment_id(&request.payment_id, "payment_id"), &mut bad);
+    let to = keep(destination(request, rules.wallet), &mut bad);
+    let amount = match &request.amount {
+        Some(AskedAmount::Issued(_)) => {
+            return Err(errors::not_implemented(
+                "amount.issued",
+                "pay XRP with xrp_drops",
+            ));
+        }
+        Some(AskedAmount::XrpDrops(drops)) => keep(xrp(*drops), &mut bad),
+        None => keep(
+            Err(Violation::malformed("amount", "is required: set xrp_drops")),
+            &mut bad,
+        ),
+    };
+    if let Some(amount) = amount
+        && let Err(over) = rules.limits.check_amount(amount)
+    {
+        bad_now.push(errors::amount_limit(&over));
+    }
+    let memos = keep(memos(&request.memos), &mut bad);
+    let retry_of = match request.retry_of.as_str() {
+        "" => Some(None),
+        text => keep(payment_id(text, "retry_of"), &mut bad).map(Some),
+    };
+    let wait = request
+        .pay_before
+        .as_ref()
+        .and_then(|at| keep(ledgers_until(at, rules.now), &mut bad_now));
+
+    let (
+        Some(payment),
+        Some((destination, destination_tag)),
+        Some(amount),
+        Some(memos),
+        Some(retry_of),
+    ) = (payment, to, amount, memos, retry_of)
+    else {
+        bad.append(&mut bad_now);
+        return Err(errors::invalid(&bad));
+    };
+    let deadline = if bad_now.is_empty() {
+        match (wait, rules.validated) {
+            (None, _) => Ok(None),
+            (Some(ledgers), Some(validated)) => Ok(Some(validated.plus(ledgers))),
+            (Some(_), None) => Err(Box::new(errors::ledger_unavailable())),
+        }
+    } else {
+        Err(Box::new(errors::invalid(&bad_now)))
+    };
+    let intent = Intent {
+        key: PaymentKey { client, payment },
+        destination,
+        destination_tag,
+        amount: Amount::Xrp(amount),
+        memos,
+        retry_of,
+    };
+    Ok(Asked {
+        intent,
+        validate_only: request.validate_only,
+        deadline,
+    })
+}
+
+/// Checks the name of a payment that is asked for. An empty `client_id` is the caller's own.
+pub(super) fn key(client_id: &str, payment: &str, caller: Id) -> Result<PaymentKey, Status> {
+    let mut bad = Vec::new();
+    let payment = keep(payment_id(payment, "payment_id"), &mut bad);
+    let client = match client_id {
+        "" => Some(caller),
+        other => keep(payment_id(other, "client_id"), &mut bad),
+    };
+    match (client, payment) {
+        (Some(client), Some(payment)) => Ok(PaymentKey { client, payment }),
+        _ => Err(errors::invalid(&bad)),
+    }
+}
+
+/// Checks a ListPaymentsRequest. An empty `client_id` is the caller's own.
+pub(super) fn list(request: &ListPaymentsRequest, caller: Id) -> Result<ListQuery, Status> {
+    let mut bad = Vec::new();
+    let limit = keep(page_size(request.page_size), &mut bad);
+    let client = match request.client_id.as_str() {
+        "" => Some(caller),
+        text => keep(payment_id(text, "client_id"), &mut bad),
+    };
+    let mut states = Vec::new();
+    for (at, number) in request.states.iter().enumerate() {
+        states.extend(keep(state(at, *number), &mut bad));
+    }
+    let from = request
+        .create_time_from
+        .as_ref()
+        .and_then(|at| keep(millis(at, "create_time_from"), &mut bad));
+    let before = request
+        .create_time_before
+        .as_ref()
+        .and_then(|at| keep(millis(at, "create_time_before"), &mut bad));
+    if let (Some(from), Some(before)) = (from, before)
+        && before <= from
+    {
+        bad.push(Violation::malformed(
+            "create_time_before",
+            "is not after create_time_from",
+        ));
+    }
+    match (limit, client) {
+        (Some(limit), Some(client)) if bad.is_empty() => {
+            let token = Some(request.page_token.clone()).filter(|token| !token.is_empty());
+            Ok(ListQuery {
+                limit,
+                token,
+                client: Some(client),
+                states,
+                from,
+                before,
+            })
+        }
+        _ => Err(errors::invalid(&bad)),
+    }
+}
+
+// --- fields
+
+/// Puts a violation aside, so that the other fields are looked at as well.
+fn keep<T>(field: Result<T, Violation>, bad: &mut Vec<Violation>) -> Option<T> {
+    field.map_err(|violation| bad.push(violation)).ok()
+}
+
+fn payment_id(text: &str, field: &'static str) -> Result<Id, Violation> {
+    Id::new(text).map_err(|error| Violation::malformed(field, error.to_string()))
+}
+
+fn xrp(drops: u64) -> Result<Drops, Violation> {
+    let limit = Drops::MAX.get();
+    match Drops::new(drops) {
+        Ok(Drops::ZERO) => Err(Violation::malformed(
+            "xrp_drops",
+            format!("is 0, must be 1 to {limit}"),
+        )
+        .of_value(0)
+        .with_limit(1)),
+        Ok(drops) => Ok(drops),
+        Err(_) => Err(Violation::malformed(
+            "xrp_drops",
+            format!("is {drops}, must be 1 to {limit}, all XRP there is"),
+        )
+        .of_value(drops)
+        .with_limit(limit)),
+    }
+}
+
+fn destination(
+    request: &CreatePaymentRequest,
+    wallet: &Wallet,
+) -> Result<(AccountId, Option<u32>), Violation> {
+    let refuse = |problem: String| Violation::malformed("destination", problem);
+    let text = request.destination.as_str();
+    if text.is_empty() {
+        return Err(refuse(
+            "is required: a classic address or an X-address".to_owned(),
+        ));
+    }
+    // The text is not repeated: whoever mixes up two fields may have put a secret here.
+    let to = Destination::parse(text).map_err(|error| {
+        if looks_like_seed(text) {
+            refuse(
+                "is no address and looks like a seed: if it is one, replace that key at once"
+                    .to_owned(),
+            )
+        } else {
+            refuse(format!("is no address of the XRP Ledger: {error}"))
+        }
+    })?;
+    let own = if wallet.network_id == MAIN_NETWORK_ID {
+        XNetwork::Main
+    } else {
+        XNetwork::Test
+    };
+    if let Some(network) = to.network
+        && network != own
+    {
+        let (written, wanted) = match network {
+            XNetwork::Main => ("X, for the main network", "T"),
+            XNetwork::Test => ("T, for a test network", "X"),
+        };
+        let id = wallet.network_id;
+        return Err(refuse(format!(
+            "is an X-address with {written}; network {id} takes those with {wanted}"
+        )));
+    }
+    if to.account == ACCOUNT_ZERO {
+        return Err(refuse(format!(
+            "is {ACCOUNT_ZERO}, which belongs to nobody: the money would be lost"
+        )));
+    }
+    if to.account == wallet.account {
+        let problem = "is the wallet that pays".to_owned();
+        return Err(Violation {
+            reason: ErrorReason::DestinationIsWallet,
+            ..refuse(problem)
+        }
+        .of_value(to.account));
+    }
+    match (to.tag, request.destination_tag) {
+        (Some(inside), Some(beside)) if inside != beside => {
+            let problem =
+                format!("is {beside}, and the X-address in destination carries tag {inside}");
+            Err(Violation::malformed("destination_tag", problem)
+                .of_value(beside)
+                .with_limit(inside))
+        }
+        (inside, beside) => Ok((to.account, inside.or(beside))),
+    }
+}
+
+fn looks_like_seed(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with('s')
+        && SEED_CHARS.contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+fn memos(asked: &[AskedMemo]) -> Result<Memos, Violation> {
+    let part = |bytes: &[u8]| Some(bytes.to_vec()).filter(|bytes| !bytes.is_empty());
+    let mut memos = Vec::with_capacity(asked.len());
+    for (at, memo) in asked.iter().enumerate() {
+        let made = Memo::new(
+            part(memo.r#type.as_bytes()),
+            part(&memo.data),
+            part(memo.format.as_bytes()),
+        );
+        memos.push(made.map_err(|error| {
+            let field = match error {
+                MemoError::TypeCharacter { .. } => format!("memos[{at}].type"),
+                MemoError::FormatCharacter { .. } => format!("memos[{at}].format"),
+                MemoError::Empty | MemoError::TooLong { .. } => format!("memos[{at}]"),
+            };
+            Violation::malformed(field, error.to_string())
+        })?);
+    }
+    Memos::new(memos).map_err(|error| {
+        let violation = Violation::malformed("memos", error.to_string());
+        match error {
+            MemoError::TooLong { bytes } => violation
+                .of_value(bytes)
+                .with_limit(xrpl_tx::MEMOS_BYTES_MAX),
+            _ => violation,
+        }
+    })
+}
+
+/// How many ledgers there are until then; at least one.
+fn ledgers_until(at: &Timestamp, now: Millis) -> Result<u32, Violation> {
+    let at = millis(at, "pay_before")?;
+    let ahead = at.since(now);
+    let refuse = |problem: String| {
+        Err(Violation::malformed("pay_before", problem).of_value(iso_seconds(ahead)))
+    };
+    if at <= now {
+        return refuse("is not in the future".to_owned());
+    }
+    match u32::try_from(ahead.as_secs() / LEDGER_SECONDS) {
+        Ok(0) => refuse(format!(
+            "is {} ms ahead, less than the {LEDGER_SECONDS} seconds that one ledger counts",
+            ahead.as_millis()
+        )),
+        Ok(ledgers) => Ok(ledgers),
+        Err(_) => refuse("is further ahead than there are ledger indexes".to_owned()),
+    }
+}
+
+fn iso_seconds(duration: Duration) -> String {
+    format!("{}s", duration.as_secs())
+}
+
+fn millis(at: &Timestamp, field: &'static str) -> Result<Millis, Violation> {
+    let out_of_range =
+        || Violation::malformed(field, "is no time: seconds or nanos are out of range");
+    let nanos = i64::from(at.nanos);
+    if !(0..1_000_000_000).contains(&nanos) {
+        return Err(out_of_range());
+    }
+    let whole = at.seconds.checked_mul(1000).ok_or_else(out_of_range)?;
+    whole
+        .checked_add(nanos / 1_000_000)
+        .map(Millis)
+        .ok_or_else(out_of_range)
+}
+
+/// 0 stands for the default, which the store knows.
+fn page_size(asked: i32) -> Result<usize, Violation> {
+    match usize::try_from(asked) {
+        Ok(size) if size <= PAGE_MAX => Ok(size),
+        _ => Err(
+            Violation::malformed("page_size", format!("is {asked}, must be 0 to {PAGE_MAX}"))
+                .of_value(asked)
+                .with_limit(PAGE_MAX),
+        ),
+    }
+}
+
+fn state(at: usize, number: i32) -> Result<StateName, Violation> {
+    let name = match PaymentState::try_from(number) {
+        Ok(PaymentState::AwaitingApproval) => StateName::AwaitingApproval,
+        Ok(PaymentState::Accepted) => StateName::Accepted,
+        Ok(PaymentState::AtLarge) => StateName::AtLarge,
+        Ok(PaymentState::OnHold) => StateName::OnHold,
+        Ok(PaymentState::Paid) => StateName::Paid,
+        Ok(PaymentState::Failed) => StateName::Failed,
+        Ok(PaymentState::Expired) => StateName::Expired,
+        Ok(PaymentState::Cancelled) => StateName::Cancelled,
+        Ok(PaymentState::Rejected) => StateName::Rejected,
+        Ok(PaymentState::Unspecified) | Err(_) => {
+            let problem = format!("is {number}, which is no PaymentState to filter by");
+            return Err(Violation::malformed(format!("states[{at}]"), problem).of_value(number));
+        }
+    };
+    Ok(name)
+}

@@ -1,0 +1,388 @@
+//! What the store and the engine know, in the words of the contract.
+//!
+//! Owns: reasons and evidence as callers read them. May not: show a blob, a memo of another payment or an error text of ours, nor
+//! let a condition of the moment change what a state says.
+
+use paygate_payments::LedgerRef;
+use paygate_payments::payment::{
+    AtLarge, CancelCause, EndProof, Ended, HoldCause, Settled, State, StateName, Version,
+    VersionKind, Versions,
+};
+use paygate_proto::v1::payment::Amount as ShownAmount;
+use paygate_proto::v1::{self, EvidenceKind, PaymentReason, PaymentState, evidence, slot};
+use paygate_telemetry::TraceParent;
+use xrpl_tx::{Amount, Memo, Slot};
+
+use crate::clock::Millis;
+use crate::store::Record;
+use crate::view::EngineView;
+
+/// A reason and words for a person.
+type Why = (PaymentReason, String);
+
+/// The payment as it is now. `view` tells why a live one does not move; nothing else is taken from it.
+pub(super) fn payment(record: &Record, view: &EngineView) -> v1::Payment {
+    let payment = &record.payment;
+    let intent = &payment.intent;
+    let name = payment.state.name();
+    let (reason, reason_detail) = why(record, view);
+    let versions = versions(&payment.state);
+    let Amount::Xrp(drops) = intent.amount;
+    v1::Payment {
+        payment_id: intent.key.payment.to_string(),
+        client_id: intent.key.client.to_string(),
+        state: state(name).into(),
+        reason: reason.into(),
+        reason_detail,
+        safe_to_repay: name.safe_to_repay(),
+        destination: intent.destination.to_address(),
+        destination_tag: intent.destination_tag,
+        amount: Some(ShownAmount::XrpDrops(drops.get())),
+        memos: intent.memos.as_slice().iter().map(memo).collect(),
+        retry_of: intent
+            .retry_of
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        create_time: Some(record.created.timestamp()),
+        update_time: Some(record.updated.timestamp()),
+        deadline_ledger: payment.deadline.map_or(0, |deadline| deadline.0),
+        cancel_requested: record.cancel_requested,
+        slot: payment.state.slot().map(shown_slot),
+        dead_at_ledger: versions.map_or(0, |versions| versions.highest_last_ledger().0),
+        versions: versions
+            .map(|versions| versions.as_slice().iter().map(version).collect())
+            .unwrap_or_default(),
+        invoice_id: payment.invoice_id.to_string(),
+        trace_id: trace_id(record),
+        evidence: evidence(record),
+    }
+}
+
+/// The state's value in the contract.
+pub(super) fn state(name: StateName) -> PaymentState {
+    match name {
+        StateName::AwaitingApproval => PaymentState::AwaitingApproval,
+        StateName::Accepted => PaymentState::Accepted,
+        StateName::AtLarge => PaymentState::AtLarge,
+        StateName::OnHold => PaymentState::OnHold,
+        StateName::Paid => PaymentState::Paid,
+        StateName::Failed => PaymentState::Failed,
+        StateName::Expired => PaymentState::Expired,
+        StateName::Cancelled => PaymentState::Cancelled,
+        StateName::Rejected => PaymentState::Rejected,
+    }
+}
+
+// --- reasons
+
+fn why(record: &Record, view: &EngineView) -> Why {
+    match &record.payment.state {
+        State::AwaitingApproval => (PaymentReason::None, "waits for an approver".to_owned()),
+        State::Accepted => why_not_bound(view),
+        State::AtLarge(at_large) => why_at_large(at_large, view),
+        State::OnHold(held) => why_held(held.why),
+        State::Paid(_) => (PaymentReason::None, String::new()),
+        State::Failed(settled) => why_failed(settled),
+        State::Expired(ended) => why_expired(record, ended),
+        State::Cancelled(ended) => why_cancelled(ended),
+        State::Rejected(ended) => why_rejected(ended),
+    }
+}
+
+/// What stops everything, whatever a payment's state: doubt first, then people, then the network.
+fn stopped(view: &EngineView) -> Option<Why> {
+    if let Some(quarantine) = &view.quarantine {
+        let until = quarantine.until;
+        return Some((
+            PaymentReason::Quarantine,
+            format!("continuity is in doubt until ledger {until} is reconciled"),
+        ));
+    }
+    if let Some(freeze) = &view.frozen {
+        return Some((PaymentReason::WalletFrozen, freeze.why.clone()));
+    }
+    if view.halted {
+        let detail = match view.validated {
+            Some(ledger) => format!(
+                "the network has validated nothing since ledger {}",
+                ledger.index
+            ),
+            None => "the network validates no ledgers".to_owned(),
+        };
+        return Some((PaymentReason::NetworkHalted, detail));
+    }
+    None
+}
+
+fn link_down(view: &EngineView) -> Option<Why> {
+    (!view.link.connected).then(|| (PaymentReason::LedgerUnavailable, view.link.detail.clone()))
+}
+
+fn signer_away(view: &EngineView) -> Option<Why> {
+    view.signer
+        .unreachable
+        .as_ref()
+        .map(|why| (PaymentReason::SignerUnavailable, why.clone()))
+}
+
+fn why_not_bound(view: &EngineView) -> Why {
+    let blocked = || {
+        view.blocked
+            .as_ref()
+            .map(|blocked| (blocked.reason, blocked.detail.clone()))
+    };
+    stopped(view)
+        .or_else(|| signer_away(view))
+        .or_else(blocked)
+        .or_else(|| link_down(view))
+        .unwrap_or((PaymentReason::Queued, String::new()))
+}
+
+fn why_at_large(at_large: &AtLarge, view: &EngineView) -> Why {
+    if let Some(cause) = at_large.cancel {
+        let who = match cause {
+            CancelCause::Requested => "its caller asked for it",
+            CancelCause::SignerDenied => "the signer denied it for a whole window",
+        };
+        let detail =
+            format!("to be cancelled, because {who}; the ledger decides which of the two won");
+        return (PaymentReason::CancelRequested, detail);
+    }
+    let (_, newest) = at_large.versions.latest();
+    let unsigned = newest.signed.is_none();
+    stopped(view)
+        .or_else(|| if unsigned { signer_away(view) } else { None })
+        .or_else(|| link_down(view))
+        .unwrap_or((PaymentReason::None, String::new()))
+}
+
+fn why_held(cause: HoldCause) -> Why {
+    match cause {
+        HoldCause::SlotTaken { by } => (
+            PaymentReason::SlotTaken,
+            format!("transaction {by} of other content used its slot"),
+        ),
+        HoldCause::ConsumerUnknown => (
+            PaymentReason::HistoryMissing,
+            "its slot is used and no server showed by which transaction".to_owned(),
+        ),
+        HoldCause::DeliveredDiffers { by } => (
+            PaymentReason::DeliveredDiffers,
+            format!("transaction {by} delivered another amount"),
+        ),
+    }
+}
+
+fn why_failed(settled: &Settled) -> Why {
+    let reason = match settled.result.as_str() {
+        "tecNO_DST" | "tecNO_DST_INSUF_XRP" => PaymentReason::TecNoDestination,
+        "tecDST_TAG_NEEDED" => PaymentReason::TecTagNeeded,
+        "tecNO_PERMISSION" => PaymentReason::TecNoPermission,
+        "tecUNFUNDED_PAYMENT" | "tecUNFUNDED" | "tecINSUFF_FEE" | "tecINSUFFICIENT_RESERVE" => {
+            PaymentReason::TecUnfunded
+        }
+        result if result.starts_with("tec") => PaymentReason::TecOther,
+        _ => {
+            return (
+                PaymentReason::SlotTaken,
+                format!(
+                    "transaction {} of other content used its slot",
+                    settled.tx_hash
+                ),
+            );
+        }
+    };
+    (
+        reason,
+        format!(
+            "ledger {} holds it with {}",
+            settled.ledger.index, settled.result
+        ),
+    )
+}
+
+fn why_expired(record: &Record, ended: &Ended) -> Why {
+    match (&ended.proof, record.payment.deadline) {
+        (EndProof::NeverBound { validated }, Some(deadline)) => (
+            PaymentReason::DeadlinePassed,
+            format!("ledger {validated} is past its deadline {deadline}; it was never bound"),
+        ),
+        (EndProof::NeverBound { .. }, None) => (
+            PaymentReason::ApprovalWindowOver,
+            "nobody approved it in time".to_owned(),
+        ),
+        (_, Some(deadline)) => (
+            PaymentReason::DeadlinePassed,
+            format!("it is proven dead and its deadline {deadline} allows no other version"),
+        ),
+        (_, None) => (
+            PaymentReason::DeadlinePassed,
+            "it is proven dead".to_owned(),
+        ),
+    }
+}
+
+/// Who gave it up: before binding only its caller can; afterwards, in this version without CancelPayment, only the gateway does.
+fn why_cancelled(ended: &Ended) -> Why {
+    match &ended.proof {
+        EndProof::NeverBound { .. } => (
+            PaymentReason::CancelledByCaller,
+            "cancelled before it was bound".to_owned(),
+        ),
+        EndProof::Filled { .. } => {
+            let detail =
+                "the signer denied it for a whole window, and a no-op took its slot".to_owned();
+            (PaymentReason::CancelledByGateway, detail)
+        }
+        EndProof::Absence { .. } | EndProof::Sealed(_) => (
+            PaymentReason::CancelledByGateway,
+            "the signer denied it for a whole window".to_owned(),
+        ),
+    }
+}
+
+fn why_rejected(ended: &Ended) -> Why {
+    match &ended.proof {
+        EndProof::Sealed(seal) => (PaymentReason::SignerSealed, seal.reason.clone()),
+        EndProof::NeverBound { .. } | EndProof::Absence { .. } | EndProof::Filled { .. } => (
+            PaymentReason::ApprovalRefused,
+            "an approver refused it".to_owned(),
+        ),
+    }
+}
+
+// --- evidence
+
+fn evidence(record: &Record) -> Option<v1::Evidence> {
+    let shown = match &record.payment.state {
+        State::AwaitingApproval | State::Accepted | State::AtLarge(_) | State::OnHold(_) => {
+            return None;
+        }
+        State::Paid(settled) => {
+            let delivered = Some(evidence::Delivered::DeliveredDrops(settled.delivered.get()));
+            v1::Evidence {
+                delivered,
+                ..presence(settled)
+            }
+        }
+        State::Failed(settled) => presence(settled),
+        State::Expired(ended) | State::Cancelled(ended) | State::Rejected(ended) => {
+            end(&ended.proof)
+        }
+    };
+    Some(v1::Evidence {
+        ledger_close_time: record.ledger_closed.map(Millis::timestamp),
+        ..shown
+    })
+}
+
+fn presence(settled: &Settled) -> v1::Evidence {
+    v1::Evidence {
+        tx_hash: settled.tx_hash.to_string(),
+        engine_result: settled.result.clone(),
+        fee_drops: settled.fee.get(),
+        servers: settled.servers.clone(),
+        ..in_ledger(EvidenceKind::Presence, settled.ledger)
+    }
+}
+
+fn end(proof: &EndProof) -> v1::Evidence {
+    match proof {
+        EndProof::NeverBound { validated } => v1::Evidence {
+            kind: EvidenceKind::NeverBound.into(),
+            ledger_index: validated.0,
+            ..v1::Evidence::default()
+        },
+        EndProof::Absence {
+            ledger, servers, ..
+        } => v1::Evidence {
+            servers: servers.clone(),
+            ..in_ledger(EvidenceKind::Absence, *ledger)
+        },
+        EndProof::Filled {
+            ledger,
+            tx_hash,
+            servers,
+        } => v1::Evidence {
+            tx_hash: tx_hash.to_string(),
+            // A no-op that took the slot of a dead payment counts with any result; the store keeps it only for payments.
+            servers: servers.clone(),
+            ..in_ledger(EvidenceKind::Presence, *ledger)
+        },
+        EndProof::Sealed(_) => v1::Evidence {
+            kind: EvidenceKind::Seal.into(),
+            ..v1::Evidence::default()
+        },
+    }
+}
+
+fn in_ledger(kind: EvidenceKind, ledger: LedgerRef) -> v1::Evidence {
+    v1::Evidence {
+        kind: kind.into(),
+        ledger_index: ledger.index.0,
+        ledger_hash: ledger.hash.to_string(),
+        ..v1::Evidence::default()
+    }
+}
+
+// --- parts
+
+/// The versions that the state carries; the core drops them when evidence has decided.
+fn versions(state: &State) -> Option<&Versions> {
+    match state {
+        State::AtLarge(at_large) => Some(&at_large.versions),
+        State::OnHold(held) => Some(&held.versions),
+        _ => None,
+    }
+}
+
+fn version(version: &Version) -> v1::PaymentVersion {
+    let kind = match version.kind {
+        VersionKind::Payment => v1::VersionKind::Payment,
+        VersionKind::NoOp => v1::VersionKind::NoOp,
+    };
+    v1::PaymentVersion {
+        fee_drops: version.fee.get(),
+        last_ledger_sequence: version.last_ledger.0,
+        tx_hash: version
+            .signed
+            .as_ref()
+            .map(|signed| signed.hash.to_string())
+            .unwrap_or_default(),
+        kind: kind.into(),
+    }
+}
+
+fn shown_slot(slot: Slot) -> v1::Slot {
+    let kind = match slot {
+        Slot::Sequence(number) => slot::Kind::Sequence(number),
+        Slot::Ticket(number) => slot::Kind::Ticket(number),
+    };
+    v1::Slot { kind: Some(kind) }
+}
+
+fn memo(memo: &Memo) -> v1::Memo {
+    // Type and format came in as text; a row that is damaged shows what is left of it.
+    let text = |part: &Option<Vec<u8>>| {
+        String::from_utf8_lossy(part.as_deref().unwrap_or_default()).into_owned()
+    };
+    v1::Memo {
+        r#type: text(&memo.memo_type),
+        data: memo.data.clone().unwrap_or_default(),
+        format: text(&memo.format),
+    }
+}
+
+fn trace_id(record: &Record) -> String {
+    let parent = record
+        .trace_parent
+        .as_deref()
+        .and_then(|text| text.parse::<TraceParent>().ok());
+    parent
+        .map(|parent| parent.trace_id().to_owned())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,335 @@
+//! Every error that the gRPC surface answers with. One constructor for each reason of `errors.proto`.
+//!
+//! Owns: status codes, messages and details. May not: repeat text of a caller that was not understood (it may be a secret in the
+//! wrong field), nor tell what the store or another part of ours said of itself.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use paygate_payments::intent::{IntentField, PaymentKey};
+use paygate_payments::limits::OverLimit;
+use paygate_payments::payment::StateName;
+use paygate_proto::v1::ErrorReason;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt as _};
+use xrpl_tx::{AccountId, Hash256};
+
+use crate::store::{RetryRefusal, StoreError};
+
+/// Domain of every ErrorInfo.
+pub(crate) const DOMAIN: &str = "paygate.v1";
+
+/// When to come back after an answer that says nothing about what is broken: short, because a repeated call is cheap and safe.
+const RETRY_SOON: Duration = Duration::from_secs(1);
+
+/// One field that cannot be taken as it is.
+#[derive(Clone, Debug)]
+pub(super) struct Violation {
+    /// Path of the field in the request.
+    pub(super) field: String,
+    /// What is wrong, beginning with a verb: the field's name is put before it.
+    pub(super) problem: String,
+    /// Which error it is if it is the only one.
+    pub(super) reason: ErrorReason,
+    /// The value, where it was understood and is no text of the caller's.
+    pub(super) value: Option<String>,
+    /// The limit that it breaks.
+    pub(super) limit: Option<String>,
+}
+
+/// A request that cannot be taken. All violations are told; there must be one.
+pub(super) fn invalid(violations: &[Violation]) -> Status {
+    let malformed = violations
+        .iter()
+        .find(|violation| violation.reason == ErrorReason::FieldInvalid);
+    let Some(first) = malformed.or(violations.first()) else {
+        return internal("a request was refused without a violation");
+    };
+    let mut metadata = vec![("field", first.field.clone())];
+    metadata.extend(first.value.clone().map(|value| ("value", value)));
+    metadata.extend(first.limit.clone().map(|limit| ("limit", limit)));
+    let message = violations
+        .iter()
+        .map(Violation::sentence)
+        .collect::<Vec<_>>()
+        .join("; ");
+    let mut details = info(first.reason, metadata);
+    details.set_bad_request(violations.iter().map(Violation::detail).collect::<Vec<_>>());
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+/// The id belongs to a payment of other content.
+pub(super) fn payment_id_reused(key: &PaymentKey, field: IntentField, state: StateName) -> Status {
+    let metadata = vec![
+        ("field", field.name().to_owned()),
+        ("payment_id", key.payment.to_string()),
+        ("state", state.as_str().to_owned()),
+    ];
+    let problem = format!(
+        "differs from the stored payment of payment_id {}",
+        key.payment
+    );
+    let mut details = info(ErrorReason::PaymentIdReused, metadata);
+    details.add_bad_request_violation(field.name(), problem);
+    let message = format!(
+        "payment_id {} belongs to another payment, now {}, which differs in {}; nothing was changed",
+        key.payment,
+        state.as_str(),
+        field.name()
+    );
+    Status::with_error_details(Code::AlreadyExists, message, details)
+}
+
+/// The predecessor cannot be replaced.
+pub(super) fn retry_of_invalid(predecessor: &str, refusal: &RetryRefusal) -> Status {
+    let problem = match refusal {
+        RetryRefusal::Unknown => "is unknown".to_owned(),
+        RetryRefusal::NotFinal(state) => format!("is {} and may still be paid", state.as_str()),
+        RetryRefusal::NotSafe(state) => format!("is {}", state.as_str()),
+        RetryRefusal::HasSuccessor(id) => format!("has a successor already, {id}"),
+    };
+    let mut details = info(
+        ErrorReason::RetryOfInvalid,
+        vec![("field", "retry_of".to_owned())],
+    );
+    details.add_bad_request_violation("retry_of", format!("names a payment that {problem}"));
+    let message = format!("retry_of: payment {predecessor} {problem}; nothing was stored");
+    Status::with_error_details(Code::FailedPrecondition, message, details)
+}
+
+/// A limit over several payments is used up. `wait`: until what blocks may be gone. `None`: it does not pass by itself.
+pub(super) fn limit_used_up(wallet: AccountId, over: &OverLimit, wait: Option<Duration>) -> Status {
+    let (reason, id, value, limit) = match over {
+        OverLimit::BelowMinimum { .. } | OverLimit::AboveMaximum { .. } => {
+            return invalid(&[amount_limit(over)]);
+        }
+        OverLimit::Day { used, max, .. } => (
+            ErrorReason::LimitDaily,
+            "limits.daily_limit_xrp",
+            used.get().to_string(),
+            max.get(),
+        ),
+        OverLimit::Pending { max } => (
+            ErrorReason::LimitPending,
+            "limits.max_pending_payments",
+            max.to_string(),
+            *max,
+        ),
+    };
+    let mut quota = QuotaViolation::new(format!("wallet:{wallet}"), over.to_string());
+    quota.quota_id = id.to_owned();
+    quota.quota_value = i64::try_from(limit).unwrap_or(i64::MAX);
+    let metadata = vec![
+        ("quota", id.to_owned()),
+        ("value", value),
+        ("limit", limit.to_string()),
+    ];
+    let mut details = info(reason, metadata);
+    details.set_quota_failure(vec![quota]);
+    if let Some(wait) = wait {
+        details.set_retry_info(Some(wait));
+    }
+    Status::with_error_details(
+        Code::ResourceExhausted,
+        format!("{over}; nothing was stored"),
+        details,
+    )
+}
+
+/// The amount breaks a limit of a single payment.
+pub(super) fn amount_limit(over: &OverLimit) -> Violation {
+    let (reason, value, limit) = match over {
+        OverLimit::BelowMinimum { amount, min } => (ErrorReason::LimitPaymentMin, amount, min),
+        OverLimit::AboveMaximum { amount, max } => (ErrorReason::LimitPaymentMax, amount, max),
+        // Those of several payments are told by `limit_used_up`; as a violation they keep their words.
+        OverLimit::Day { amount, max, .. } => (ErrorReason::LimitDaily, amount, max),
+        OverLimit::Pending { max } => {
+            return Violation {
+                field: "amount".to_owned(),
+                problem: over.to_string(),
+                reason: ErrorReason::LimitPending,
+                value: None,
+                limit: Some(max.to_string()),
+            };
+        }
+    };
+    Violation {
+        field: "xrp_drops".to_owned(),
+        problem: over.to_string(),
+        reason,
+        value: Some(value.get().to_string()),
+        limit: Some(limit.get().to_string()),
+    }
+}
+
+/// The ledger knows the payment and the store does not. The caller must not pay elsewhere.
+pub(super) fn on_ledger(key: &PaymentKey, tx_hash: Hash256) -> Status {
+    tracing::error!(payment_id = %key.payment, %tx_hash, "the ledger holds a transaction of a payment that no row knows");
+    let metadata = vec![
+        ("payment_id", key.payment.to_string()),
+        ("tx_hash", tx_hash.to_string()),
+    ];
+    let message = format!(
+        "transaction {tx_hash} on the ledger carries payment_id {} and the store does not know it: it may be paid already; do \
+         not pay elsewhere, an operator must look",
+        key.payment
+    );
+    Status::with_error_details(
+        Code::FailedPrecondition,
+        message,
+        info(ErrorReason::StateForbids, metadata),
+    )
+}
+
+/// There is no such payment of this client.
+pub(super) fn payment_not_found(key: &PaymentKey) -> Status {
+    let metadata = vec![
+        ("client_id", key.client.to_string()),
+        ("payment_id", key.payment.to_string()),
+    ];
+    let message = format!(
+        "client {} has no payment {}; after a CreatePayment without an answer repeat CreatePayment",
+        key.client, key.payment
+    );
+    Status::with_error_details(
+        Code::NotFound,
+        message,
+        info(ErrorReason::PaymentNotFound, metadata),
+    )
+}
+
+/// The page token is none of ours for these filters.
+pub(super) fn page_token_invalid() -> Status {
+    let mut details = info(
+        ErrorReason::PageTokenInvalid,
+        vec![("field", "page_token".to_owned())],
+    );
+    details.add_bad_request_violation(
+        "page_token",
+        "was not made by this gateway for these filters",
+    );
+    let message =
+        "page_token was not made by this gateway for these filters; start over without one";
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+/// The caller is nobody whom this gateway serves.
+pub(super) fn credential_invalid() -> Status {
+    let message = "without authentication this gateway serves callers of its own host only";
+    Status::with_error_details(
+        Code::Unauthenticated,
+        message,
+        info(ErrorReason::CredentialInvalid, vec![]),
+    )
+}
+
+/// This version does not do it. `instead` is a sentence that says what to do.
+pub(super) fn not_implemented(what: &str, instead: &str) -> Status {
+    let message = format!("{what} is not implemented in this version; {instead}");
+    let details = info(
+        ErrorReason::NotImplemented,
+        vec![("feature", what.to_owned())],
+    );
+    Status::with_error_details(Code::Unimplemented, message, details)
+}
+
+/// The store failed. `operation` is for the log: callers learn only that they must ask again.
+pub(super) fn store(operation: &'static str, error: &StoreError) -> Status {
+    if matches!(error, StoreError::PageToken) {
+        return page_token_invalid();
+    }
+    tracing::error!(operation, %error, "the store failed a call");
+    let mut details = info(ErrorReason::StoreUnavailable, vec![]);
+    details.set_retry_info(Some(RETRY_SOON));
+    let message = "the store does not answer and the outcome of this call is unknown: repeat the same call, with the same \
+                   payment_id; it cannot pay twice";
+    Status::with_error_details(Code::Unavailable, message, details)
+}
+
+/// The process is stopping.
+pub(super) fn draining() -> Status {
+    let mut details = info(ErrorReason::Draining, vec![]);
+    details.set_retry_info(Some(RETRY_SOON));
+    let message = "the gateway is stopping and takes no payments; this call stored nothing: repeat it, with the same payment_id";
+    Status::with_error_details(Code::Unavailable, message, details)
+}
+
+/// `pay_before` needs a validated ledger and there is none yet.
+pub(super) fn ledger_unavailable() -> Status {
+    let mut details = info(
+        ErrorReason::LedgerUnavailable,
+        vec![("field", "pay_before".to_owned())],
+    );
+    details.set_retry_info(Some(RETRY_SOON));
+    let message = "no validated ledger is known yet, and pay_before cannot become a deadline without one; nothing was stored: \
+                   repeat the same call";
+    Status::with_error_details(Code::Unavailable, message, details)
+}
+
+/// Too many calls at once.
+pub(super) fn overloaded(limit: usize) -> Status {
+    let mut details = info(ErrorReason::Overloaded, vec![("limit", limit.to_string())]);
+    details.set_retry_info(Some(RETRY_SOON));
+    let message = format!(
+        "{limit} calls are being answered, as many as allowed; this one was not looked at: repeat it"
+    );
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
+/// A bug of ours.
+pub(super) fn internal(what: &'static str) -> Status {
+    tracing::error!(what, "a bug: a call could not be answered");
+    let message = "a bug of the gateway, logged with the trace id; the outcome is unknown: repeat the same call, and report it";
+    Status::with_error_details(Code::Internal, message, info(ErrorReason::Internal, vec![]))
+}
+
+// === impl Violation ===
+
+impl Violation {
+    /// A malformed field.
+    pub(super) fn malformed(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            problem: problem.into(),
+            reason: ErrorReason::FieldInvalid,
+            value: None,
+            limit: None,
+        }
+    }
+
+    /// The same, with a value that is safe to show.
+    pub(super) fn of_value(mut self, value: impl ToString) -> Self {
+        self.value = Some(value.to_string());
+        self
+    }
+
+    /// The same, with the limit.
+    pub(super) fn with_limit(mut self, limit: impl ToString) -> Self {
+        self.limit = Some(limit.to_string());
+        self
+    }
+
+    fn sentence(&self) -> String {
+        format!("{}: {}", self.field, self.problem)
+    }
+
+    fn detail(&self) -> FieldViolation {
+        let mut detail = FieldViolation::new(self.field.clone(), self.problem.clone());
+        reason_name(self.reason).clone_into(&mut detail.reason);
+        detail
+    }
+}
+
+/// The reason as ErrorInfo carries it.
+pub(super) fn reason_name(reason: ErrorReason) -> &'static str {
+    let name = reason.as_str_name();
+    name.strip_prefix("ERROR_REASON_").unwrap_or(name)
+}
+
+fn info(reason: ErrorReason, metadata: Vec<(&'static str, String)>) -> ErrorDetails {
+    let metadata: HashMap<String, String> = metadata
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+    ErrorDetails::with_error_info(reason_name(reason), DOMAIN, metadata)
+}

@@ -1,0 +1,161 @@
+//! The gRPC surface: `paygate.v1` on one listener, with health and reflection.
+//!
+//! Owns: what callers may send and what they are told. May not: decide about payments, bind, sign or send; it stores what was
+//! asked for and shows what is stored.
+//!
+//! # Layout
+//! - `decode.rs`, `encode.rs`: requests into core types, core types into answers.
+//! - `errors.rs`: every error there is.
+//! - `identity.rs`: who calls.
+//! - `payments.rs`, `wallet.rs`, `operations.rs`, `approvals.rs`: the services.
+//! - `gate.rs`: the concurrency cap.
+//! - `settings.rs`: what of the configuration matters here.
+
+pub mod approvals;
+mod decode;
+mod encode;
+mod errors;
+mod gate;
+mod identity;
+pub mod operations;
+pub mod payments;
+mod settings;
+pub mod wallet;
+
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use paygate_payments::intent::Wallet;
+use paygate_payments::limits::Limits;
+use paygate_proto::v1::approval_service_server::ApprovalServiceServer;
+use paygate_proto::v1::operations_service_server::OperationsServiceServer;
+use paygate_proto::v1::payment_service_server::PaymentServiceServer;
+use paygate_proto::v1::wallet_service_server::WalletServiceServer;
+use paygate_telemetry::grpc::{Observer, StatusLayer, TraceLayer};
+use paygate_telemetry::health::Health;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use crate::clock::Millis;
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::view::View;
+
+pub use identity::LOCAL_CLIENT;
+pub use settings::{LedgerServerSettings, Settings};
+
+/// Names that the gateway's health service knows.
+pub const HEALTH_NAMES: &[&str] = &[
+    "",
+    "paygate.v1.PaymentService",
+    "paygate.capability.accept",
+    "paygate.capability.submit",
+    "paygate.capability.confirm",
+    "paygate.capability.sign",
+    "paygate.capability.ledger",
+    "paygate.capability.store",
+    "paygate.capability.wallet",
+];
+
+/// The longest that a call may take. Nothing here waits for the ledger or the signer, only for the store.
+const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(10);
+
+/// How often an idle connection is asked whether somebody is there, and how long the answer may take.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Calls that one connection may have open. The concurrency cap is for all together; one caller cannot hold it alone.
+const STREAMS_PER_CONNECTION_MAX: u32 = 128;
+
+/// What the surface needs of the rest. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// Configured facts that answers show or that bound calls.
+    pub settings: Arc<Settings>,
+    /// The store.
+    pub store: Store,
+    /// What the engine sees.
+    pub view: View,
+    /// Where accepted payments are counted.
+    pub metrics: Metrics,
+    /// The wallet that pays.
+    pub wallet: Wallet,
+    /// What is let in; the store has the same.
+    pub limits: Limits,
+    /// Woken after a payment was stored.
+    pub wake: Arc<Notify>,
+    /// When the process started.
+    pub started: Millis,
+    /// The capabilities that GetStatus shows, made of [`HEALTH_NAMES`].
+    pub health: Health,
+}
+
+/// The surface cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The descriptor set that was built in does not decode.
+    #[error("descriptors for reflection do not decode: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The listener failed.
+    #[error("grpc listener failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// Serves until `stop` resolves, then lets running calls end. `observer` is told of every call.
+pub async fn serve(
+    api: Api,
+    listener: TcpListener,
+    observer: Observer,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let routes = routes(&api)?;
+    // The first layer is the outermost: spans and counters see what the caller gets.
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .layer(TraceLayer::new(observer))
+        .layer(StatusLayer::new(CALL_TIMEOUT_MAX))
+        .layer(gate::GateLayer::new(gate::CALLS_AT_ONCE_MAX))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop)
+        .await?;
+    Ok(())
+}
+
+/// All services, without layers.
+fn routes(api: &Api) -> Result<Routes, ServeError> {
+    let max = api.settings.request_bytes_max;
+    let payments =
+        PaymentServiceServer::new(payments::PaymentApi(api.clone())).max_decoding_message_size(max);
+    let wallet =
+        WalletServiceServer::new(wallet::WalletApi(api.clone())).max_decoding_message_size(max);
+    let operations = OperationsServiceServer::new(operations::OperationsApi(api.clone()))
+        .max_decoding_message_size(max);
+    let approvals =
+        ApprovalServiceServer::new(approvals::ApprovalApi).max_decoding_message_size(max);
+    let health = api.health.server().max_decoding_message_size(max);
+    let routes = Routes::new(payments)
+        .add_service(wallet)
+        .add_service(operations)
+        .add_service(approvals)
+        .add_service(health);
+    if !api.settings.reflection {
+        return Ok(routes);
+    }
+    let described = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(paygate_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let v1 = described().build_v1()?.max_decoding_message_size(max);
+    let v1alpha = described().build_v1alpha()?.max_decoding_message_size(max);
+    Ok(routes.add_service(v1).add_service(v1alpha))
+}

@@ -1,0 +1,332 @@
+//! OperationsService: GetStatus, and what is not built yet.
+//!
+//! Owns: the answer of GetStatus. May not: ask the ledger or the signer; all but the store's numbers is what the engine saw last.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use paygate_payments::continuity::Doubt;
+use paygate_proto::signer::v1::{DescribeSignerResponse, Hardening};
+use paygate_proto::v1::operations_service_server::OperationsService;
+use paygate_proto::v1::{
+    AnnounceTransactionRequest, AnnounceTransactionResponse, Capability, Freeze, GetRolloutRequest,
+    GetRolloutResponse, GetStatusRequest, GetStatusResponse, LedgerServer, LedgerStatus,
+    ListAuditEntriesRequest, ListAuditEntriesResponse, PauseRequest, PauseResponse, PauseStatus,
+    PendingPayments, PromoteRolloutRequest, PromoteRolloutResponse, Quarantine,
+    ReconcileWalletRequest, ReconcileWalletResponse, ResumeRequest, ResumeResponse,
+    RollbackRolloutRequest, RollbackRolloutResponse, SignerStatus, StateCount, UnfreezeRequest,
+    UnfreezeResponse,
+};
+use paygate_telemetry::health::{NameState, Serving};
+use tokio_stream::Empty;
+use tonic::{Request, Response, Status};
+
+use super::{Api, encode, errors, identity};
+use crate::clock::{self, Millis};
+use crate::store::Summary;
+use crate::view::EngineView;
+
+/// What an operator does instead of pausing, for example.
+const STOP_INSTEAD: &str = "stop the signer to stop sending: accepting goes on, and what is at large is followed to its end";
+
+/// What an operator does about the roll-out.
+const LIMITS_INSTEAD: &str = "change the limits in the configuration and restart";
+
+/// Serves OperationsService.
+#[derive(Clone, Debug)]
+pub struct OperationsApi(pub Api);
+
+#[tonic::async_trait]
+impl OperationsService for OperationsApi {
+    async fn get_status(
+        &self,
+        request: Request<GetStatusRequest>,
+    ) -> Result<Response<GetStatusResponse>, Status> {
+        identity::caller(&request)?;
+        let now = clock::now();
+        let summary = self
+            .0
+            .store
+            .summary(now)
+            .await
+            .map_err(|error| errors::store("get_status", &error))?;
+        Ok(Response::new(status(
+            &self.0,
+            &self.0.view.now(),
+            &summary,
+            now,
+        )))
+    }
+
+    async fn pause(
+        &self,
+        _request: Request<PauseRequest>,
+    ) -> Result<Response<PauseResponse>, Status> {
+        Err(errors::not_implemented("Pause", STOP_INSTEAD))
+    }
+
+    async fn resume(
+        &self,
+        _request: Request<ResumeRequest>,
+    ) -> Result<Response<ResumeResponse>, Status> {
+        Err(errors::not_implemented("Resume", "nothing can be paused"))
+    }
+
+    async fn unfreeze(
+        &self,
+        _request: Request<UnfreezeRequest>,
+    ) -> Result<Response<UnfreezeResponse>, Status> {
+        Err(errors::not_implemented(
+            "Unfreeze",
+            "a freeze lasts; GetStatus tells its reason",
+        ))
+    }
+
+    async fn announce_transaction(
+        &self,
+        _request: Request<AnnounceTransactionRequest>,
+    ) -> Result<Response<AnnounceTransactionResponse>, Status> {
+        Err(errors::not_implemented(
+            "AnnounceTransaction",
+            "make no transaction of the wallet outside of the gateway",
+        ))
+    }
+
+    async fn get_rollout(
+        &self,
+        _request: Request<GetRolloutRequest>,
+    ) -> Result<Response<GetRolloutResponse>, Status> {
+        Err(errors::not_implemented(
+            "GetRollout",
+            "GetWallet tells the limits in force",
+        ))
+    }
+
+    async fn promote_rollout(
+        &self,
+        _request: Request<PromoteRolloutRequest>,
+    ) -> Result<Response<PromoteRolloutResponse>, Status> {
+        Err(errors::not_implemented("PromoteRollout", LIMITS_INSTEAD))
+    }
+
+    async fn rollback_rollout(
+        &self,
+        _request: Request<RollbackRolloutRequest>,
+    ) -> Result<Response<RollbackRolloutResponse>, Status> {
+        Err(errors::not_implemented("RollbackRollout", LIMITS_INSTEAD))
+    }
+
+    type ReconcileWalletStream = Empty<Result<ReconcileWalletResponse, Status>>;
+
+    async fn reconcile_wallet(
+        &self,
+        _request: Request<ReconcileWalletRequest>,
+    ) -> Result<Response<Self::ReconcileWalletStream>, Status> {
+        Err(errors::not_implemented(
+            "ReconcileWallet",
+            "every validated ledger is reconciled as it comes",
+        ))
+    }
+
+    async fn list_audit_entries(
+        &self,
+        _request: Request<ListAuditEntriesRequest>,
+    ) -> Result<Response<ListAuditEntriesResponse>, Status> {
+        Err(errors::not_implemented(
+            "ListAuditEntries",
+            "no call that is audited is built; payments have ExplainPayment",
+        ))
+    }
+}
+
+fn status(api: &Api, view: &EngineView, summary: &Summary, now: Millis) -> GetStatusResponse {
+    GetStatusResponse {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        profile: api.settings.profile.to_owned(),
+        role: api.settings.role.to_owned(),
+        start_time: Some(api.started.timestamp()),
+        store_id: hex::encode(api.store.store_id()),
+        epoch: view.epoch,
+        account: api.wallet.account.to_address(),
+        ledger: Some(ledger(api, view, now)),
+        signer: Some(signer(view)),
+        quarantine: Some(quarantine(view)),
+        freeze: Some(freeze(view)),
+        pause: Some(PauseStatus::default()),
+        pending: Some(pending(summary, now)),
+        capabilities: api.health.snapshot().into_iter().map(capability).collect(),
+    }
+}
+
+fn ledger(api: &Api, view: &EngineView, now: Millis) -> LedgerStatus {
+    let index = view.validated.map_or(0, |ledger| ledger.index.0);
+    LedgerStatus {
+        network_id: api.wallet.network_id,
+        validated_ledger_index: index,
+        validated_ledger_hash: view
+            .validated
+            .map(|ledger| ledger.hash.to_string())
+            .unwrap_or_default(),
+        lag: view.validated_at.map(|at| duration(now.since(at))),
+        halted: view.halted,
+        agreement: api.settings.agreement,
+        servers: servers(api, view, index),
+    }
+}
+
+/// This version speaks with the first server only; of the others it says so.
+fn servers(api: &Api, view: &EngineView, index: u32) -> Vec<LedgerServer> {
+    let shown = |(at, server): (usize, &super::LedgerServerSettings)| {
+        let used = at == 0;
+        LedgerServer {
+            url: server.url.clone(),
+            operator: server.operator.clone(),
+            own: server.own,
+            connected: used && view.link.connected,
+            validated_ledger_index: if used && view.link.connected {
+                index
+            } else {
+                0
+            },
+            latency_ms: if used { view.link.latency_ms } else { 0 },
+            state: if used {
+                view.link.detail.clone()
+            } else {
+                "not used in this version".to_owned()
+            },
+        }
+    };
+    api.settings.servers.iter().enumerate().map(shown).collect()
+}
+
+fn signer(view: &EngineView) -> SignerStatus {
+    let detail = match (&view.signer.unreachable, &view.signer.described) {
+        (Some(why), _) => why.clone(),
+        (None, None) => "has not answered yet".to_owned(),
+        (None, Some(_)) if !view.signer.serving => {
+            "answers, and its health service says NOT_SERVING".to_owned()
+        }
+        (None, Some(_)) => String::new(),
+    };
+    let reachable = view.signer.unreachable.is_none() && view.signer.described.is_some();
+    let described = view.signer.described.clone().unwrap_or_default();
+    SignerStatus {
+        reachable,
+        detail,
+        ..described_status(described)
+    }
+}
+
+fn described_status(described: DescribeSignerResponse) -> SignerStatus {
+    let limits = described.limits.unwrap_or_default();
+    let hardening = described.hardening.unwrap_or_default();
+    SignerStatus {
+        reachable: false,
+        detail: String::new(),
+        account: described.account,
+        version: described.version,
+        journal_height: described.journal_head.unwrap_or_default().height,
+        policy_digest: hex::encode(described.policy_digest),
+        max_payment_drops: limits.max_payment_drops,
+        max_day_drops: limits.max_day_drops,
+        headroom_drops: limits.max_day_drops.saturating_sub(limits.used_day_drops),
+        highest_sequence: described.highest_sequence,
+        hardening: active(&hardening),
+        waived: hardening.waived,
+    }
+}
+
+fn active(hardening: &Hardening) -> Vec<String> {
+    let all = [
+        ("landlock", hardening.landlock),
+        ("seccomp", hardening.seccomp),
+        ("no_new_privs", hardening.no_new_privs),
+        ("not_dumpable", hardening.not_dumpable),
+        ("key_memory_locked", hardening.key_memory_locked),
+    ];
+    all.into_iter()
+        .filter(|(_, active)| *active)
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+fn quarantine(view: &EngineView) -> Quarantine {
+    match &view.quarantine {
+        None => Quarantine::default(),
+        Some(quarantine) => {
+            let reason = match quarantine.why {
+                Doubt::FreshStoreUsedJournal => {
+                    "the store is fresh and the signer's journal is not"
+                }
+                Doubt::SignerAhead => "the signer signed for slots that no row knows",
+                Doubt::SignerBehind => {
+                    "the store recorded more of the signer's journal than there is"
+                }
+                Doubt::OtherStore => "the signer's journal belongs to another store",
+                Doubt::LongAbsence => "the gateway was away for longer than a version lives",
+                Doubt::UnknownTransaction => {
+                    "a transaction of the wallet appeared that no row knows"
+                }
+            };
+            Quarantine {
+                active: true,
+                reason: reason.to_owned(),
+                until_ledger: quarantine.until.0,
+            }
+        }
+    }
+}
+
+fn freeze(view: &EngineView) -> Freeze {
+    match &view.frozen {
+        None => Freeze::default(),
+        Some(freeze) => Freeze {
+            active: true,
+            reason: freeze.why.clone(),
+            since: Some(freeze.since.timestamp()),
+        },
+    }
+}
+
+fn pending(summary: &Summary, now: Millis) -> PendingPayments {
+    let live = summary
+        .by_state
+        .iter()
+        .filter(|(name, count)| !name.is_final() && *count > 0);
+    PendingPayments {
+        counts: live
+            .map(|(name, count)| StateCount {
+                state: encode::state(*name).into(),
+                count: *count,
+            })
+            .collect(),
+        oldest_age: summary
+            .oldest_pending
+            .map(|oldest| duration(now.since(oldest))),
+    }
+}
+
+fn capability(state: NameState) -> Capability {
+    let (serving, reason) = match state.serving {
+        Serving::Yes => (true, String::new()),
+        Serving::No(reason) => (false, reason),
+    };
+    Capability {
+        name: state.name.to_owned(),
+        serving,
+        reason,
+        since: Some(timestamp(state.since)),
+    }
+}
+
+fn timestamp(time: SystemTime) -> prost_types::Timestamp {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis::ZERO.plus(since).timestamp()
+}
+
+fn duration(duration: std::time::Duration) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(duration.subsec_nanos())
+            .expect("less than a second has less than 10^9 nanoseconds"),
+    }
+}

@@ -1,0 +1,294 @@
+//! PaymentService.
+//!
+//! Owns: the order of CreatePayment: check, store, wake, answer. May not: bind, sign or send; the row is the work, and the
+//! dispatcher is only woken.
+
+use std::time::Duration;
+
+use paygate_payments::intent::Id;
+use paygate_payments::limits::OverLimit;
+use paygate_proto::v1::payment_service_server::PaymentService;
+use paygate_proto::v1::{
+    BatchCreatePaymentsRequest, BatchCreatePaymentsResponse, CancelPaymentRequest,
+    CancelPaymentResponse, CreatePaymentRequest, CreatePaymentResponse, ExplainPaymentRequest,
+    ExplainPaymentResponse, GetPaymentRequest, GetPaymentResponse, ListPaymentsRequest,
+    ListPaymentsResponse, WatchPaymentsRequest, WatchPaymentsResponse,
+};
+use paygate_telemetry::{TraceParent, propagation};
+use tokio_stream::Empty;
+use tonic::{Request, Response, Status};
+use tracing::{Instrument as _, Span};
+
+use super::decode::{Asked, Rules};
+use super::{Api, decode, encode, errors, identity};
+use crate::clock::{self, Millis};
+use crate::metrics::Stage;
+use crate::store::{Accept, ListQuery, NewPayment, StoreError};
+
+/// One ledger. A pending payment cannot end before the next one is validated.
+const LEDGER: Duration = Duration::from_secs(4);
+
+/// The window of the daily limit.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Halvings of the day in search of its oldest payment: 7 find it to about eleven minutes, with 7 reads of one row.
+const DAY_HALVINGS: u32 = 7;
+
+/// Serves PaymentService.
+#[derive(Clone, Debug)]
+pub struct PaymentApi(pub Api);
+
+#[tonic::async_trait]
+impl PaymentService for PaymentApi {
+    async fn create_payment(
+        &self,
+        request: Request<CreatePaymentRequest>,
+    ) -> Result<Response<CreatePaymentResponse>, Status> {
+        let client = identity::caller(&request)?;
+        // The span of this call lies under the caller's; later work goes on below it. Where no spans are recorded, what the
+        // caller sent is kept for whoever reads the payment.
+        let trace = propagation::traceparent_of(&Span::current())
+            .or_else(|| propagation::from_metadata(request.metadata()));
+        self.create(request.get_ref(), client, trace)
+            .await
+            .map(Response::new)
+    }
+
+    async fn get_payment(
+        &self,
+        request: Request<GetPaymentRequest>,
+    ) -> Result<Response<GetPaymentResponse>, Status> {
+        let caller = identity::caller(&request)?;
+        let key = decode::key(
+            &request.get_ref().client_id,
+            &request.get_ref().payment_id,
+            caller,
+        )?;
+        let found = self
+            .0
+            .store
+            .get(&key)
+            .await
+            .map_err(|error| errors::store("get_payment", &error))?;
+        let record = found.ok_or_else(|| errors::payment_not_found(&key))?;
+        let payment = encode::payment(&record, &self.0.view.now());
+        Ok(Response::new(GetPaymentResponse {
+            payment: Some(payment),
+        }))
+    }
+
+    async fn list_payments(
+        &self,
+        request: Request<ListPaymentsRequest>,
+    ) -> Result<Response<ListPaymentsResponse>, Status> {
+        let caller = identity::caller(&request)?;
+        let query = decode::list(request.get_ref(), caller)?;
+        let page = self
+            .0
+            .store
+            .list(query)
+            .await
+            .map_err(|error| errors::store("list_payments", &error))?;
+        let view = self.0.view.now();
+        let payments = page
+            .records
+            .iter()
+            .map(|record| encode::payment(record, &view))
+            .collect();
+        Ok(Response::new(ListPaymentsResponse {
+            payments,
+            next_page_token: page.next.unwrap_or_default(),
+        }))
+    }
+
+    async fn explain_payment(
+        &self,
+        request: Request<ExplainPaymentRequest>,
+    ) -> Result<Response<ExplainPaymentResponse>, Status> {
+        let failed = |error: StoreError| errors::store("explain_payment", &error);
+        let caller = identity::caller(&request)?;
+        let key = decode::key(
+            &request.get_ref().client_id,
+            &request.get_ref().payment_id,
+            caller,
+        )?;
+        // The timeline is read second, so that it is never behind the payment that stands above it.
+        let found = self.0.store.get(&key).await.map_err(failed)?;
+        let record = found.ok_or_else(|| errors::payment_not_found(&key))?;
+        let rows = self.0.store.timeline(&key).await.map_err(failed)?;
+        let payment = Some(encode::payment(&record, &self.0.view.now()));
+        Ok(Response::new(ExplainPaymentResponse {
+            payment,
+            events: rows.into_iter().map(|row| row.event).collect(),
+        }))
+    }
+
+    async fn batch_create_payments(
+        &self,
+        _request: Request<BatchCreatePaymentsRequest>,
+    ) -> Result<Response<BatchCreatePaymentsResponse>, Status> {
+        Err(errors::not_implemented(
+            "BatchCreatePayments",
+            "call CreatePayment for each payment",
+        ))
+    }
+
+    type WatchPaymentsStream = Empty<Result<WatchPaymentsResponse, Status>>;
+
+    async fn watch_payments(
+        &self,
+        _request: Request<WatchPaymentsRequest>,
+    ) -> Result<Response<Self::WatchPaymentsStream>, Status> {
+        Err(errors::not_implemented(
+            "WatchPayments",
+            "poll GetPayment or ListPayments",
+        ))
+    }
+
+    async fn cancel_payment(
+        &self,
+        _request: Request<CancelPaymentRequest>,
+    ) -> Result<Response<CancelPaymentResponse>, Status> {
+        Err(errors::not_implemented(
+            "CancelPayment",
+            "give payments a pay_before, and poll GetPayment",
+        ))
+    }
+}
+
+impl PaymentApi {
+    async fn create(
+        &self,
+        request: &CreatePaymentRequest,
+        client: Id,
+        trace: Option<TraceParent>,
+    ) -> Result<CreatePaymentResponse, Status> {
+        let began = clock::instant();
+        let now = clock::now();
+        let view = self.0.view.now();
+        if view.draining {
+            return Err(errors::draining());
+        }
+        let rules = Rules {
+            wallet: &self.0.wallet,
+            limits: &self.0.limits,
+            validated: view.validated.map(|ledger| ledger.index),
+            now,
+        };
+        let asked = decode::create(request, client, rules)?;
+        let span = tracing::info_span!("accept", payment_id = %asked.intent.key.payment);
+        let validate_only = asked.validate_only;
+        let answer = self.accept(asked, trace, now).instrument(span).await?;
+        if !answer.existed && !validate_only {
+            self.0.metrics.payment_entered("accepted");
+            self.0.metrics.stage(Stage::Accept, began.elapsed());
+            self.0.wake.notify_one();
+        }
+        Ok(answer)
+    }
+
+    async fn accept(
+        &self,
+        asked: Asked,
+        trace: Option<TraceParent>,
+        now: Millis,
+    ) -> Result<CreatePaymentResponse, Status> {
+        let Asked {
+            intent,
+            validate_only,
+            deadline,
+        } = asked;
+        let key = intent.key.clone();
+        let retry_of = intent.retry_of.clone();
+        let outcome = match deadline {
+            Ok(deadline) => {
+                let trace_parent = trace.map(|trace| trace.to_string());
+                let new = NewPayment {
+                    intent,
+                    deadline,
+                    trace_parent,
+                    at: now,
+                };
+                if validate_only {
+                    self.0.store.preview(new).await
+                } else {
+                    self.0.store.create(new).await
+                }
+            }
+            // Not acceptable now; but an earlier call may have stored it, and "nothing stored" would be a lie then.
+            Err(refusal) => match self.0.store.get(&key).await {
+                Ok(None) => return Err(*refusal),
+                Ok(Some(record)) => Ok(match record.payment.intent.differs_from(&intent) {
+                    None => Accept::Existed(record),
+                    Some(field) => Accept::Conflict {
+                        field,
+                        existing: Box::new(record),
+                    },
+                }),
+                Err(error) => Err(error),
+            },
+        };
+        let accept = outcome.map_err(|error| errors::store("create_payment", &error))?;
+        let (record, existed) = match accept {
+            Accept::Created(record) => (record, false),
+            Accept::Existed(record) => (record, true),
+            Accept::Conflict { field, existing } => {
+                return Err(errors::payment_id_reused(
+                    &key,
+                    field,
+                    existing.payment.state.name(),
+                ));
+            }
+            Accept::OverLimit(over) => {
+                let wait = self.until_free(&over, now).await;
+                return Err(errors::limit_used_up(self.0.wallet.account, &over, wait));
+            }
+            Accept::BadRetry(refusal) => {
+                let predecessor = retry_of.as_ref().map_or("", Id::as_str);
+                return Err(errors::retry_of_invalid(predecessor, &refusal));
+            }
+            Accept::OnLedger { tx_hash } => return Err(errors::on_ledger(&key, tx_hash)),
+        };
+        // Read anew: the payment's reason is told as things stand after the commit.
+        let payment = encode::payment(&record, &self.0.view.now());
+        Ok(CreatePaymentResponse {
+            payment: Some(payment),
+            existed,
+        })
+    }
+
+    /// How long until what blocks may be gone: a guess that saves calls, not a promise. `None`: it does not pass by itself.
+    async fn until_free(&self, over: &OverLimit, now: Millis) -> Option<Duration> {
+        match over {
+            OverLimit::Pending { .. } => Some(LEDGER),
+            OverLimit::Day { amount, max, .. } if amount <= max => {
+                let oldest = self.oldest_of_day(now).await?;
+                Some(oldest.plus(DAY).since(now).max(LEDGER))
+            }
+            OverLimit::Day { .. }
+            | OverLimit::BelowMinimum { .. }
+            | OverLimit::AboveMaximum { .. } => None,
+        }
+    }
+
+    /// A time shortly before the oldest payment of the last 24 hours was stored; nothing leaves the daily sum before it is a day
+    /// old, unless it ends unpaid.
+    async fn oldest_of_day(&self, now: Millis) -> Option<Millis> {
+        let mut from = now.minus(DAY);
+        let mut step = DAY;
+        for _ in 0..DAY_HALVINGS {
+            step /= 2;
+            let middle = from.plus(step);
+            let query = ListQuery {
+                limit: 1,
+                from: Some(from),
+                before: Some(middle),
+                ..ListQuery::default()
+            };
+            if self.0.store.list(query).await.ok()?.records.is_empty() {
+                from = middle;
+            }
+        }
+        Some(from)
+    }
+}

@@ -1,0 +1,146 @@
+//! Keys: the reference of the configuration, one line a key. Documentation is generated from it.
+//!
+//! Owns: names, defaults as text, units and meanings. May not: differ from the structs; a test compares both.
+
+use super::VARIABLE_PREFIX;
+
+/// Documentation of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyDoc {
+    /// Path in the file, for example `limits.max_payment_xrp`.
+    pub key: &'static str,
+    /// Default as it would be written in the file, or `required`, or `unset`.
+    pub default: &'static str,
+    /// Unit or form of the value.
+    pub unit: &'static str,
+    /// What it means, in a sentence.
+    pub meaning: &'static str,
+    /// Variable that overrides it.
+    pub variable: String,
+}
+
+/// How a variable's text becomes a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As it is: an address of digits must not become a number.
+    Text,
+    /// An integer, a boolean, or a list or table in the file's inline form.
+    Parsed,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    pub(super) path: &'static str,
+    pub(super) form: Form,
+    default: &'static str,
+    unit: &'static str,
+    meaning: &'static str,
+    /// A valid value, which stands in for a wrong one while the rest is being checked.
+    pub(super) example: &'static str,
+}
+
+const fn text(
+    path: &'static str,
+    default: &'static str,
+    unit: &'static str,
+    example: &'static str,
+    meaning: &'static str,
+) -> Key {
+    Key {
+        path,
+        form: Form::Text,
+        default,
+        unit,
+        meaning,
+        example,
+    }
+}
+
+const fn parsed(
+    path: &'static str,
+    default: &'static str,
+    unit: &'static str,
+    example: &'static str,
+    meaning: &'static str,
+) -> Key {
+    Key {
+        path,
+        form: Form::Parsed,
+        default,
+        unit,
+        meaning,
+        example,
+    }
+}
+
+const ADDRESS: &str = "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh";
+const HASH: &str = "0000000000000000000000000000000000000000000000000000000000000001";
+const SERVERS: &str = "[{url=\"ws://127.0.0.1:6006\",operator=\"us\",own=true}]";
+
+#[rustfmt::skip]
+pub(super) const KEYS: [Key; 36] = [
+    text("profile", "dev", "dev or production", "dev", "production turns the refusals on that protect real money"),
+    text("role", "all", "all", "all", "all accepts payments and sends them; accept comes with a store for several gateways"),
+    text("listen", "127.0.0.1:50051", "address:port", "127.0.0.1:0", "where the gRPC API listens; only loopback, as there is no TLS yet"),
+    text("health.listen", "127.0.0.1:50052", "address:port", "127.0.0.1:0", "where grpc.health.v1 alone listens, for orchestrators"),
+    text("monitoring.metrics_listen", "127.0.0.1:9090", "address:port", "127.0.0.1:0", "where /metrics, /health, /livez and /readyz are"),
+    text("monitoring.log_level", "info", "error, warn, info, debug or trace", "info", "the least important lines that are logged; production refuses debug and trace"),
+    parsed("monitoring.latency_threshold_ms", "5000", "milliseconds", "1", "slower answers of ledger servers make the check xrpl degraded"),
+    text("monitoring.otlp_endpoint", "unset", "URL", "http://127.0.0.1:4317", "collector for spans, http://host:4317 or unix:///path; unset, none are exported"),
+    text("store.path", "/var/lib/paygate/paygate.db", "path", "/x", "the database file; its directory must exist"),
+    text("signer.socket_path", "/run/paygate-signer/signer.sock", "path", "/x", "the signer's Unix socket"),
+    parsed("signer.allowed_uids", "[]", "list of user ids", "[1]", "users that the process behind the socket may run as; empty is the gateway's own user, in profile dev only"),
+    text("wallet.address", "required", "classic address", ADDRESS, "the hot wallet"),
+    parsed("wallet.network_id", "required", "number", "0", "network: 0 mainnet, 1 testnet, 2 devnet, others as configured on the servers"),
+    parsed("wallet.anchor.index", "required", "ledger index", "1", "index of a ledger that this network is known to contain"),
+    text("wallet.anchor.hash", "required", "64 hex digits", HASH, "its hash; a server that has another is on another network and is not used"),
+    parsed("wallet.source_tag", "unset", "number", "0", "SourceTag of every transaction that is sent"),
+    parsed("xrpl.servers", "required", "list of { url, operator, own }", SERVERS, "ledger servers; exactly one in this version, with own = true"),
+    text("xrpl.servers.url", "required", "ws:// or wss:// URL", "ws://127.0.0.1:6006", "WebSocket of the server; production refuses test networks, and ws:// to other hosts"),
+    text("xrpl.servers.operator", "required", "name", "us", "who runs it; agreement counts operators; also its name in metrics"),
+    parsed("xrpl.servers.own", "false", "true or false", "true", "whether it is ours, so that its word alone decides"),
+    parsed("xrpl.agreement", "2", "servers", "1", "how many operators' servers must return a deciding fact, unless the server is our own"),
+    parsed("xrpl.connect_timeout_ms", "30000", "milliseconds", "1", "limit for connecting, and for proving the network, each"),
+    parsed("xrpl.request_timeout_ms", "30000", "milliseconds", "1", "limit for one request to a ledger server"),
+    parsed("xrpl.health_check_interval_ms", "30000", "milliseconds", "1", "one ping in each; silence for two ends the connection"),
+    parsed("xrpl.last_ledger_window", "20", "ledgers", "20", "how far LastLedgerSequence lies ahead of the validated index"),
+    parsed("xrpl.submit_rate_per_second", "8", "requests per second", "8", "submits to a server that is not our own"),
+    parsed("xrpl.max_at_large", "50", "payments", "1", "payments that may be on the network at the same time"),
+    parsed("fees.max_drops", "2000", "drops", "10", "highest fee of one transaction"),
+    text("fees.max_xrp_per_hour", "1", "XRP, decimal in quotes", "1", "highest sum of fees in an hour"),
+    text("limits.max_payment_xrp", "100", "XRP, decimal in quotes", "1", "highest amount of one payment; over 10000 warns"),
+    text("limits.min_payment_xrp", "0.001", "XRP, decimal in quotes", "1", "lowest amount of one payment"),
+    text("limits.daily_limit_xrp", "1000", "XRP, decimal in quotes", "1", "highest sum of payments in a rolling day"),
+    parsed("limits.max_pending_payments", "50", "payments", "1", "payments that are not final; past it new ones are refused with a delay"),
+    parsed("security.require_authentication", "true", "true or false", "false", "whether callers must prove who they are; this version has no authentication and serves only with false, on loopback"),
+    parsed("security.max_request_bytes", "10240", "bytes", "10240", "largest request"),
+    parsed("shutdown.timeout_ms", "30000", "milliseconds", "1", "time for work in hand after a signal"),
+];
+
+/// Every key of the configuration, in the order of the file.
+pub fn reference() -> Vec<KeyDoc> {
+    all()
+        .map(|key| KeyDoc {
+            key: key.path,
+            default: key.default,
+            unit: key.unit,
+            meaning: key.meaning,
+            variable: match key.path.strip_prefix("xrpl.servers.") {
+                // Entries of a list have no variable of their own: the whole list is set at once.
+                Some(_) => variable("xrpl.servers"),
+                None => variable(key.path),
+            },
+        })
+        .collect()
+}
+
+pub(super) fn all() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter()
+}
+
+fn variable(path: &str) -> String {
+    format!(
+        "{VARIABLE_PREFIX}{}",
+        path.to_ascii_uppercase().replace('.', "__")
+    )
+}

@@ -1,0 +1,363 @@
+//! Configuration: one TOML file, overridden by `PAYGATE__SECTION__KEY`, checked as a whole before anything starts.
+//!
+//! Owns: every key, its default and its limits. May not: read the process environment by itself, or accept a key that
+//! nothing uses: a setting that is silently without effect is worse than a refusal.
+//!
+//! # Layout
+//! - here: the structs, which are what the rest of the gateway sees
+//! - `keys`: the reference of all keys, from which documentation is generated
+//! - `load`: file and variables into structs, collecting every problem
+//! - `check`: limits, orders and what the production profile refuses
+//! - `values`: addresses, hashes and amounts, checked while they are read
+//! - `print`: the effective configuration as TOML
+
+mod check;
+mod keys;
+mod load;
+mod print;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use paygate_telemetry::LogLevel;
+use serde::{Deserialize, Serialize};
+use xrpl_tx::Drops;
+
+pub use keys::{KeyDoc, reference};
+pub use load::{ConfigError, Problem};
+pub use values::{Address, Hash, Xrp};
+
+/// What starts every variable that overrides a key.
+pub const VARIABLE_PREFIX: &str = "PAYGATE__";
+
+/// The whole configuration of a gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Which refusals are on.
+    #[serde(default)]
+    pub profile: Profile,
+    /// What this gateway does.
+    #[serde(default)]
+    pub role: Role,
+    /// Where the gRPC API listens.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// Health over gRPC, for orchestrators.
+    #[serde(default)]
+    pub health: Health,
+    /// Logs, metrics and traces.
+    #[serde(default)]
+    pub monitoring: Monitoring,
+    /// The store.
+    #[serde(default)]
+    pub store: Store,
+    /// The signer's socket.
+    #[serde(default)]
+    pub signer: Signer,
+    /// The hot wallet.
+    pub wallet: Wallet,
+    /// The ledger servers.
+    pub xrpl: Xrpl,
+    /// What may be spent on fees.
+    #[serde(default)]
+    pub fees: Fees,
+    /// What may be paid.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Who may ask.
+    #[serde(default)]
+    pub security: Security,
+    /// How the gateway stops.
+    #[serde(default)]
+    pub shutdown: Shutdown,
+}
+
+/// Which refusals are on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// For a laptop and for tests.
+    #[default]
+    Dev,
+    /// For money.
+    Production,
+}
+
+/// What a gateway does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Accepts payments and sends them.
+    #[default]
+    All,
+    /// Only accepts them. Refused until a store for several gateways exists.
+    Accept,
+}
+
+/// Section `health`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Health {
+    /// Where `grpc.health.v1` listens on its own.
+    pub listen: SocketAddr,
+}
+
+/// Section `monitoring`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Monitoring {
+    /// Where `/metrics`, `/health`, `/livez` and `/readyz` are.
+    pub metrics_listen: SocketAddr,
+    /// The least important lines that are logged.
+    pub log_level: LogLevel,
+    /// Answers of ledger servers slower than this make the health check `xrpl` degraded.
+    pub latency_threshold_ms: u64,
+    /// Collector for spans, `http://host:4317` or `unix:///path`. Absent: spans are not exported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp_endpoint: Option<String>,
+}
+
+/// Section `store`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// The database file.
+    pub path: PathBuf,
+}
+
+/// Section `signer`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Signer {
+    /// The signer's Unix socket.
+    pub socket_path: PathBuf,
+    /// Users that the process behind the socket may run as. Empty: the gateway's own user, in the dev profile only.
+    pub allowed_uids: Vec<u32>,
+}
+
+/// Section `wallet`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wallet {
+    /// Classic address of the hot wallet.
+    pub address: Address,
+    /// Network: 0 is mainnet.
+    pub network_id: u32,
+    /// A ledger that this network contains: its hash is what tells networks apart.
+    pub anchor: Anchor,
+    /// SourceTag of every transaction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_tag: Option<u32>,
+}
+
+/// Section `wallet.anchor`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Anchor {
+    /// Index of the ledger.
+    pub index: u32,
+    /// Its hash.
+    pub hash: Hash,
+}
+
+/// Section `xrpl`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Xrpl {
+    /// Ledger servers.
+    pub servers: Vec<Server>,
+    /// How many servers of different operators must return a deciding fact.
+    #[serde(default = "default_agreement")]
+    pub agreement: u32,
+    /// Limit for connecting, and for proving the network, each.
+    #[serde(default = "default_request_ms")]
+    pub connect_timeout_ms: u64,
+    /// Limit for one request.
+    #[serde(default = "default_request_ms")]
+    pub request_timeout_ms: u64,
+    /// One ping in each; silence for two ends the connection.
+    #[serde(default = "default_request_ms")]
+    pub health_check_interval_ms: u64,
+    /// How far LastLedgerSequence lies ahead of the validated index.
+    #[serde(default = "default_window")]
+    pub last_ledger_window: u32,
+    /// Submits per second to a server that is not our own.
+    #[serde(default = "default_submit_rate")]
+    pub submit_rate_per_second: u32,
+    /// Payments bound to a slot and not final, at the same time.
+    #[serde(default = "default_max_at_large")]
+    pub max_at_large: u32,
+}
+
+/// One entry of `xrpl.servers`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// WebSocket URL.
+    pub url: String,
+    /// Who runs it: agreement counts operators, not servers.
+    pub operator: String,
+    /// Whether it is ours, so that its word alone suffices.
+    #[serde(default)]
+    pub own: bool,
+}
+
+/// Section `fees`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Fees {
+    /// Highest fee of one transaction.
+    pub max_drops: u64,
+    /// Highest sum of fees in an hour.
+    pub max_xrp_per_hour: Xrp,
+}
+
+/// Section `limits`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Highest amount of one payment.
+    pub max_payment_xrp: Xrp,
+    /// Lowest amount of one payment.
+    pub min_payment_xrp: Xrp,
+    /// Highest sum of a rolling day.
+    pub daily_limit_xrp: Xrp,
+    /// Payments that are not final; past it new ones are refused with a delay.
+    pub max_pending_payments: u32,
+}
+
+/// Section `security`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Security {
+    /// Whether callers must prove who they are.
+    pub require_authentication: bool,
+    /// Largest request.
+    pub max_request_bytes: u32,
+}
+
+/// Section `shutdown`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shutdown {
+    /// Time for work in hand after a signal.
+    pub timeout_ms: u64,
+}
+
+impl Xrpl {
+    /// `connect_timeout_ms` as a duration.
+    pub fn connect_timeout(&self) -> Duration {
+        Duration::from_millis(self.connect_timeout_ms)
+    }
+
+    /// `request_timeout_ms` as a duration.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    /// `health_check_interval_ms` as a duration.
+    pub fn health_check_interval(&self) -> Duration {
+        Duration::from_millis(self.health_check_interval_ms)
+    }
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 50051))
+}
+
+const fn default_agreement() -> u32 {
+    2
+}
+
+const fn default_request_ms() -> u64 {
+    30_000
+}
+
+const fn default_window() -> u32 {
+    20
+}
+
+const fn default_submit_rate() -> u32 {
+    8
+}
+
+const fn default_max_at_large() -> u32 {
+    50
+}
+
+impl Default for Health {
+    fn default() -> Health {
+        Health {
+            listen: SocketAddr::from(([127, 0, 0, 1], 50052)),
+        }
+    }
+}
+
+impl Default for Monitoring {
+    fn default() -> Monitoring {
+        Monitoring {
+            metrics_listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
+            log_level: LogLevel::Info,
+            latency_threshold_ms: 5_000,
+            otlp_endpoint: None,
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Store {
+        Store {
+            path: PathBuf::from("/var/lib/paygate/paygate.db"),
+        }
+    }
+}
+
+impl Default for Signer {
+    fn default() -> Signer {
+        Signer {
+            socket_path: PathBuf::from("/run/paygate-signer/signer.sock"),
+            allowed_uids: Vec::new(),
+        }
+    }
+}
+
+impl Default for Fees {
+    fn default() -> Fees {
+        Fees {
+            max_drops: 2_000,
+            max_xrp_per_hour: Xrp(Drops::from_const(1_000_000)),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            max_payment_xrp: Xrp(Drops::from_const(100_000_000)),
+            min_payment_xrp: Xrp(Drops::from_const(1_000)),
+            daily_limit_xrp: Xrp(Drops::from_const(1_000_000_000)),
+            max_pending_payments: 50,
+        }
+    }
+}
+
+impl Default for Security {
+    fn default() -> Security {
+        Security {
+            require_authentication: true,
+            max_request_bytes: 10_240,
+        }
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Shutdown {
+        Shutdown { timeout_ms: 30_000 }
+    }
+}

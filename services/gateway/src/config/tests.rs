@@ -1,0 +1,373 @@
+//! Tests of the configuration: what is accepted, what is refused, and that the reference tells the truth.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use xrpl_tx::Drops;
+
+use super::*;
+
+/// The least that a gateway on a laptop needs.
+const LAPTOP: &str = r#"
+[wallet]
+address = "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh"
+network_id = 9001
+anchor = { index = 3, hash = "6BD4144ABD632074334F545FB48310396849F074FED457B75EB3613EBDD22FC7" }
+[xrpl]
+servers = [{ url = "ws://127.0.0.1:6006", operator = "us", own = true }]
+[security]
+require_authentication = false
+"#;
+
+fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let variables = variables
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string()));
+    Config::parse(text, variables, "paygate.toml")
+}
+
+fn problems(text: &str, variables: &[(&str, &str)]) -> Vec<(String, String)> {
+    match load(text, variables) {
+        Err(ConfigError::Problems(problems)) => problems
+            .into_iter()
+            .map(|problem| (problem.key, problem.reason))
+            .collect(),
+        other => panic!("expected problems, got {other:?}"),
+    }
+}
+
+#[track_caller]
+fn refused(variables: &[(&str, &str)], key: &str, reason: &str) {
+    let problems = problems(LAPTOP, variables);
+    assert!(
+        problems
+            .iter()
+            .any(|(k, why)| k == key && why.contains(reason)),
+        "no {key}: {reason} in {problems:?}"
+    );
+}
+
+#[test]
+fn a_laptop_needs_little_and_gets_the_defaults() {
+    let config = load(LAPTOP, &[]).unwrap();
+    assert_eq!(
+        config.limits.max_payment_xrp.0,
+        Drops::from_const(100_000_000)
+    );
+    assert_eq!(config.limits.min_payment_xrp.0, Drops::from_const(1_000));
+    assert_eq!(
+        config.limits.daily_limit_xrp.0,
+        Drops::from_const(1_000_000_000)
+    );
+    assert_eq!(config.fees.max_xrp_per_hour.0, Drops::from_const(1_000_000));
+    assert_eq!(
+        (config.xrpl.last_ledger_window, config.xrpl.max_at_large),
+        (20, 50)
+    );
+    assert_eq!(config.listen.to_string(), "127.0.0.1:50051");
+    assert!(config.warnings().is_empty());
+}
+
+#[test]
+fn the_printed_configuration_loads_to_the_same() {
+    let variables = [
+        (
+            "PAYGATE__MONITORING__OTLP_ENDPOINT",
+            "unix:///run/with \"quotes\" and \\",
+        ),
+        ("PAYGATE__WALLET__SOURCE_TAG", "7"),
+        ("PAYGATE__SIGNER__ALLOWED_UIDS", "[1000, 1001]"),
+    ];
+    let config = load(LAPTOP, &variables).unwrap();
+    assert_eq!(load(&config.to_string(), &[]).unwrap(), config, "{config}");
+}
+
+#[test]
+fn every_documented_variable_overrides_its_key() {
+    let variables: Vec<(String, String)> = keys::all()
+        .filter(|key| !key.path.starts_with("xrpl.servers."))
+        .map(|key| {
+            let doc = reference()
+                .into_iter()
+                .find(|doc| doc.key == key.path)
+                .unwrap();
+            (doc.variable, key.example.to_owned())
+        })
+        .collect();
+    let config = Config::parse("", variables, "none").unwrap();
+    assert_eq!(
+        config.limits.daily_limit_xrp.0,
+        Drops::from_const(1_000_000)
+    );
+    assert_eq!(config.wallet.anchor.index, 1);
+    assert_eq!(
+        config.monitoring.otlp_endpoint.as_deref(),
+        Some("http://127.0.0.1:4317")
+    );
+    assert_eq!(config.signer.allowed_uids, [1]);
+    assert!(config.xrpl.servers[0].own);
+}
+
+#[test]
+fn the_reference_lists_exactly_the_keys_of_the_structs() {
+    fn walk(path: &str, value: &Value, keys: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => {
+                for (name, inner) in fields {
+                    let path = if path.is_empty() {
+                        name.clone()
+                    } else {
+                        format!("{path}.{name}")
+                    };
+                    walk(&path, inner, keys);
+                }
+            }
+            Value::Array(items) => {
+                keys.insert(path.to_owned());
+                items
+                    .iter()
+                    .filter(|item| item.is_object())
+                    .for_each(|item| walk(path, item, keys));
+            }
+            _ => {
+                keys.insert(path.to_owned());
+            }
+        }
+    }
+    let set = [
+        (
+            "PAYGATE__MONITORING__OTLP_ENDPOINT",
+            "http://127.0.0.1:4317",
+        ),
+        ("PAYGATE__WALLET__SOURCE_TAG", "7"),
+    ];
+    let mut keys = BTreeSet::new();
+    walk(
+        "",
+        &serde_json::to_value(load(LAPTOP, &set).unwrap()).unwrap(),
+        &mut keys,
+    );
+    let documented: BTreeSet<String> = reference()
+        .into_iter()
+        .map(|doc| doc.key.to_owned())
+        .collect();
+    assert_eq!(keys, documented);
+}
+
+#[test]
+fn the_reference_tells_the_defaults() {
+    let config = serde_json::to_value(load(LAPTOP, &[]).unwrap()).unwrap();
+    for doc in reference() {
+        let given = ["required", "unset"].contains(&doc.default)
+            || doc.key.starts_with("xrpl.servers.")
+            || doc.key == "security.require_authentication";
+        if given {
+            continue;
+        }
+        let value = doc.key.split('.').fold(&config, |value, part| &value[part]);
+        let text = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        assert_eq!(text, doc.default, "{}", doc.key);
+    }
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let text = r#"
+        colour = "blue"
+        [wallet]
+        address = "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTH"
+        network_id = -1
+        [xrpl]
+        servers = [{ url = "http://x", operator = "us", own = true, colour = 1 }]
+        last_ledger_window = 0
+        [limits]
+        max_payment_xrp = 0.1
+        approval_threshold_xrp = "10"
+        min_payment_xrp = "0"
+    "#;
+    let told = problems(text, &[("PAYGATE__LIMITS__NO_SUCH", "1")]);
+    let keys: BTreeSet<&str> = told.iter().map(|(key, _)| key.as_str()).collect();
+    let expected = [
+        "PAYGATE__LIMITS__NO_SUCH",
+        "colour",
+        "limits.approval_threshold_xrp",
+        "limits.max_payment_xrp",
+        "limits.min_payment_xrp",
+        "security.require_authentication",
+        "wallet.address",
+        "wallet.anchor",
+        "wallet.network_id",
+        "xrpl.last_ledger_window",
+        "xrpl.servers",
+        "xrpl.servers.colour",
+    ];
+    assert_eq!(keys, BTreeSet::from(expected), "{told:?}");
+}
+
+#[test]
+fn an_empty_file_names_what_is_required() {
+    let keys: Vec<String> = problems("", &[]).into_iter().map(|(key, _)| key).collect();
+    for required in ["wallet", "xrpl", "security.require_authentication"] {
+        assert!(
+            keys.iter().any(|key| key == required),
+            "{required} in {keys:?}"
+        );
+    }
+}
+
+#[test]
+fn amounts_are_exact_or_refused() {
+    for exact in ["0.000001", "1.000000", "7"] {
+        load(LAPTOP, &[("PAYGATE__LIMITS__MIN_PAYMENT_XRP", exact)]).unwrap();
+    }
+    let whole = format!("{LAPTOP}\n[limits]\nmax_payment_xrp = 7");
+    assert_eq!(
+        load(&whole, &[]).unwrap().limits.max_payment_xrp.0,
+        Drops::from_const(7_000_000)
+    );
+    let float = format!("{LAPTOP}\n[limits]\nmax_payment_xrp = 0.5");
+    assert!(problems(&float, &[])[0].1.contains("decimal in quotes"));
+    refused(
+        &[("PAYGATE__LIMITS__MIN_PAYMENT_XRP", "0.0000001")],
+        "limits.min_payment_xrp",
+        "decimals",
+    );
+    refused(
+        &[("PAYGATE__LIMITS__MIN_PAYMENT_XRP", "-1")],
+        "limits.min_payment_xrp",
+        "decimal",
+    );
+}
+
+#[test]
+fn limits_must_be_in_order() {
+    refused(
+        &[("PAYGATE__LIMITS__MIN_PAYMENT_XRP", "101")],
+        "limits.min_payment_xrp",
+        "100 XRP",
+    );
+    refused(
+        &[("PAYGATE__LIMITS__DAILY_LIMIT_XRP", "99")],
+        "limits.max_payment_xrp",
+        "99 XRP",
+    );
+    refused(
+        &[("PAYGATE__FEES__MAX_XRP_PER_HOUR", "0.001")],
+        "fees.max_drops",
+        "0.001 XRP",
+    );
+    let large = [
+        ("PAYGATE__LIMITS__MAX_PAYMENT_XRP", "10001"),
+        ("PAYGATE__LIMITS__DAILY_LIMIT_XRP", "20000"),
+    ];
+    let warnings = load(LAPTOP, &large).unwrap().warnings();
+    assert_eq!(warnings[0].key, "limits.max_payment_xrp");
+}
+
+#[test]
+fn what_is_not_built_yet_is_refused_by_name() {
+    refused(&[("PAYGATE__ROLE", "accept")], "role", "one gateway");
+    refused(
+        &[("PAYGATE__SECURITY__REQUIRE_AUTHENTICATION", "true")],
+        "security.require_authentication",
+        "no authentication",
+    );
+    refused(
+        &[("PAYGATE__LISTEN", "0.0.0.0:50051")],
+        "listen",
+        "loopback",
+    );
+    refused(&[("PAYGATE__PROFILE", "production")], "profile", "TLS");
+    let two =
+        r#"[{url="ws://127.0.0.1:1",operator="a",own=true},{url="ws://127.0.0.1:2",operator="b"}]"#;
+    refused(
+        &[("PAYGATE__XRPL__SERVERS", two)],
+        "xrpl.servers",
+        "exactly one",
+    );
+    let foreign = r#"[{url="wss://example.org",operator="them"}]"#;
+    refused(
+        &[("PAYGATE__XRPL__SERVERS", foreign)],
+        "xrpl.servers",
+        "own = true",
+    );
+    load(
+        LAPTOP,
+        &[
+            ("PAYGATE__XRPL__SERVERS", foreign),
+            ("PAYGATE__XRPL__AGREEMENT", "1"),
+        ],
+    )
+    .unwrap();
+}
+
+#[test]
+fn production_refuses_what_a_laptop_may() {
+    let set = |servers: &'static str| {
+        [
+            ("PAYGATE__PROFILE", "production"),
+            ("PAYGATE__XRPL__SERVERS", servers),
+        ]
+    };
+    let testnet = r#"[{url="wss://s.altnet.rippletest.net:51233",operator="x",own=true}]"#;
+    refused(&set(testnet), "xrpl.servers", "test networks");
+    let plain = r#"[{url="ws://ledger.example.org:6006",operator="x",own=true}]"#;
+    refused(&set(plain), "xrpl.servers", "wss://");
+    let verbose = [
+        ("PAYGATE__PROFILE", "production"),
+        ("PAYGATE__MONITORING__LOG_LEVEL", "debug"),
+    ];
+    refused(&verbose, "monitoring.log_level", "debug");
+    refused(
+        &[("PAYGATE__PROFILE", "production")],
+        "signer.allowed_uids",
+        "named",
+    );
+}
+
+#[test]
+fn a_server_is_a_websocket_without_credentials() {
+    for (url, reason) in [
+        ("ws://user:secret@127.0.0.1", "credentials"),
+        ("http://127.0.0.1", "ws://"),
+        ("127.0.0.1", "ws://"),
+    ] {
+        let servers = format!(r#"[{{url="{url}",operator="us",own=true}}]"#);
+        let told = problems(LAPTOP, &[("PAYGATE__XRPL__SERVERS", &servers)]);
+        assert!(
+            told.iter().any(|(_, why)| why.contains(reason)),
+            "{url}: {told:?}"
+        );
+        assert!(!format!("{told:?}").contains("secret"));
+    }
+}
+
+#[test]
+fn two_listeners_cannot_share_an_address() {
+    refused(
+        &[("PAYGATE__HEALTH__LISTEN", "127.0.0.1:50051")],
+        "health.listen",
+        "listens there already",
+    );
+    let zero = [
+        ("PAYGATE__HEALTH__LISTEN", "127.0.0.1:0"),
+        ("PAYGATE__LISTEN", "127.0.0.1:0"),
+    ];
+    load(LAPTOP, &zero).unwrap();
+}
+
+#[test]
+fn a_broken_file_and_a_missing_one_say_so() {
+    assert!(matches!(
+        load("limits = [", &[]),
+        Err(ConfigError::Syntax { .. })
+    ));
+    let missing = Config::load(std::path::Path::new("/no/such/paygate.toml"), []);
+    assert!(matches!(missing, Err(ConfigError::File { .. })));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("paygate.toml");
+    std::fs::write(&path, LAPTOP).unwrap();
+    Config::load(&path, [("HOME".to_owned(), "/root".to_owned())]).unwrap();
+}

@@ -1,0 +1,332 @@
+//! The durable store: what the gateway knows, and the only place where it becomes a fact.
+//!
+//! Owns: every payment, slot and version, their timelines, and how far the ledger and the signer's journal were read. Each
+//! decision of the core is made and stored in one transaction, on the rows as they are there. May not: decide; that is
+//! `paygate_payments`. Nor act: whoever calls acts after the answer, never before.
+//!
+//! One thread writes; it gathers what waits into one transaction, so that many payments share one fsync. A few read-only
+//! connections serve everything that changes nothing. An answer leaves only after its commit, also if it is a refusal,
+//! because it may rest on a row of the same transaction.
+//!
+//! # Layout
+//! - [`types`] and [`error`]: the words of the interface.
+//! - `open.rs`, `schema.rs`: lock, pragmas, migrations, the wallet's identity.
+//! - `writer.rs`, `readers.rs`: the thread and the connections.
+//! - `rows.rs`, `write.rs`, `codec.rs`: rows to core types and back.
+//! - `accept.rs`, `dispatch.rs`, `confirm.rs`, `wallet.rs`, `read.rs`: what is done, by who asks for it.
+//! - `timeline.rs`, `sentences.rs`: what a person reads at night.
+
+mod accept;
+mod codec;
+mod confirm;
+mod dispatch;
+pub mod error;
+mod open;
+mod read;
+mod readers;
+mod rows;
+mod schema;
+mod sentences;
+mod timeline;
+pub mod types;
+mod wallet;
+mod write;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use paygate_payments::LedgerRef;
+use paygate_payments::continuity::Quarantine;
+use paygate_payments::intent::PaymentKey;
+use paygate_payments::step::Event;
+use paygate_payments::terms::Terms;
+use tokio::sync::oneshot;
+use xrpl_tx::{Hash256, Signed, Slot};
+
+use crate::clock::{self, Millis};
+
+pub use error::{OpenError, StoreError};
+pub use types::{
+    Accept, Advanced, Bind, Cursor, Freeze, ListPage, ListQuery, NewPayment, Note, OpenSlot,
+    Reconciled, Reconciliation, Record, RetryRefusal, SettledStats, StoreOptions, StoreSlots,
+    Summary, TimelineRow,
+};
+
+/// Most payments on a page.
+pub const PAGE_MAX: usize = 1000;
+/// Payments on a page if nothing is said.
+pub const PAGE_DEFAULT: usize = 50;
+/// Most lines of a timeline: the first ones and, past them, the newest. A payment that lives for weeks of fee bumps stays
+/// readable, and one answer stays below a megabyte.
+pub const TIMELINE_MAX: usize = 2000;
+
+/// A handle to the store; clones are cheap. The writer ends when the last one is dropped, after what it was given.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    jobs: writer::Jobs,
+    readers: readers::Readers,
+    identity: Arc<open::Identity>,
+}
+
+impl Store {
+    /// Opens or makes the store. Blocks for as long as the disk takes.
+    pub fn open(options: StoreOptions) -> Result<Self, OpenError> {
+        let opened = open::open(options)?;
+        let identity = Arc::new(opened.identity);
+        let jobs = writer::start(opened.writer, Arc::clone(&identity), opened.lock);
+        let readers = readers::Readers::new(Arc::clone(&identity));
+        Ok(Self {
+            inner: Arc::new(Inner {
+                jobs,
+                readers,
+                identity,
+            }),
+        })
+    }
+
+    /// The store's name, made once at random. The signer pins it.
+    #[must_use]
+    pub fn store_id(&self) -> [u8; 16] {
+        self.inner.identity.store_id
+    }
+
+    // --- accepting
+
+    /// Stores a payment, or tells what stands against it.
+    pub async fn create(&self, new: NewPayment) -> Result<Accept, StoreError> {
+        self.write(move |scope| accept::create(scope, &new)).await
+    }
+
+    /// What [`Self::create`] would answer now, if nothing else came between; stores nothing. A payment that would be
+    /// stored comes back as `Created` with number 0.
+    pub async fn preview(&self, new: NewPayment) -> Result<Accept, StoreError> {
+        self.read(move |view| accept::preview(view, &new)).await
+    }
+
+    /// One payment.
+    pub async fn get(&self, key: &PaymentKey) -> Result<Option<Record>, StoreError> {
+        let key = key.clone();
+        self.read(move |view| read::get(view, &key)).await
+    }
+
+    /// A page of payments, newest first.
+    pub async fn list(&self, query: ListQuery) -> Result<ListPage, StoreError> {
+        self.read(move |view| read::list(view, &query)).await
+    }
+
+    /// What happened to a payment, in the order of commits, at most [`TIMELINE_MAX`] lines. Empty: there is no such payment.
+    pub async fn timeline(&self, key: &PaymentKey) -> Result<Vec<TimelineRow>, StoreError> {
+        let key = key.clone();
+        self.read(move |view| read::timeline(view, &key)).await
+    }
+
+    /// The store in numbers.
+    pub async fn summary(&self, now: Millis) -> Result<Summary, StoreError> {
+        self.read(move |view| read::summary(view, now)).await
+    }
+
+    // --- dispatching
+
+    /// Begins a generation: whoever writes with an older epoch is refused from now on.
+    pub async fn begin_epoch(&self) -> Result<u64, StoreError> {
+        self.write(|scope| wallet::begin_epoch(scope)).await
+    }
+
+    /// ACCEPTED payments, oldest first.
+    pub async fn waiting(&self, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.read(move |view| read::waiting(view, limit)).await
+    }
+
+    /// Slots that no ledger has decided yet, lowest first.
+    pub async fn open_slots(&self) -> Result<Vec<OpenSlot>, StoreError> {
+        self.read(read::open_slots).await
+    }
+
+    /// The slots as the rows know them.
+    pub async fn slot_facts(&self) -> Result<StoreSlots, StoreError> {
+        self.read(read::slot_facts).await
+    }
+
+    /// Binds payments to slots: all of them or none.
+    pub async fn bind(
+        &self,
+        epoch: u64,
+        binds: Vec<Bind>,
+        at: Millis,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.write(move |scope| dispatch::bind(scope, epoch, &binds, at))
+            .await
+    }
+
+    /// Lets `event` happen to a payment, and adds `notes` to its timeline, the notes first.
+    pub async fn advance(
+        &self,
+        epoch: u64,
+        key: PaymentKey,
+        event: Event,
+        notes: Vec<Note>,
+        at: Millis,
+    ) -> Result<Advanced, StoreError> {
+        self.write(move |scope| dispatch::advance(scope, epoch, &key, event, &notes, at))
+            .await
+    }
+
+    /// Adds `notes` to a payment's timeline.
+    pub async fn note(
+        &self,
+        key: PaymentKey,
+        notes: Vec<Note>,
+        at: Millis,
+    ) -> Result<(), StoreError> {
+        self.write(move |scope| dispatch::note(scope, &key, &notes, at))
+            .await
+    }
+
+    /// Commits a no-op for a slot without a live payment, and makes the slot's row if there is none. Answers the version's
+    /// number.
+    pub async fn add_filler(
+        &self,
+        epoch: u64,
+        slot: Slot,
+        owner: Option<PaymentKey>,
+        terms: Terms,
+        at: Millis,
+    ) -> Result<usize, StoreError> {
+        self.write(move |scope| dispatch::add_filler(scope, epoch, slot, owner.as_ref(), terms, at))
+            .await
+    }
+
+    /// Stores the signature of a no-op. The same one again changes nothing.
+    pub async fn filler_signed(
+        &self,
+        epoch: u64,
+        slot: Slot,
+        number: usize,
+        signed: Signed,
+    ) -> Result<(), StoreError> {
+        self.write(move |scope| dispatch::filler_signed(scope, epoch, slot, number, &signed))
+            .await
+    }
+
+    /// Records the head of the signer's journal. A lower one than known changes nothing.
+    pub async fn record_journal(&self, height: u64, hash: Hash256) -> Result<(), StoreError> {
+        self.write(move |scope| wallet::record_journal(scope, height, hash))
+            .await
+    }
+
+    // --- confirming
+
+    /// Takes in a validated ledger, complete from the cursor up to it.
+    pub async fn reconcile(
+        &self,
+        epoch: u64,
+        ledger: Reconciliation,
+    ) -> Result<Reconciled, StoreError> {
+        self.write(move |scope| confirm::reconcile(scope, epoch, &ledger))
+            .await
+    }
+
+    /// How far the store is.
+    pub async fn cursor(&self) -> Result<Cursor, StoreError> {
+        self.read(|view| wallet::cursor(view.conn)).await
+    }
+
+    /// Where a fresh store begins to reconcile. A store that has begun keeps its cursor.
+    pub async fn start_at(&self, ledger: LedgerRef) -> Result<(), StoreError> {
+        self.write(move |scope| wallet::start_at(scope, ledger))
+            .await
+    }
+
+    /// Begins or ends a quarantine. Only the dispatching gateway of `epoch` may.
+    pub async fn set_quarantine(
+        &self,
+        epoch: u64,
+        quarantine: Option<Quarantine>,
+        at: Millis,
+    ) -> Result<(), StoreError> {
+        self.write(move |scope| wallet::set_quarantine(scope, epoch, quarantine, at))
+            .await
+    }
+
+    /// Freezes sending, or lets a person thaw it. A freeze keeps its first reason.
+    pub async fn set_frozen(&self, freeze: Option<Freeze>, at: Millis) -> Result<(), StoreError> {
+        self.write(move |scope| wallet::set_frozen(scope, freeze.as_ref(), at))
+            .await
+    }
+
+    /// Writes and commits something trivial, for health. Answers how long that took, waiting in line included.
+    pub async fn check(&self) -> Result<Duration, StoreError> {
+        let began = clock::instant();
+        self.write(|scope| wallet::check(scope)).await?;
+        Ok(began.elapsed())
+    }
+
+    // --- its life
+
+    /// Finishes what was given to the writer before, folds the log into the file and ends the writer. Later calls are
+    /// answered with [`StoreError::Stopped`].
+    pub async fn close(self) {
+        let (done, wait) = oneshot::channel();
+        if self
+            .inner
+            .jobs
+            .send(writer::Message::Close(done))
+            .await
+            .is_ok()
+        {
+            // An error says that the writer ended before, which is all that is wanted.
+            let _ = wait.await;
+        }
+    }
+
+    /// Resolves when the writer has ended. Unless the store was closed, the process must end then, with an error: after a
+    /// failed COMMIT only opening the file anew tells what is on the disk.
+    pub async fn ended(&self) {
+        self.inner.jobs.closed().await;
+    }
+
+    async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&mut writer::Scope<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (job, answer) = writer::job(work);
+        self.inner
+            .jobs
+            .send(writer::Message::Job(job))
+            .await
+            .map_err(|_| StoreError::Stopped)?;
+        answer.await.unwrap_or(Err(StoreError::Unknown))
+    }
+
+    async fn read<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnOnce(open::View<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.inner.readers.run(work).await
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// Makes the file's disk as small as its content, as far as SQLite is concerned, or endless again.
+    async fn limit_pages(&self, pages: Option<u32>) -> Result<(), StoreError> {
+        let pages = pages.unwrap_or(u32::MAX - 1);
+        self.write(move |scope| {
+            Ok(scope
+                .conn
+                .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?)
+        })
+        .await
+    }
+}

@@ -1,0 +1,283 @@
+//! Opening: one process, the right file, the right schema, the right wallet.
+//!
+//! Owns: the lock, the pragmas, the migrations and the store's identity. May not: touch a payment.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use paygate_payments::intent::Wallet;
+use paygate_payments::limits::Limits;
+use ring::rand::SecureRandom;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use xrpl_tx::AccountId;
+
+use super::codec::Whole;
+use super::error::OpenError;
+use super::schema::{APPLICATION_ID, MIGRATIONS};
+use super::types::StoreOptions;
+
+/// Only the gateway's own user reads amounts and destinations.
+const FILE_MODE: u32 = 0o600;
+
+/// Statements kept prepared for each connection: all that there are here, with room.
+const STATEMENTS_MAX: usize = 96;
+
+/// Page cache of the writer, in KiB: the inner pages of all indexes of a million payments.
+const WRITER_CACHE_KIB: i64 = 12 * 1024;
+
+/// Page cache of each reader, in KiB.
+const READER_CACHE_KIB: i64 = 2 * 1024;
+
+/// How long a statement waits for another process, for example a backup, in milliseconds.
+const BUSY_TIMEOUT_MS: u64 = 5000;
+
+/// Bytes that the log keeps after it was folded into the file.
+const LOG_BYTES_KEPT: i64 = 16 * 1024 * 1024;
+
+/// Whose store it is, fixed while it is open.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub(super) path: PathBuf,
+    pub(super) store_id: [u8; 16],
+    pub(super) wallet: Wallet,
+    pub(super) limits: Limits,
+}
+
+/// A transaction's view of the store.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    /// The connection, inside a transaction: all its queries see one commit.
+    pub(super) conn: &'a Connection,
+    /// Whose store it is.
+    pub(super) identity: &'a Identity,
+}
+
+/// Keeps other processes out until it is dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+/// An open store.
+pub(super) struct Opened {
+    pub(super) writer: Connection,
+    pub(super) identity: Identity,
+    pub(super) lock: Lock,
+}
+
+/// Opens or makes the store.
+pub(super) fn open(options: StoreOptions) -> Result<Opened, OpenError> {
+    let path = options.path;
+    let lock = lock(&path)?;
+    let io = |source| OpenError::Io {
+        path: path.clone(),
+        source,
+    };
+    // SQLite gives its log and index the mode of the file.
+    OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(FILE_MODE)
+        .open(&path)
+        .map_err(io)?;
+    let sql = |source| OpenError::Sqlite {
+        path: path.clone(),
+        source,
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut conn = Connection::open_with_flags(&path, flags).map_err(sql)?;
+    check_kind(&conn, &path)?;
+    set_up(&conn, WRITER_CACHE_KIB).map_err(sql)?;
+    durable(&conn).map_err(sql)?;
+    migrate(&mut conn, &path)?;
+    let store_id = identify(&mut conn, &options.wallet, &path)?;
+    sync_folder(&path).map_err(io)?;
+    let identity = Identity {
+        path: path.clone(),
+        store_id,
+        wallet: options.wallet,
+        limits: options.limits,
+    };
+    Ok(Opened {
+        writer: conn,
+        identity,
+        lock,
+    })
+}
+
+/// A connection that cannot write.
+pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    set_up(&conn, READER_CACHE_KIB)?;
+    conn.pragma_update(None, "query_only", true)?;
+    Ok(conn)
+}
+
+fn lock(path: &Path) -> Result<Lock, OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let path = PathBuf::from(name);
+    let opened = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(FILE_MODE)
+        .open(&path);
+    let file = opened.map_err(|source| OpenError::Io {
+        path: path.clone(),
+        source,
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(Lock { _file: file }),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path }),
+        Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
+    }
+}
+
+/// A file that was just made is there after a power cut only if its folder was synced too.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+fn check_kind(conn: &Connection, path: &Path) -> Result<(), OpenError> {
+    let sql = |source| OpenError::Sqlite {
+        path: path.to_owned(),
+        source,
+    };
+    let found: i32 = conn
+        .pragma_query_value(None, "application_id", |row| row.get(0))
+        .map_err(sql)?;
+    let count = "SELECT count(*) FROM sqlite_schema";
+    let tables: i64 = conn.query_row(count, [], |row| row.get(0)).map_err(sql)?;
+    if found == APPLICATION_ID || (found == 0 && tables == 0) {
+        Ok(())
+    } else {
+        Err(OpenError::NotOurs {
+            path: path.to_owned(),
+            found,
+        })
+    }
+}
+
+fn set_up(conn: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
+    conn.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    conn.pragma_update(None, "foreign_keys", true)?;
+    conn.pragma_update(None, "trusted_schema", false)?;
+    // Negative: KiB instead of pages.
+    conn.pragma_update(None, "cache_size", -cache_kib)
+}
+
+fn durable(conn: &Connection) -> rusqlite::Result<()> {
+    conn.query_row("PRAGMA journal_mode = WAL", [], |row| {
+        row.get::<_, String>(0)
+    })?;
+    // FULL: the log is synced in each commit, before anybody is answered.
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.query_row(
+        &format!("PRAGMA journal_size_limit = {LOG_BYTES_KEPT}"),
+        [],
+        |_| Ok(()),
+    )
+}
+
+fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let sql = |source| OpenError::Sqlite {
+        path: path.to_owned(),
+        source,
+    };
+    let found: i64 = conn
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(sql)?;
+    let known = i64::try_from(MIGRATIONS.len()).expect("there are few migrations");
+    let done = usize::try_from(found)
+        .ok()
+        .filter(|done| *done <= MIGRATIONS.len());
+    let done = done.ok_or(OpenError::NewerSchema { found, known })?;
+    for (n, migration) in MIGRATIONS.iter().enumerate().skip(done) {
+        let tx = conn.transaction().map_err(sql)?;
+        tx.execute_batch(migration).map_err(sql)?;
+        tx.pragma_update(None, "application_id", APPLICATION_ID)
+            .map_err(sql)?;
+        tx.pragma_update(None, "user_version", i64::try_from(n + 1).unwrap_or(known))
+            .map_err(sql)?;
+        tx.commit().map_err(sql)?;
+    }
+    Ok(())
+}
+
+/// Makes the store's identity, or compares it with what the configuration says.
+fn identify(conn: &mut Connection, wallet: &Wallet, path: &Path) -> Result<[u8; 16], OpenError> {
+    let sql = |source| OpenError::Sqlite {
+        path: path.to_owned(),
+        source,
+    };
+    let tx = conn.transaction().map_err(sql)?;
+    let found = tx
+        .query_row(
+            "SELECT store_id, network_id, account, source_tag FROM meta WHERE id = 1",
+            [],
+            |row| {
+                Ok((
+                    row.get::<_, [u8; 16]>(0)?,
+                    row.get::<_, u32>(1)?,
+                    row.get::<_, [u8; 20]>(2)?,
+                    row.get::<_, Option<u32>>(3)?,
+                ))
+            },
+        )
+        .optional()
+        .map_err(sql)?;
+    let store_id = match found {
+        None => {
+            let mut store_id = [0; 16];
+            ring::rand::SystemRandom::new()
+                .fill(&mut store_id)
+                .map_err(|_| OpenError::NoRandom)?;
+            tx.execute(
+                "INSERT INTO meta (id, store_id, network_id, account, source_tag) VALUES (1, ?1, ?2, ?3, ?4)",
+                params![store_id, wallet.network_id, wallet.account.as_bytes(), wallet.source_tag],
+            )
+            .map_err(sql)?;
+            store_id
+        }
+        Some((store_id, network_id, account, source_tag)) => {
+            let account = AccountId::from_bytes(account);
+            if network_id != wallet.network_id || account != wallet.account {
+                return Err(OpenError::OtherWallet {
+                    have: account,
+                    have_network: network_id,
+                    want: wallet.account,
+                    want_network: wallet.network_id,
+                });
+            }
+            if source_tag != wallet.source_tag {
+                let count = "SELECT count(*) FROM slots WHERE resolved_ledger IS NULL";
+                let Whole(open) = tx.query_row(count, [], |row| row.get(0)).map_err(sql)?;
+                if open > 0 {
+                    return Err(OpenError::SourceTag {
+                        have: source_tag,
+                        want: wallet.source_tag,
+                        open,
+                    });
+                }
+                tx.execute(
+                    "UPDATE meta SET source_tag = ?1 WHERE id = 1",
+                    [wallet.source_tag],
+                )
+                .map_err(sql)?;
+            }
+            store_id
+        }
+    };
+    tx.commit().map_err(sql)?;
+    Ok(store_id)
+}

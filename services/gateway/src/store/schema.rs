@@ -1,0 +1,145 @@
+//! The tables, as a list of migrations.
+//!
+//! Owns: the schema and its version. May not: change a migration that was ever released; add one.
+
+/// Marks a file as a store of paygate: "PGTE".
+pub(super) const APPLICATION_ID: i32 = 0x5047_5445;
+
+/// Migration n brings a file from `user_version` n to n + 1. Each runs in one transaction with the new number.
+pub(super) const MIGRATIONS: &[&str] = &[FIRST];
+
+const FIRST: &str = "
+-- The store itself: who it is, whom it serves, how far it is. One row.
+CREATE TABLE meta (
+    id               INTEGER PRIMARY KEY CHECK (id = 1),
+    store_id         BLOB    NOT NULL CHECK (length(store_id) = 16),
+    network_id       INTEGER NOT NULL,
+    account          BLOB    NOT NULL CHECK (length(account) = 20),
+    source_tag       INTEGER,
+    epoch            INTEGER NOT NULL DEFAULT 0,
+    first_ledger     INTEGER,
+    ledger_index     INTEGER,
+    ledger_hash      BLOB,
+    balance          INTEGER,
+    journal_height   INTEGER NOT NULL DEFAULT 0,
+    journal_hash     BLOB,
+    quarantine_why   TEXT,
+    quarantine_until INTEGER,
+    frozen_why       TEXT,
+    frozen_since_ms  INTEGER,
+    checks           INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- One row for each payment, for ever. Number is the order of creation.
+CREATE TABLE payments (
+    number          INTEGER PRIMARY KEY,
+    client_id       TEXT    NOT NULL,
+    payment_id      TEXT    NOT NULL,
+    invoice_id      BLOB    NOT NULL CHECK (length(invoice_id) = 32),
+    destination     BLOB    NOT NULL CHECK (length(destination) = 20),
+    destination_tag INTEGER,
+    drops           INTEGER NOT NULL CHECK (drops >= 0),
+    memos           BLOB,
+    retry_of        TEXT,
+    deadline        INTEGER,
+    trace_parent    TEXT,
+    created_ms      INTEGER NOT NULL,
+    updated_ms      INTEGER NOT NULL,
+    state           TEXT    NOT NULL,
+    live            INTEGER NOT NULL CHECK (live IN (0, 1)),
+    counts          INTEGER NOT NULL CHECK (counts IN (0, 1)),
+    slot_kind       INTEGER,
+    slot_number     INTEGER,
+    digest          BLOB,
+    epoch           INTEGER,
+    since_ledger    INTEGER,
+    cancel          TEXT,
+    evidence        BLOB,
+    closed_ms       INTEGER,
+    UNIQUE (client_id, payment_id)
+) STRICT;
+
+-- A predecessor has one successor.
+CREATE UNIQUE INDEX payments_successor ON payments (client_id, retry_of) WHERE retry_of IS NOT NULL;
+-- A payment keeps its slot, and a slot its payment.
+CREATE UNIQUE INDEX payments_slot ON payments (slot_kind, slot_number) WHERE slot_number IS NOT NULL;
+-- Only what is live is ever looked up by InvoiceID; so the index stays small whatever is stored.
+CREATE UNIQUE INDEX payments_invoice ON payments (invoice_id) WHERE live = 1;
+CREATE INDEX payments_deadline ON payments (deadline) WHERE live = 1 AND deadline IS NOT NULL;
+-- The rolling day reads nothing but this.
+CREATE INDEX payments_day ON payments (counts, created_ms, drops) WHERE counts = 1;
+CREATE INDEX payments_state ON payments (state, number);
+CREATE INDEX payments_client ON payments (client_id, state, number);
+
+-- How many payments are in each state, kept by the triggers below: counting a million rows takes too long.
+CREATE TABLE state_counts (
+    state TEXT PRIMARY KEY,
+    n     INTEGER NOT NULL CHECK (n >= 0)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER payments_counted AFTER INSERT ON payments BEGIN
+    INSERT INTO state_counts (state, n) VALUES (NEW.state, 1) ON CONFLICT (state) DO UPDATE SET n = n + 1;
+END;
+CREATE TRIGGER payments_recounted AFTER UPDATE OF state ON payments WHEN OLD.state <> NEW.state BEGIN
+    UPDATE state_counts SET n = n - 1 WHERE state = OLD.state;
+    INSERT INTO state_counts (state, n) VALUES (NEW.state, 1) ON CONFLICT (state) DO UPDATE SET n = n + 1;
+END;
+-- Money that is stored does not go away.
+CREATE TRIGGER payments_kept BEFORE DELETE ON payments BEGIN
+    SELECT RAISE(ABORT, 'a payment is never deleted');
+END;
+
+-- One row for each slot that anything was ever bound to or signed for. Kind: 1 Sequence, 2 Ticket.
+CREATE TABLE slots (
+    account         BLOB    NOT NULL,
+    kind            INTEGER NOT NULL CHECK (kind IN (1, 2)),
+    number          INTEGER NOT NULL,
+    owner           INTEGER REFERENCES payments (number),
+    resolved_ledger INTEGER,
+    resolved_by     BLOB,
+    PRIMARY KEY (account, kind, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX slots_open ON slots (kind, number) WHERE resolved_ledger IS NULL;
+
+-- Every transaction that was ever committed for a slot, whether or not its signature came back. Kind: 1 Payment, 2 no-op.
+CREATE TABLE versions (
+    account     BLOB    NOT NULL,
+    slot_kind   INTEGER NOT NULL,
+    slot_number INTEGER NOT NULL,
+    n           INTEGER NOT NULL,
+    kind        INTEGER NOT NULL CHECK (kind IN (1, 2)),
+    fee         INTEGER NOT NULL CHECK (fee >= 0),
+    last_ledger INTEGER NOT NULL,
+    tx_hash     BLOB UNIQUE,
+    blob        BLOB,
+    PRIMARY KEY (account, slot_kind, slot_number, n),
+    FOREIGN KEY (account, slot_kind, slot_number) REFERENCES slots (account, kind, number),
+    CHECK ((tx_hash IS NULL) = (blob IS NULL))
+) STRICT;
+
+-- What happened, in the order of commits. Payment is absent for what concerns the wallet as a whole. Written in the same
+-- transaction as what it tells.
+CREATE TABLE events (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    payment  INTEGER REFERENCES payments (number),
+    at_ms    INTEGER NOT NULL,
+    stage    INTEGER NOT NULL,
+    state    TEXT,
+    body     BLOB    NOT NULL
+) STRICT;
+CREATE INDEX events_payment ON events (payment, sequence) WHERE payment IS NOT NULL;
+
+-- Validated transactions of the wallet that no row made.
+CREATE TABLE foreign_transactions (
+    tx_hash      BLOB    PRIMARY KEY CHECK (length(tx_hash) = 32),
+    slot_kind    INTEGER NOT NULL,
+    slot_number  INTEGER NOT NULL,
+    ledger_index INTEGER NOT NULL,
+    ledger_hash  BLOB    NOT NULL,
+    invoice_id   BLOB,
+    destination  BLOB,
+    drops        INTEGER,
+    result       TEXT    NOT NULL,
+    seen_ms      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX foreign_invoice ON foreign_transactions (invoice_id) WHERE invoice_id IS NOT NULL;
+";

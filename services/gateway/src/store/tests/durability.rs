@@ -1,0 +1,221 @@
+//! What survives.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use paygate_payments::payment::StateName;
+use paygate_payments::step::Event;
+use tokio::task::JoinSet;
+use xrpl_tx::{AccountId, Hash256};
+
+use super::world::{NOON, World, key, ledger, limits, new, options, payment_tx, shown, signed};
+use crate::store::{OpenError, Store, StoreError, StoreOptions};
+
+#[tokio::test]
+async fn reopening_gives_equal_records() {
+    let world = World::new().await;
+    for name in ["accepted", "bound", "signed", "paid", "failed"] {
+        world.created(new(name)).await;
+    }
+    world.bound("bound", 42, 120).await;
+    world.bound("signed", 43, 120).await;
+    let paid = world.bound("paid", 40, 120).await;
+    let failed = world.bound("failed", 41, 120).await;
+    let event = Event::Signed {
+        number: 0,
+        signed: signed(3),
+    };
+    world
+        .store
+        .advance(world.epoch, key("signed"), event, Vec::new(), NOON)
+        .await
+        .unwrap();
+    world
+        .store
+        .record_journal(9, Hash256::from_bytes([5; 32]))
+        .await
+        .unwrap();
+    world
+        .store
+        .record_journal(8, Hash256::from_bytes([6; 32]))
+        .await
+        .unwrap();
+    let told = vec![
+        shown(101, payment_tx(&paid, 40, 1, "tesSUCCESS")),
+        shown(101, payment_tx(&failed, 41, 2, "tecNO_DST")),
+    ];
+    world.validated(101, 42, told).await.unwrap();
+    let before = world.store.list(Default::default()).await.unwrap().records;
+    let cursor = world.store.cursor().await.unwrap();
+    assert_eq!(
+        (cursor.journal_height, cursor.reconciled),
+        (9, Some(ledger(101)))
+    );
+    let store_id = world.store.store_id();
+
+    let handle = world.store.clone();
+    world.store.close().await;
+    assert_eq!(handle.create(new("late")).await, Err(StoreError::Stopped));
+    let store = Store::open(options(&world.folder, limits())).unwrap();
+    assert_eq!(store.store_id(), store_id);
+    assert_eq!(
+        store.list(Default::default()).await.unwrap().records,
+        before
+    );
+    assert_eq!(store.cursor().await.unwrap(), cursor);
+    assert_eq!(store.begin_epoch().await.unwrap(), world.epoch + 1);
+}
+
+/// The files as they lie there while the store is open, log and all, are what a killed process leaves.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_was_answered_is_in_the_files_of_a_killed_process() {
+    let world = World::with(paygate_payments::limits::Limits {
+        day_max: xrpl_tx::Drops::MAX,
+        pending_max: 10_000,
+        ..limits()
+    })
+    .await;
+    let mut calls = JoinSet::new();
+    for n in 0..200 {
+        let store = world.store.clone();
+        calls.spawn(async move { store.create(new(&format!("p{n}"))).await.unwrap() });
+    }
+    while let Some(answered) = calls.join_next().await {
+        answered.unwrap();
+    }
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["paygate.db", "paygate.db-wal"] {
+        fs::copy(world.folder.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let revived = Store::open(options(&copy, limits())).unwrap();
+    for n in 0..200 {
+        assert!(
+            revived.get(&key(&format!("p{n}"))).await.unwrap().is_some(),
+            "p{n} was acknowledged and is lost"
+        );
+    }
+    assert_eq!(revived.begin_epoch().await.unwrap(), world.epoch + 1);
+}
+
+#[tokio::test]
+async fn a_dropped_store_finishes_and_lets_go_of_the_file() {
+    let world = World::new().await;
+    world.created(new("a")).await;
+    let World { folder, store, .. } = world;
+    drop(store);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let store = loop {
+        match Store::open(options(&folder, limits())) {
+            Ok(store) => break store,
+            Err(OpenError::Locked { .. }) if Instant::now() < deadline => {
+                tokio::task::yield_now().await
+            }
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert!(store.get(&key("a")).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_second_process_another_wallet_and_a_newer_schema_are_refused() {
+    let world = World::new().await;
+    let path = world.folder.path().join("paygate.db");
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let second = Store::open(options(&world.folder, limits()));
+    assert!(matches!(second.map(drop), Err(OpenError::Locked { .. })));
+    world.created(new("a")).await;
+    world.bound("a", 40, 120).await;
+    world.store.close().await;
+
+    let mut other: StoreOptions = options(&world.folder, limits());
+    other.wallet.account = AccountId::from_bytes([8; 20]);
+    assert!(matches!(
+        Store::open(other).map(drop),
+        Err(OpenError::OtherWallet { .. })
+    ));
+    let mut other = options(&world.folder, limits());
+    other.wallet.source_tag = Some(56);
+    assert!(matches!(
+        Store::open(other).map(drop),
+        Err(OpenError::SourceTag { open: 1, .. })
+    ));
+
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    conn.pragma_update(None, "user_version", 99).unwrap();
+    drop(conn);
+    let newer = Store::open(options(&world.folder, limits())).map(drop);
+    assert!(matches!(
+        newer,
+        Err(OpenError::NewerSchema { found: 99, .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_named_and_harms_no_other() {
+    let world = World::new().await;
+    let folder = &world.folder;
+    world.created(new("a")).await;
+    world.created(new("b")).await;
+    let handle = world.store.clone();
+    handle.close().await;
+    let conn = rusqlite::Connection::open(folder.path().join("paygate.db")).unwrap();
+    for damage in [
+        "state = 'PAYED'",
+        "memos = x'ff'",
+        "drops = 200000000000000000",
+        "state = 'PAID', evidence = x'ff'",
+    ] {
+        conn.execute(
+            &format!("UPDATE payments SET {damage} WHERE payment_id = 'a'"),
+            [],
+        )
+        .unwrap();
+        let store = Store::open(options(folder, limits())).unwrap();
+        match store.get(&key("a")).await {
+            Err(StoreError::Corrupt { what }) => {
+                assert!(what.starts_with("payment number 1: "), "{what}")
+            }
+            other => panic!("{damage}: {other:?}"),
+        }
+        assert_eq!(
+            store
+                .get(&key("b"))
+                .await
+                .unwrap()
+                .unwrap()
+                .payment
+                .state
+                .name(),
+            StateName::Accepted
+        );
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_and_the_store_goes_on_when_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(options(&folder, limits())).unwrap();
+    store.create(new("a")).await.unwrap();
+    store.limit_pages(Some(1)).await.unwrap();
+    let mut refused = 0;
+    for n in 0..40 {
+        match store.create(new(&format!("p{n}"))).await {
+            Ok(_) => {}
+            Err(StoreError::Full | StoreError::Unknown) => {
+                refused += 1;
+                assert_eq!(store.get(&key(&format!("p{n}"))).await.unwrap(), None);
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(refused > 0);
+    store.limit_pages(None).await.unwrap();
+    store.create(new("later")).await.unwrap();
+    assert!(store.get(&key("a")).await.unwrap().is_some());
+    assert!(store.check().await.unwrap() < Duration::from_secs(20));
+}

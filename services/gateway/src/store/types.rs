@@ -1,0 +1,291 @@
+//! What goes into the store and comes out of it.
+//!
+//! Owns: the words of the store's interface. May not: know of SQL.
+
+use std::path::PathBuf;
+
+use paygate_payments::continuity::Quarantine;
+use paygate_payments::filler::Filler;
+use paygate_payments::intent::{Id, Intent, IntentField, PaymentKey, Wallet};
+use paygate_payments::limits::{Limits, OverLimit};
+use paygate_payments::payment::{Payment, StateName};
+use paygate_payments::proof::{Presence, StateProof};
+use paygate_payments::step::Effect;
+use paygate_payments::terms::Terms;
+use paygate_payments::{LedgerIndex, LedgerRef};
+use paygate_proto::v1::{TimelineEvent, TimelineStage};
+use xrpl_tx::{Drops, Hash256, Slot};
+
+use crate::clock::Millis;
+
+/// Where the store is and what it serves.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// The database file. Beside it lie `-wal`, `-shm` and `.lock`.
+    pub path: PathBuf,
+    /// The wallet. A store serves one for ever.
+    pub wallet: Wallet,
+    /// What is let in.
+    pub limits: Limits,
+}
+
+/// A payment to be stored.
+#[derive(Clone, Debug)]
+pub struct NewPayment {
+    /// What is to be paid.
+    pub intent: Intent,
+    /// No version may be valid past this ledger. On a repeated request the stored one stands.
+    pub deadline: Option<LedgerIndex>,
+    /// The caller's W3C `traceparent`.
+    pub trace_parent: Option<String>,
+    /// Now.
+    pub at: Millis,
+}
+
+/// What became of a request to store a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accept {
+    /// Stored now.
+    Created(Record),
+    /// Stored by an earlier request of the same content.
+    Existed(Record),
+    /// The id belongs to a payment of other content. Nothing was stored.
+    Conflict {
+        /// The first field that differs.
+        field: IntentField,
+        /// The payment that has the id.
+        existing: Box<Record>,
+    },
+    /// A limit is in the way. Nothing was stored.
+    OverLimit(OverLimit),
+    /// `retry_of` names a payment that cannot be replaced. Nothing was stored.
+    BadRetry(RetryRefusal),
+    /// The ledger holds a transaction with this payment's InvoiceID and no row does: rows were lost. Nothing was stored;
+    /// the payment may be paid already.
+    OnLedger {
+        /// That transaction.
+        tx_hash: Hash256,
+    },
+}
+
+/// Why a payment cannot be replaced by a new one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RetryRefusal {
+    /// There is no such payment of this client.
+    Unknown,
+    /// It may still be paid.
+    NotFinal(StateName),
+    /// It is paid.
+    NotSafe(StateName),
+    /// Another payment replaces it already.
+    HasSuccessor(Id),
+}
+
+/// A payment as it stands in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The payment.
+    pub payment: Payment,
+    /// When it was stored.
+    pub created: Millis,
+    /// When its state or its versions last changed.
+    pub updated: Millis,
+    /// The caller's W3C `traceparent`.
+    pub trace_parent: Option<String>,
+    /// Order of creation, from 1.
+    pub number: u64,
+    /// A cancel was committed for it after it was bound. Stays set when the payment ends.
+    pub cancel_requested: bool,
+    /// When the network closed the ledger that decided it, if that is known.
+    pub ledger_closed: Option<Millis>,
+}
+
+/// Which payments to list, newest first. Filters are combined with "and".
+#[derive(Clone, Debug, Default)]
+pub struct ListQuery {
+    /// At most so many; capped at [`super::PAGE_MAX`]. 0: [`super::PAGE_DEFAULT`].
+    pub limit: usize,
+    /// `next` of the page before, made for the same filters.
+    pub token: Option<String>,
+    /// Whose payments. `None`: everybody's.
+    pub client: Option<Id>,
+    /// Only these states. Empty: all.
+    pub states: Vec<StateName>,
+    /// Created at or after this time.
+    pub from: Option<Millis>,
+    /// Created before this time.
+    pub before: Option<Millis>,
+}
+
+/// A page of payments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListPage {
+    /// Newest first.
+    pub records: Vec<Record>,
+    /// Token of the next page. `None`: this was the last one.
+    pub next: Option<String>,
+}
+
+/// The store in numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// How many payments are in each state, for every state.
+    pub by_state: Vec<(StateName, u64)>,
+    /// How many are not final.
+    pub pending: u64,
+    /// When the oldest of those was stored.
+    pub oldest_pending: Option<Millis>,
+    /// Sum of payments accepted within the last 24 hours and not ended unpaid.
+    pub day_used: Drops,
+    /// Slots that no ledger has decided yet.
+    pub at_large_count: u64,
+    /// Amounts of payments that are stored and not bound.
+    pub accepted: Drops,
+}
+
+/// A line of a payment's timeline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TimelineRow {
+    /// Order of commits over all payments.
+    pub sequence: u64,
+    /// When it was committed.
+    pub at: Millis,
+    /// The line, complete with time and sequence.
+    pub event: TimelineEvent,
+}
+
+/// A line that a shell adds to a payment's timeline: what it tried and what it was told.
+#[derive(Clone, Debug)]
+pub struct Note {
+    /// What kind of thing.
+    pub stage: TimelineStage,
+    /// One sentence for a person.
+    pub summary: String,
+    /// More, under the keys that the contract lists.
+    pub details: Vec<(&'static str, String)>,
+    /// The W3C span id under which it happened.
+    pub span_id: Option<String>,
+}
+
+/// What binds a payment to a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bind {
+    /// The payment.
+    pub key: PaymentKey,
+    /// Its slot.
+    pub slot: Slot,
+    /// The validated ledger now.
+    pub since: LedgerIndex,
+    /// Terms of its first version.
+    pub terms: Terms,
+}
+
+/// What a payment became.
+#[derive(Clone, Debug)]
+pub struct Advanced {
+    /// The payment now.
+    pub record: Record,
+    /// What to do, now that it is committed.
+    pub effects: Vec<Effect>,
+    /// False if the event told nothing new.
+    pub changed: bool,
+}
+
+/// A slot that no ledger has decided yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenSlot {
+    /// The slot.
+    pub slot: Slot,
+    /// The payment that it is bound to, whatever its state.
+    pub owner: Option<Record>,
+    /// Set when the owner is final or absent: the slot needs a no-op.
+    pub filler: Option<Filler>,
+}
+
+/// The slots as the rows know them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreSlots {
+    /// The highest Sequence that any row was ever bound to.
+    pub highest_bound: Option<u32>,
+    /// Sequences that no ledger has decided yet, lowest first.
+    pub open_sorted: Vec<u32>,
+}
+
+/// What a validated ledger says, complete from the cursor up to it.
+#[derive(Clone, Debug)]
+pub struct Reconciliation {
+    /// The ledger.
+    pub ledger: LedgerRef,
+    /// When the network closed it.
+    pub closed_at: Option<Millis>,
+    /// The wallet's Sequence in it. Must be the one of `proof`.
+    pub sequence: u32,
+    /// The wallet's balance in it.
+    pub balance: Drops,
+    /// Every validated transaction of the wallet's account since the cursor, in the ledger's order.
+    pub settled: Vec<Presence>,
+    /// The wallet's Sequence in it, proven.
+    pub proof: StateProof,
+    /// Terms of further versions, if any may be made now. Trimmed here to each payment's deadline.
+    pub terms: Option<Terms>,
+    /// Now.
+    pub at: Millis,
+}
+
+/// What a validated ledger changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reconciled {
+    /// Payments that changed, and what they are now.
+    pub changed: Vec<(PaymentKey, StateName)>,
+    /// Transactions of the wallet that are not ours, seen for the first time.
+    pub foreign: Vec<Hash256>,
+    /// What to do, now that it is committed. A freeze is in the store already.
+    pub effects: Vec<Effect>,
+    /// Payments that became final, for the books and metrics.
+    pub settled: Vec<SettledStats>,
+}
+
+/// A payment that became final.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledStats {
+    /// Its name.
+    pub key: PaymentKey,
+    /// What it was to pay.
+    pub amount: Drops,
+    /// How it ended.
+    pub state: StateName,
+    /// When it was stored.
+    pub created: Millis,
+    /// The caller's W3C `traceparent`.
+    pub trace_parent: Option<String>,
+}
+
+/// How far the store is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// The last ledger that was reconciled.
+    pub reconciled: Option<LedgerRef>,
+    /// The wallet's balance in that ledger.
+    pub balance: Option<Drops>,
+    /// The signer's journal as it was recorded last.
+    pub journal_height: u64,
+    /// Its head at that height.
+    pub journal_hash: Option<Hash256>,
+    /// Generation of the dispatching gateway.
+    pub epoch: u64,
+    /// Set while continuity is in doubt.
+    pub quarantine: Option<Quarantine>,
+    /// Set while nothing may be sent.
+    pub frozen: Option<Freeze>,
+    /// Where the store began to reconcile.
+    pub first_ledger: Option<LedgerIndex>,
+}
+
+/// Why nothing may be sent until a person says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Freeze {
+    /// For a person.
+    pub why: String,
+    /// Since when.
+    pub since: Millis,
+}

@@ -1,0 +1,252 @@
+//! The wallet as a whole: epoch, cursor, the signer's journal, quarantine and freeze.
+//!
+//! Owns: the row `meta`, once the store is open. May not: begin or end a quarantine or a thaw by itself; a freeze, yes.
+
+use paygate_payments::continuity::{Doubt, Quarantine};
+use paygate_payments::step::{Effect, Step};
+use paygate_payments::{LedgerIndex, LedgerRef};
+use paygate_proto::v1::TimelineStage;
+use rusqlite::{Connection, params};
+use xrpl_tx::{Drops, Hash256};
+
+use super::codec::{self, Whole};
+use super::error::StoreError;
+use super::timeline;
+use super::types::{Cursor, Freeze, Record};
+use super::writer::Scope;
+use crate::clock::Millis;
+
+/// Every doubt.
+const DOUBTS: [Doubt; 6] = [
+    Doubt::FreshStoreUsedJournal,
+    Doubt::SignerAhead,
+    Doubt::SignerBehind,
+    Doubt::OtherStore,
+    Doubt::LongAbsence,
+    Doubt::UnknownTransaction,
+];
+
+/// What decides whether anything may be bound or signed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gate {
+    pub(super) quarantined: bool,
+    pub(super) frozen: bool,
+}
+
+pub(super) fn begin_epoch(scope: &Scope<'_>) -> Result<u64, StoreError> {
+    let sql = "UPDATE meta SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch";
+    Ok(scope
+        .conn
+        .prepare_cached(sql)?
+        .query_row([], |row| row.get::<_, Whole>(0))?
+        .0)
+}
+
+/// Refuses a gateway that is not of the store's own generation, and tells what is barred now.
+pub(super) fn fence(scope: &Scope<'_>, caller: u64) -> Result<Gate, StoreError> {
+    let sql =
+        "SELECT epoch, quarantine_why IS NOT NULL, frozen_why IS NOT NULL FROM meta WHERE id = 1";
+    let (Whole(store), quarantined, frozen): (Whole, bool, bool) = scope
+        .conn
+        .prepare_cached(sql)?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    // A higher epoch than the store's own is one of a store that was set back since.
+    if store == caller {
+        Ok(Gate {
+            quarantined,
+            frozen,
+        })
+    } else {
+        Err(StoreError::Fenced { store, caller })
+    }
+}
+
+impl Gate {
+    /// Lets pass what binds or adds a version that is not asked for by a payment's own course.
+    pub(super) fn open(self) -> Result<(), StoreError> {
+        if self.quarantined {
+            Err(StoreError::Quarantined)
+        } else if self.frozen {
+            Err(StoreError::Frozen)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+pub(super) fn record_journal(
+    scope: &Scope<'_>,
+    height: u64,
+    hash: Hash256,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE meta SET journal_height = ?1, journal_hash = ?2 WHERE id = 1 AND journal_height < ?1";
+    scope
+        .conn
+        .prepare_cached(sql)?
+        .execute(params![codec::count(height)?, hash.as_bytes()])?;
+    Ok(())
+}
+
+pub(super) fn cursor(conn: &Connection) -> Result<Cursor, StoreError> {
+    let sql = "SELECT ledger_index, ledger_hash, journal_height, journal_hash, epoch, quarantine_why, quarantine_until, \
+               frozen_why, frozen_since_ms, first_ledger, balance FROM meta WHERE id = 1";
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query([])?;
+    let row = rows
+        .next()?
+        .ok_or_else(|| StoreError::corrupt("table meta is empty"))?;
+    let index: Option<u32> = row.get(0)?;
+    let hash: Option<[u8; 32]> = row.get(1)?;
+    let why: Option<String> = row.get(5)?;
+    let until: Option<u32> = row.get(6)?;
+    let frozen: Option<String> = row.get(7)?;
+    let since: Option<i64> = row.get(8)?;
+    let quarantine = match why.zip(until) {
+        None => None,
+        Some((why, until)) => Some(Quarantine {
+            why: doubt(&why)?,
+            until: LedgerIndex(until),
+        }),
+    };
+    Ok(Cursor {
+        reconciled: index
+            .zip(hash)
+            .map(|(index, hash)| codec::ledger_ref(index, hash)),
+        balance: row
+            .get::<_, Option<Whole>>(10)?
+            .map(|n| codec::drops(n.0, "meta.balance"))
+            .transpose()?,
+        journal_height: row.get::<_, Whole>(2)?.0,
+        journal_hash: row.get::<_, Option<[u8; 32]>>(3)?.map(Hash256::from_bytes),
+        epoch: row.get::<_, Whole>(4)?.0,
+        quarantine,
+        frozen: frozen.zip(since).map(|(why, since)| Freeze {
+            why,
+            since: Millis(since),
+        }),
+        first_ledger: row.get::<_, Option<u32>>(9)?.map(LedgerIndex),
+    })
+}
+
+pub(super) fn start_at(scope: &Scope<'_>, ledger: LedgerRef) -> Result<(), StoreError> {
+    let sql = "UPDATE meta SET first_ledger = ?1, ledger_index = ?1, ledger_hash = ?2 WHERE id = 1 AND ledger_index IS NULL";
+    scope
+        .conn
+        .prepare_cached(sql)?
+        .execute(params![ledger.index.0, ledger.hash.as_bytes()])?;
+    Ok(())
+}
+
+pub(super) fn move_cursor(
+    scope: &Scope<'_>,
+    ledger: LedgerRef,
+    balance: Drops,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE meta SET ledger_index = ?1, ledger_hash = ?2, balance = ?3, \
+               first_ledger = coalesce(first_ledger, ?1) WHERE id = 1";
+    let row = params![
+        ledger.index.0,
+        ledger.hash.as_bytes(),
+        codec::count(balance.get())?
+    ];
+    scope.conn.prepare_cached(sql)?.execute(row)?;
+    Ok(())
+}
+
+pub(super) fn set_quarantine(
+    scope: &Scope<'_>,
+    epoch: u64,
+    quarantine: Option<Quarantine>,
+    at: Millis,
+) -> Result<(), StoreError> {
+    fence(scope, epoch)?;
+    if cursor(scope.conn)?.quarantine == quarantine {
+        return Ok(());
+    }
+    let sql = "UPDATE meta SET quarantine_why = ?1, quarantine_until = ?2 WHERE id = 1";
+    let row = params![
+        quarantine.map(|q| word(q.why)),
+        quarantine.map(|q| q.until.0)
+    ];
+    scope.conn.prepare_cached(sql)?.execute(row)?;
+    let summary = match quarantine {
+        Some(q) => format!(
+            "Quarantine until ledger {} is validated and reconciled: {}.",
+            q.until, q.why
+        ),
+        None => "The quarantine is over: payments are bound again.".to_owned(),
+    };
+    timeline::of_wallet(scope.conn, TimelineStage::Waiting, &summary, &[], at)
+}
+
+/// Freezes or thaws. Frozen already: the first reason stays.
+pub(super) fn set_frozen(
+    scope: &Scope<'_>,
+    freeze: Option<&Freeze>,
+    at: Millis,
+) -> Result<(), StoreError> {
+    let sql = match freeze {
+        Some(_) => {
+            "UPDATE meta SET frozen_why = ?1, frozen_since_ms = ?2 WHERE id = 1 AND frozen_why IS NULL"
+        }
+        None => {
+            "UPDATE meta SET frozen_why = ?1, frozen_since_ms = ?2 WHERE id = 1 AND frozen_why IS NOT NULL"
+        }
+    };
+    let row = params![freeze.map(|f| f.why.as_str()), freeze.map(|f| f.since.0)];
+    if scope.conn.prepare_cached(sql)?.execute(row)? == 0 {
+        return Ok(());
+    }
+    let (stage, summary) = match freeze {
+        Some(freeze) => (
+            TimelineStage::Held,
+            format!(
+                "Sending is frozen until a person unfreezes it: {}.",
+                freeze.why
+            ),
+        ),
+        None => (
+            TimelineStage::Waiting,
+            "Sending was unfrozen by a person.".to_owned(),
+        ),
+    };
+    timeline::of_wallet(scope.conn, stage, &summary, &[], at)
+}
+
+pub(super) fn check(scope: &Scope<'_>) -> Result<(), StoreError> {
+    scope
+        .conn
+        .prepare_cached("UPDATE meta SET checks = checks + 1 WHERE id = 1")?
+        .execute([])?;
+    Ok(())
+}
+
+/// Freezes sending in the transaction that found the reason, if the core asks for it.
+pub(super) fn freeze_on(
+    scope: &Scope<'_>,
+    step: &Step,
+    record: &Record,
+    at: Millis,
+) -> Result<(), StoreError> {
+    if !step.effects.contains(&Effect::FreezeWallet) {
+        return Ok(());
+    }
+    let why = format!("payment {} is on hold", record.payment.intent.key);
+    set_frozen(scope, Some(&Freeze { why, since: at }), at)
+}
+
+fn word(doubt: Doubt) -> &'static str {
+    match doubt {
+        Doubt::FreshStoreUsedJournal => "FRESH_STORE_USED_JOURNAL",
+        Doubt::SignerAhead => "SIGNER_AHEAD",
+        Doubt::SignerBehind => "SIGNER_BEHIND",
+        Doubt::OtherStore => "OTHER_STORE",
+        Doubt::LongAbsence => "LONG_ABSENCE",
+        Doubt::UnknownTransaction => "UNKNOWN_TRANSACTION",
+    }
+}
+
+fn doubt(text: &str) -> Result<Doubt, StoreError> {
+    let found = DOUBTS.iter().copied().find(|doubt| word(*doubt) == text);
+    found.ok_or_else(|| StoreError::corrupt(format!("meta.quarantine_why is {text:?}")))
+}

@@ -1,0 +1,39 @@
+//! The connection to an XRP Ledger server: one WebSocket, typed calls, the stream of validated ledgers.
+//!
+//! Owns: the socket, its reconnects, the proof that the server is on our network, and the translation of answers into
+//! our own facts. May not: decide anything about a payment. What `submit` answers is a hint and nothing here calls it
+//! an outcome; only [`LedgerTransaction`]s marked validated are evidence, and the core judges them.
+//!
+//! # Layout
+//! - `link`: the handle, its settings, states and errors
+//! - `driver`: the task that owns the socket
+//! - `identity`: which network a server is on, proven before anything else is asked of it
+//! - `calls`: one typed method for each command
+//! - `facts`: what the calls return
+//! - `wire`, `wire_tx`, `wire_values`: the shapes of the server's JSON, and their checked translation into facts
+//! - `backoff`, `progress`: pure arithmetic on monotonic time
+
+mod backoff;
+mod calls;
+mod driver;
+mod facts;
+mod identity;
+mod link;
+mod progress;
+mod wire;
+mod wire_tx;
+mod wire_values;
+
+#[cfg(test)]
+mod tests;
+
+pub use calls::{AccountTxError, At};
+pub use driver::Driver;
+pub use facts::{
+    AccountFacts, AccountHistory, BalanceChange, Fees, LedgerEvent, LedgerHeader, LedgerRef,
+    LedgerTransaction, MemoFacts, PaymentAmount, ServerInfo, SubmitAnswer, TxLookup,
+};
+pub use link::{
+    CallError, ConnectionState, DisconnectReason, Link, LinkSettings, NotSent, Proof, WrongNetwork,
+};
+pub use progress::Progress;

@@ -1,0 +1,4 @@
+//! Tests of the connection: answers recorded from real servers, and a scripted server that misbehaves.
+
+mod recorded;
+mod scripted;
