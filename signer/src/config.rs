@@ -1,0 +1,621 @@
+//! The configuration: one TOML file, overridden by `PAYGATE_SIGNER__SECTION__KEY`, checked into types that remember it.
+//!
+//! Owns what a key means and what a bad one is called. May not open anything but the file itself. The list of keys for
+//! people is `config/reference.rs`.
+
+pub mod reference;
+mod time;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Format, Serialized, Toml};
+use figment::value::Value;
+use paygate_telemetry::LogLevel;
+use serde::{Deserialize, Serialize};
+use xrpl_tx::{AccountId, Drops};
+
+use crate::hardening::Protection;
+use crate::policy::Policy;
+
+/// Begins the names of the variables that override keys.
+pub const VARIABLE_PREFIX: &str = "PAYGATE_SIGNER__";
+
+/// The kernel's stand-in for a user that it cannot name; nobody may be let in by that.
+const UID_NOBODY: u32 = 65534;
+
+/// Shortest and longest `ledger_min_close_ms`: a development ledger may close ten times a second, and the main network
+/// has never averaged above ten seconds.
+const CLOSE_MS_RANGE: std::ops::RangeInclusive<u64> = 100..=10_000;
+
+/// Longest `last_ledger_window`: a blob lives as long as that, and every quarantine waits it out.
+const LAST_LEDGER_WINDOW_MAX: u32 = 1_000;
+
+/// What the process is run for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// A laptop.
+    #[default]
+    Dev,
+    /// Real money: turns the refusals on.
+    Production,
+}
+
+/// The checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What the process is run for.
+    pub profile: Profile,
+    /// Where it listens.
+    pub socket_path: PathBuf,
+    /// Who may connect.
+    pub allowed_uids: BTreeSet<u32>,
+    /// Where the seed is.
+    pub seed_file: PathBuf,
+    /// The wallet, if it is not the key's own account.
+    pub wallet: Option<AccountId>,
+    /// The network that it signs for.
+    pub network_id: u32,
+    /// What it allows.
+    pub policy: Policy,
+    /// Where the journal is.
+    pub journal_directory: PathBuf,
+    /// Protections that may be missing.
+    pub waive: Vec<Protection>,
+    /// Least important lines that are logged.
+    pub log_level: LogLevel,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read, or a key is unknown or of another type.
+    #[error("{0}")]
+    Unreadable(Box<figment::Error>),
+    /// The file is not there.
+    #[error("configuration file {0} does not exist")]
+    NoFile(PathBuf),
+    /// A variable overrides nothing.
+    #[error("variable {0} overrides no key")]
+    UnknownVariable(String),
+    /// A required key is missing.
+    #[error("{0} is required")]
+    Missing(&'static str),
+    /// A value makes no sense.
+    #[error("{key} {problem}")]
+    Invalid {
+        /// Which key.
+        key: &'static str,
+        /// What is wrong with its value.
+        problem: String,
+    },
+    /// The production profile refuses it.
+    #[error("{key} {problem}, which profile \"production\" refuses")]
+    NotForProduction {
+        /// Which key.
+        key: &'static str,
+        /// What is wrong with its value.
+        problem: &'static str,
+    },
+}
+
+/// The file as it is written.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    profile: Profile,
+    listen: ListenSection,
+    wallet: WalletSection,
+    policy: PolicySection,
+    journal: JournalSection,
+    hardening: HardeningSection,
+    log: LogSection,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListenSection {
+    socket_path: PathBuf,
+    allowed_uids: Vec<u32>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WalletSection {
+    seed_file: Option<PathBuf>,
+    address: Option<String>,
+    network_id: Option<u32>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicySection {
+    max_payment_xrp: String,
+    max_day_xrp: String,
+    max_fee_drops: u64,
+    last_ledger_window: u32,
+    anchor_ledger_index: Option<u32>,
+    anchor_time: Option<TimeValue>,
+    ledger_min_close_ms: u64,
+    denied_destinations: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JournalSection {
+    directory: PathBuf,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HardeningSection {
+    waive: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogSection {
+    level: LogLevel,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum TimeValue {
+    UnixSeconds(u64),
+    Rfc3339(String),
+}
+
+impl Default for ListenSection {
+    fn default() -> ListenSection {
+        ListenSection {
+            socket_path: "/run/paygate-signer/signer.sock".into(),
+            allowed_uids: Vec::new(),
+        }
+    }
+}
+
+impl Default for PolicySection {
+    fn default() -> PolicySection {
+        PolicySection {
+            max_payment_xrp: "100".into(),
+            max_day_xrp: "1000".into(),
+            max_fee_drops: 2000,
+            // The gateway's window is 20; a few more let its view of the ledger be ahead of the anchor's clock.
+            last_ledger_window: 30,
+            anchor_ledger_index: None,
+            anchor_time: None,
+            ledger_min_close_ms: 3000,
+            denied_destinations: Vec::new(),
+        }
+    }
+}
+
+impl Default for JournalSection {
+    fn default() -> JournalSection {
+        JournalSection {
+            directory: "/var/lib/paygate-signer/journal".into(),
+        }
+    }
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Reads the file, applies the variables, checks everything.
+    pub fn load(
+        path: &Path,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Config, ConfigError> {
+        if !path.is_file() {
+            return Err(ConfigError::NoFile(path.to_path_buf()));
+        }
+        let figment = Figment::from(Serialized::defaults(ConfigFile::default()))
+            .merge(Toml::file_exact(path));
+        Config::from_figment(override_keys(figment, variables)?)
+    }
+
+    fn from_figment(figment: Figment) -> Result<Config, ConfigError> {
+        let file: ConfigFile = figment
+            .extract()
+            .map_err(|error| ConfigError::Unreadable(Box::new(error)))?;
+        let config = Config {
+            profile: file.profile,
+            socket_path: absolute("listen.socket_path", file.listen.socket_path)?,
+            allowed_uids: allowed_uids(file.profile, file.listen.allowed_uids),
+            seed_file: required("wallet.seed_file", file.wallet.seed_file)
+                .and_then(|path| absolute("wallet.seed_file", path))?,
+            wallet: file
+                .wallet
+                .address
+                .map(|text| address("wallet.address", &text))
+                .transpose()?,
+            network_id: required("wallet.network_id", file.wallet.network_id)?,
+            policy: policy(file.policy)?,
+            journal_directory: absolute("journal.directory", file.journal.directory)?,
+            waive: waived(&file.hardening.waive)?,
+            log_level: file.log.level,
+        };
+        if config.profile == Profile::Production {
+            config.refuse_for_production()?;
+        }
+        Ok(config)
+    }
+
+    fn refuse_for_production(&self) -> Result<(), ConfigError> {
+        let refuse = |key, problem| Err(ConfigError::NotForProduction { key, problem });
+        let own = rustix::process::geteuid().as_raw();
+        if self.allowed_uids.is_empty() {
+            return refuse("listen.allowed_uids", "is empty");
+        }
+        if self.allowed_uids.contains(&0) || self.allowed_uids.contains(&UID_NOBODY) {
+            return refuse("listen.allowed_uids", "contains 0 or 65534");
+        }
+        if self.allowed_uids.contains(&own) {
+            return refuse("listen.allowed_uids", "contains the signer's own uid");
+        }
+        if matches!(self.log_level, LogLevel::Debug | LogLevel::Trace) {
+            return refuse("log.level", "is debug or trace");
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Config {
+    /// The effective configuration. It holds paths of secrets, never a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let policy = &self.policy;
+        let denied: Vec<_> = policy
+            .denied_destinations
+            .iter()
+            .map(AccountId::to_address)
+            .collect();
+        let waive: Vec<_> = self.waive.iter().map(Protection::to_string).collect();
+        let uids: Vec<_> = self.allowed_uids.iter().collect();
+        let profile = format!("{:?}", self.profile).to_lowercase();
+        let wallet = self.wallet.map_or_else(
+            || "# the key's own account".into(),
+            |account| format!("{:?}", account.to_address()),
+        );
+        writeln!(f, "profile = {profile:?}")?;
+        writeln!(
+            f,
+            "\n[listen]\nsocket_path = {:?}\nallowed_uids = {uids:?}",
+            self.socket_path
+        )?;
+        writeln!(
+            f,
+            "\n[wallet]\nseed_file = {:?}\nnetwork_id = {}",
+            self.seed_file, self.network_id
+        )?;
+        match self.wallet {
+            Some(_) => writeln!(f, "address = {wallet}")?,
+            None => writeln!(f, "{wallet}")?,
+        }
+        writeln!(
+            f,
+            "\n[policy]\nmax_payment_xrp = {:?}",
+            policy.max_payment.to_xrp_string()
+        )?;
+        writeln!(
+            f,
+            "max_day_xrp = {:?}\nmax_fee_drops = {}",
+            policy.max_day.to_xrp_string(),
+            policy.max_fee.get()
+        )?;
+        writeln!(f, "last_ledger_window = {}", policy.last_ledger_window)?;
+        writeln!(
+            f,
+            "anchor_ledger_index = {}\nanchor_time = {}",
+            policy.anchor_ledger_index,
+            policy.anchor_time_ms / 1000
+        )?;
+        writeln!(
+            f,
+            "ledger_min_close_ms = {}\ndenied_destinations = {denied:?}",
+            policy.ledger_min_close_ms
+        )?;
+        writeln!(f, "\n[journal]\ndirectory = {:?}", self.journal_directory)?;
+        writeln!(f, "\n[hardening]\nwaive = {waive:?}")?;
+        writeln!(
+            f,
+            "\n[log]\nlevel = {:?}",
+            format!("{:?}", self.log_level).to_lowercase()
+        )
+    }
+}
+
+// === the checks ===
+
+/// A variable that matches no key is refused: a misspelt limit must not be silently without effect.
+fn override_keys(
+    mut figment: Figment,
+    variables: impl Iterator<Item = (String, String)>,
+) -> Result<Figment, ConfigError> {
+    for (name, text) in variables.filter(|(name, _)| name.starts_with(VARIABLE_PREFIX)) {
+        let Some(key) = reference::reference()
+            .iter()
+            .find(|key| key.variable == name)
+        else {
+            return Err(ConfigError::UnknownVariable(name));
+        };
+        // Text stays text: read as a number, "0.1" would become a float on its way to an amount.
+        let value = if key.is_text() {
+            Value::from(text)
+        } else {
+            text.parse::<Value>().map_err(|_| ConfigError::Invalid {
+                key: key.key,
+                problem: "cannot be read".into(),
+            })?
+        };
+        figment = figment.merge(Serialized::default(key.key, value));
+    }
+    Ok(figment)
+}
+
+fn required<T>(key: &'static str, value: Option<T>) -> Result<T, ConfigError> {
+    value.ok_or(ConfigError::Missing(key))
+}
+
+fn invalid(key: &'static str, problem: impl Into<String>) -> ConfigError {
+    ConfigError::Invalid {
+        key,
+        problem: problem.into(),
+    }
+}
+
+/// Relative paths depend on where the process was started, and none can be resolved after it has confined itself.
+fn absolute(key: &'static str, path: PathBuf) -> Result<PathBuf, ConfigError> {
+    if !path.is_absolute() {
+        return Err(invalid(key, format!("{path:?} is no absolute path")));
+    }
+    Ok(path)
+}
+
+fn address(key: &'static str, text: &str) -> Result<AccountId, ConfigError> {
+    AccountId::from_address(text)
+        .map_err(|error| invalid(key, format!("{text:?} is no classic address: {error}")))
+}
+
+fn allowed_uids(profile: Profile, configured: Vec<u32>) -> BTreeSet<u32> {
+    if configured.is_empty() && profile == Profile::Dev {
+        return BTreeSet::from([0, rustix::process::geteuid().as_raw()]);
+    }
+    configured.into_iter().collect()
+}
+
+fn xrp(key: &'static str, text: &str) -> Result<Drops, ConfigError> {
+    let drops = Drops::from_xrp_str(text)
+        .map_err(|error| invalid(key, format!("{text:?} is no amount of XRP: {error}")))?;
+    if drops == Drops::ZERO {
+        return Err(invalid(key, "is 0"));
+    }
+    Ok(drops)
+}
+
+fn policy(section: PolicySection) -> Result<Policy, ConfigError> {
+    let max_payment = xrp("policy.max_payment_xrp", &section.max_payment_xrp)?;
+    let max_day = xrp("policy.max_day_xrp", &section.max_day_xrp)?;
+    let max_fee = Drops::new(section.max_fee_drops)
+        .map_err(|error| invalid("policy.max_fee_drops", error.to_string()))?;
+    if max_fee == Drops::ZERO {
+        return Err(invalid("policy.max_fee_drops", "is 0"));
+    }
+    if max_payment > max_day {
+        return Err(invalid(
+            "policy.max_payment_xrp",
+            format!("of {max_payment} is above policy.max_day_xrp, {max_day}"),
+        ));
+    }
+    if section.last_ledger_window == 0 || section.last_ledger_window > LAST_LEDGER_WINDOW_MAX {
+        let found = section.last_ledger_window;
+        return Err(invalid(
+            "policy.last_ledger_window",
+            format!("{found} is not within 1 to {LAST_LEDGER_WINDOW_MAX}"),
+        ));
+    }
+    if !CLOSE_MS_RANGE.contains(&section.ledger_min_close_ms) {
+        let found = section.ledger_min_close_ms;
+        return Err(invalid(
+            "policy.ledger_min_close_ms",
+            format!("{found} is not within {CLOSE_MS_RANGE:?}"),
+        ));
+    }
+    let anchor_time_ms = match required("policy.anchor_time", section.anchor_time)? {
+        TimeValue::UnixSeconds(seconds) => seconds.checked_mul(1000),
+        TimeValue::Rfc3339(text) => time::rfc3339_to_unix_ms(&text),
+    }
+    .ok_or_else(|| {
+        invalid(
+            "policy.anchor_time",
+            "is neither seconds since 1970 nor a time like \"2026-01-31T12:00:00Z\"",
+        )
+    })?;
+    let denied = section
+        .denied_destinations
+        .iter()
+        .map(|text| address("policy.denied_destinations", text));
+    Ok(Policy {
+        max_payment,
+        max_day,
+        max_fee,
+        last_ledger_window: section.last_ledger_window,
+        anchor_ledger_index: required("policy.anchor_ledger_index", section.anchor_ledger_index)?,
+        anchor_time_ms,
+        ledger_min_close_ms: section.ledger_min_close_ms,
+        denied_destinations: denied.collect::<Result<_, _>>()?,
+    })
+}
+
+fn waived(names: &[String]) -> Result<Vec<Protection>, ConfigError> {
+    let parse = |name: &String| {
+        name.parse()
+            .map_err(|error| invalid("hardening.waive", format!("{name:?} {error}")))
+    };
+    names.iter().map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = r#"
+        [wallet]
+        seed_file = "/run/secrets/seed"
+        network_id = 0
+        [policy]
+        anchor_ledger_index = 100000000
+        anchor_time = "2026-11-23T10:00:00Z"
+    "#;
+
+    fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let figment =
+            Figment::from(Serialized::defaults(ConfigFile::default())).merge(Toml::string(text));
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::from_figment(override_keys(figment, variables)?)
+    }
+
+    fn error(text: &str, variables: &[(&str, &str)]) -> String {
+        load(text, variables).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_smallest_file_is_enough() {
+        let config = load(SMALLEST, &[]).unwrap();
+        assert_eq!(
+            config.policy.max_payment,
+            Drops::from_xrp_str("100").unwrap()
+        );
+        assert_eq!(config.policy.anchor_time_ms, 1_795_428_000_000);
+        assert!(config.allowed_uids.contains(&0));
+    }
+
+    #[test]
+    fn an_amount_from_a_variable_is_exact() {
+        let config = load(
+            SMALLEST,
+            &[("PAYGATE_SIGNER__POLICY__MAX_PAYMENT_XRP", "0.123456")],
+        )
+        .unwrap();
+        assert_eq!(config.policy.max_payment.get(), 123_456);
+        let config = load(
+            SMALLEST,
+            &[("PAYGATE_SIGNER__LISTEN__ALLOWED_UIDS", "[7, 8]")],
+        )
+        .unwrap();
+        assert_eq!(config.allowed_uids, BTreeSet::from([7, 8]));
+    }
+
+    #[test]
+    fn what_has_no_meaning_is_refused_by_name() {
+        for (text, variables, expected) in [
+            ("", &[][..], "wallet.seed_file is required"),
+            (
+                "[wallet]\nseed = \"/x\"",
+                &[],
+                "unknown field: found `seed`",
+            ),
+            (
+                SMALLEST,
+                &[("PAYGATE_SIGNER__POLICY__MAX_PAYMNT_XRP", "1")],
+                "PAYGATE_SIGNER__POLICY__MAX_PAYMNT_XRP overrides no key",
+            ),
+            (
+                SMALLEST,
+                &[("PAYGATE_SIGNER__POLICY__MAX_PAYMENT_XRP", "1e3")],
+                "policy.max_payment_xrp \"1e3\" is no amount",
+            ),
+            (
+                SMALLEST,
+                &[("PAYGATE_SIGNER__POLICY__MAX_PAYMENT_XRP", "2000")],
+                "is above policy.max_day_xrp",
+            ),
+            (
+                SMALLEST,
+                &[("PAYGATE_SIGNER__POLICY__ANCHOR_TIME", "yesterday")],
+                "policy.anchor_time is neither",
+            ),
+            (
+                SMALLEST,
+                &[("PAYGATE_SIGNER__HARDENING__WAIVE", "[\"all\"]")],
+                "hardening.waive \"all\" is none of",
+            ),
+            (
+                SMALLEST,
+                &[("PAYGATE_SIGNER__WALLET__SEED_FILE", "seed")],
+                "wallet.seed_file \"seed\" is no absolute path",
+            ),
+        ] {
+            let error = error(text, variables);
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn production_lets_nobody_in_by_default() {
+        let profile = ("PAYGATE_SIGNER__PROFILE", "production");
+        assert!(error(SMALLEST, &[profile]).contains("listen.allowed_uids is empty"));
+        for uids in ["[0]", "[65534]"] {
+            let variables = [profile, ("PAYGATE_SIGNER__LISTEN__ALLOWED_UIDS", uids)];
+            assert!(error(SMALLEST, &variables).contains("contains 0 or 65534"));
+        }
+        let variables = [
+            profile,
+            ("PAYGATE_SIGNER__LISTEN__ALLOWED_UIDS", "[4242]"),
+            ("PAYGATE_SIGNER__LOG__LEVEL", "debug"),
+        ];
+        assert!(error(SMALLEST, &variables).contains("log.level is debug or trace"));
+        assert!(load(SMALLEST, &variables[..2]).is_ok());
+    }
+
+    #[test]
+    fn the_effective_configuration_is_a_configuration() {
+        let config = load(
+            SMALLEST,
+            &[("PAYGATE_SIGNER__HARDENING__WAIVE", "[\"landlock\"]")],
+        )
+        .unwrap();
+        assert_eq!(
+            load(&config.to_string(), &[]).unwrap().to_string(),
+            config.to_string()
+        );
+    }
+
+    #[test]
+    fn the_reference_lists_exactly_the_keys() {
+        fn keys(prefix: &str, value: &serde_json::Value, out: &mut BTreeSet<String>) {
+            match value {
+                serde_json::Value::Object(fields) => {
+                    for (name, value) in fields {
+                        keys(&format!("{prefix}.{name}"), value, out);
+                    }
+                }
+                _ => {
+                    out.insert(prefix.trim_start_matches('.').to_owned());
+                }
+            }
+        }
+        let mut expected = BTreeSet::new();
+        keys(
+            "",
+            &serde_json::to_value(ConfigFile::default()).unwrap(),
+            &mut expected,
+        );
+        let listed: BTreeSet<String> = reference::reference()
+            .iter()
+            .map(|key| key.key.to_owned())
+            .collect();
+        assert_eq!(listed, expected);
+        for key in reference::reference() {
+            let variable = format!(
+                "{VARIABLE_PREFIX}{}",
+                key.key.replace('.', "__").to_uppercase()
+            );
+            assert_eq!(key.variable, variable);
+        }
+    }
+}

@@ -1,0 +1,518 @@
+//! Requests as types: what came over the wire, checked for form, with the digest that the signer computes itself.
+//!
+//! Owns the only way from the wire into the vault. May not judge: whether something is allowed is `policy.rs`. Memos and
+//! fees come through as they are, since what is wrong with them has reasons of its own.
+
+use paygate_proto::signer::v1 as wire;
+use xrpl_tx::{AccountId, Drops, Hash256, Memo, Slot, invoice_id, sha256};
+
+/// Longest client id and payment id.
+pub const ID_CHARACTERS_MAX: usize = 64;
+
+/// Memos that are looked at. Each takes at least 5 bytes of the 1,024 that the ledger allows for all.
+const MEMOS_MAX: usize = 256;
+
+const TAG_INTENT: &[u8] = b"paygate/intent/v1\0";
+const TAG_NO_OP: &[u8] = b"paygate/noop/v1\0";
+
+/// A request that is not one: a field is missing or has no meaning.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {problem}")]
+pub struct Malformed {
+    /// Which field.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Names a payment: the caller's identity and the caller's own id, both checked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PaymentKey {
+    client_id: Box<str>,
+    payment_id: Box<str>,
+}
+
+/// Which store asks, in which generation, and how much of the journal it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fence {
+    /// Identity of the store.
+    pub store_id: [u8; 16],
+    /// Generation of its user.
+    pub epoch: u64,
+    /// The newest journal frame that the store recorded; none if it recorded none.
+    pub known: Option<KnownFrame>,
+}
+
+/// A frame of the journal that a store recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownFrame {
+    /// Its number, at least 1.
+    pub height: u64,
+    /// Its hash.
+    pub hash: [u8; 32],
+}
+
+/// What may differ between the versions of one slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Fee in drops, unchecked.
+    pub fee_drops: u64,
+    /// Last ledger that may hold it; 0: missing.
+    pub last_ledger_sequence: u32,
+}
+
+/// One version of one payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentRequest {
+    /// Who asks.
+    pub fence: Fence,
+    /// Which payment.
+    pub key: PaymentKey,
+    /// Whose wallet.
+    pub account: AccountId,
+    /// Which slot.
+    pub slot: Slot,
+    /// Who is paid.
+    pub destination: AccountId,
+    /// For whom within the destination.
+    pub destination_tag: Option<u32>,
+    /// Which application sends.
+    pub source_tag: Option<u32>,
+    /// How much, at least one drop.
+    pub amount: Drops,
+    /// Memos, unchecked.
+    pub memos: Vec<Memo>,
+    /// Fee and LastLedgerSequence.
+    pub version: Version,
+    /// The digest as the gateway computed it.
+    pub claimed_digest: [u8; 32],
+}
+
+/// One version of a no-op.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoOpRequest {
+    /// Who asks.
+    pub fence: Fence,
+    /// Whose wallet.
+    pub account: AccountId,
+    /// Which slot.
+    pub slot: Slot,
+    /// The payment that the slot was bound to.
+    pub for_payment: Option<PaymentKey>,
+    /// Which application sends.
+    pub source_tag: Option<u32>,
+    /// Fee and LastLedgerSequence.
+    pub version: Version,
+}
+
+// === impl PaymentKey ===
+
+impl PaymentKey {
+    /// Checks both ids.
+    pub fn new(client_id: &str, payment_id: &str) -> Result<PaymentKey, Malformed> {
+        check_id("key.client_id", client_id)?;
+        check_id("key.payment_id", payment_id)?;
+        Ok(PaymentKey {
+            client_id: client_id.into(),
+            payment_id: payment_id.into(),
+        })
+    }
+
+    /// The caller's identity.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The caller's own id.
+    pub fn payment_id(&self) -> &str {
+        &self.payment_id
+    }
+}
+
+fn check_id(field: &'static str, id: &str) -> Result<(), Malformed> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
+    if id.is_empty() || id.len() > ID_CHARACTERS_MAX || !id.bytes().all(allowed) {
+        return Err(malformed(
+            field,
+            format!("is not 1 to {ID_CHARACTERS_MAX} characters of [A-Za-z0-9._:-]"),
+        ));
+    }
+    Ok(())
+}
+
+// === impl PaymentRequest ===
+
+impl PaymentRequest {
+    /// Checks the form of a request.
+    pub fn from_wire(request: wire::SignPaymentRequest) -> Result<PaymentRequest, Malformed> {
+        let destination = AccountId::from_address(&request.destination)
+            .map_err(|error| malformed("destination", format!("is no classic address: {error}")))?;
+        let wire::sign_payment_request::Amount::XrpDrops(drops) =
+            required("amount", request.amount)?;
+        let amount =
+            Drops::new(drops).map_err(|error| malformed("amount.xrp_drops", error.to_string()))?;
+        if amount == Drops::ZERO {
+            return Err(malformed("amount.xrp_drops", "is 0".into()));
+        }
+        if request.memos.len() > MEMOS_MAX {
+            return Err(malformed("memos", format!("are more than {MEMOS_MAX}")));
+        }
+        Ok(PaymentRequest {
+            fence: fence(request.fence)?,
+            key: key(required("key", request.key)?)?,
+            account: account(&request.account)?,
+            slot: slot(request.slot)?,
+            destination,
+            destination_tag: request.destination_tag,
+            source_tag: request.source_tag,
+            amount,
+            memos: request.memos.into_iter().map(memo).collect(),
+            version: Version {
+                fee_drops: request.fee_drops,
+                last_ledger_sequence: request.last_ledger_sequence,
+            },
+            claimed_digest: bytes("intent_digest", &request.intent_digest)?,
+        })
+    }
+
+    /// The InvoiceID, which no request can choose.
+    pub fn invoice_id(&self, network_id: u32) -> Hash256 {
+        invoice_id(
+            network_id,
+            self.account,
+            self.key.client_id(),
+            self.key.payment_id(),
+        )
+    }
+
+    /// SHA-256 over everything that may never differ between versions of this payment.
+    pub fn digest(&self, network_id: u32) -> [u8; 32] {
+        let mut text = Vec::with_capacity(512);
+        text.extend_from_slice(TAG_INTENT);
+        put_key(&mut text, &self.key);
+        text.extend_from_slice(self.account.as_bytes());
+        put_slot(&mut text, self.slot);
+        text.extend_from_slice(self.destination.as_bytes());
+        put_optional(&mut text, self.destination_tag);
+        put_optional(&mut text, self.source_tag);
+        // The asset is XRP, and there is no SendMax.
+        text.push(0);
+        text.extend_from_slice(&self.amount.get().to_be_bytes());
+        text.push(0);
+        put_length(&mut text, self.memos.len());
+        for memo in &self.memos {
+            for part in [&memo.memo_type, &memo.data, &memo.format] {
+                match part {
+                    Some(part) => {
+                        text.push(1);
+                        put_frame(&mut text, part);
+                    }
+                    None => text.push(0),
+                }
+            }
+        }
+        text.extend_from_slice(self.invoice_id(network_id).as_bytes());
+        *sha256(&[&text]).as_bytes()
+    }
+}
+
+// === impl NoOpRequest ===
+
+impl NoOpRequest {
+    /// Checks the form of a request.
+    pub fn from_wire(request: wire::SignNoOpRequest) -> Result<NoOpRequest, Malformed> {
+        Ok(NoOpRequest {
+            fence: fence(request.fence)?,
+            account: account(&request.account)?,
+            slot: slot(request.slot)?,
+            for_payment: request.for_payment.map(key).transpose()?,
+            source_tag: request.source_tag,
+            version: Version {
+                fee_drops: request.fee_drops,
+                last_ledger_sequence: request.last_ledger_sequence,
+            },
+        })
+    }
+
+    /// SHA-256 over everything but the version.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut text = Vec::with_capacity(256);
+        text.extend_from_slice(TAG_NO_OP);
+        text.extend_from_slice(self.account.as_bytes());
+        put_slot(&mut text, self.slot);
+        match &self.for_payment {
+            Some(key) => {
+                text.push(1);
+                put_key(&mut text, key);
+            }
+            None => text.push(0),
+        }
+        put_optional(&mut text, self.source_tag);
+        *sha256(&[&text]).as_bytes()
+    }
+}
+
+// === the digest's parts ===
+
+fn put_length(text: &mut Vec<u8>, length: usize) {
+    let length = u32::try_from(length).expect("requests are capped far below 4 GiB");
+    text.extend_from_slice(&length.to_be_bytes());
+}
+
+fn put_frame(text: &mut Vec<u8>, bytes: &[u8]) {
+    put_length(text, bytes.len());
+    text.extend_from_slice(bytes);
+}
+
+fn put_key(text: &mut Vec<u8>, key: &PaymentKey) {
+    put_frame(text, key.client_id().as_bytes());
+    put_frame(text, key.payment_id().as_bytes());
+}
+
+fn put_slot(text: &mut Vec<u8>, slot: Slot) {
+    text.push(match slot {
+        Slot::Sequence(_) => 1,
+        Slot::Ticket(_) => 2,
+    });
+    text.extend_from_slice(&slot.number().to_be_bytes());
+}
+
+fn put_optional(text: &mut Vec<u8>, value: Option<u32>) {
+    match value {
+        Some(value) => {
+            text.push(1);
+            text.extend_from_slice(&value.to_be_bytes());
+        }
+        None => text.push(0),
+    }
+}
+
+// === the wire's parts ===
+
+fn malformed(field: &'static str, problem: String) -> Malformed {
+    Malformed { field, problem }
+}
+
+fn required<T>(field: &'static str, value: Option<T>) -> Result<T, Malformed> {
+    value.ok_or_else(|| malformed(field, "is missing".into()))
+}
+
+fn bytes<const N: usize>(field: &'static str, value: &[u8]) -> Result<[u8; N], Malformed> {
+    value
+        .try_into()
+        .map_err(|_| malformed(field, format!("has {} bytes instead of {N}", value.len())))
+}
+
+fn key(key: wire::PaymentKey) -> Result<PaymentKey, Malformed> {
+    PaymentKey::new(&key.client_id, &key.payment_id)
+}
+
+fn account(address: &str) -> Result<AccountId, Malformed> {
+    AccountId::from_address(address)
+        .map_err(|error| malformed("account", format!("is no classic address: {error}")))
+}
+
+fn slot(slot: Option<wire::Slot>) -> Result<Slot, Malformed> {
+    let slot = match required("slot", slot.and_then(|slot| slot.kind))? {
+        wire::slot::Kind::Sequence(number) => Slot::Sequence(number),
+        wire::slot::Kind::Ticket(number) => Slot::Ticket(number),
+    };
+    if slot.number() == 0 {
+        return Err(malformed("slot", "is number 0".into()));
+    }
+    Ok(slot)
+}
+
+fn fence(fence: Option<wire::Fence>) -> Result<Fence, Malformed> {
+    let fence = required("fence", fence)?;
+    let head = required("fence.journal_head", fence.journal_head)?;
+    let known = match (head.height, head.hash.as_slice()) {
+        (0, []) => None,
+        (0, _) => {
+            return Err(malformed(
+                "fence.journal_head.hash",
+                "is given for height 0".into(),
+            ));
+        }
+        (height, hash) => Some(KnownFrame {
+            height,
+            hash: bytes("fence.journal_head.hash", hash)?,
+        }),
+    };
+    if fence.epoch == 0 {
+        return Err(malformed("fence.epoch", "is 0".into()));
+    }
+    Ok(Fence {
+        store_id: bytes("fence.store_id", &fence.store_id)?,
+        epoch: fence.epoch,
+        known,
+    })
+}
+
+/// A part without bytes is absent.
+fn memo(memo: wire::Memo) -> Memo {
+    let present = |part: Vec<u8>| Some(part).filter(|part| !part.is_empty());
+    Memo {
+        memo_type: present(memo.r#type),
+        data: present(memo.data),
+        format: present(memo.format),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WALLET: &str = "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh";
+
+    fn wire_fence() -> Option<wire::Fence> {
+        let journal_head = Some(wire::JournalHead {
+            height: 0,
+            hash: Vec::new(),
+        });
+        Some(wire::Fence {
+            store_id: vec![7; 16],
+            epoch: 1,
+            journal_head,
+        })
+    }
+
+    fn wire_key() -> wire::PaymentKey {
+        wire::PaymentKey {
+            client_id: "local".into(),
+            payment_id: "p-1".into(),
+        }
+    }
+
+    fn wire_payment() -> wire::SignPaymentRequest {
+        wire::SignPaymentRequest {
+            fence: wire_fence(),
+            key: Some(wire_key()),
+            account: WALLET.into(),
+            slot: Some(wire::Slot {
+                kind: Some(wire::slot::Kind::Sequence(7)),
+            }),
+            destination: "rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe".into(),
+            destination_tag: Some(0),
+            amount: Some(wire::sign_payment_request::Amount::XrpDrops(25_000_000)),
+            // A part of no bytes is absent.
+            memos: vec![wire::Memo {
+                r#type: b"text/plain".to_vec(),
+                data: b"hi".to_vec(),
+                format: Vec::new(),
+            }],
+            fee_drops: 12,
+            last_ledger_sequence: 1010,
+            intent_digest: vec![0; 32],
+            ..Default::default()
+        }
+    }
+
+    // The digests were computed apart from this code, from the formula alone.
+
+    #[test]
+    fn the_digest_of_a_payment_is_the_agreed_one() {
+        let request = PaymentRequest::from_wire(wire_payment()).unwrap();
+        assert_eq!(
+            hex::encode(request.digest(63456)),
+            "034d19a75eff536f4ee098321ec18a0c64be1205ff4fb9d55911ae5185462416"
+        );
+    }
+
+    #[test]
+    fn the_digest_of_a_no_op_is_the_agreed_one() {
+        let request = NoOpRequest::from_wire(wire::SignNoOpRequest {
+            fence: wire_fence(),
+            account: WALLET.into(),
+            slot: Some(wire::Slot {
+                kind: Some(wire::slot::Kind::Sequence(7)),
+            }),
+            for_payment: Some(wire_key()),
+            source_tag: Some(99),
+            fee_drops: 12,
+            last_ledger_sequence: 1010,
+        })
+        .unwrap();
+        assert_eq!(
+            hex::encode(request.digest()),
+            "3d5648ffe374d9d8fc12a4cafb8a7b3f03fe831fe77119e4ba28f54168d0451d"
+        );
+    }
+
+    #[test]
+    fn everything_but_fee_and_last_ledger_sequence_changes_the_digest() {
+        let digest = |change: &dyn Fn(&mut wire::SignPaymentRequest)| {
+            let mut request = wire_payment();
+            change(&mut request);
+            PaymentRequest::from_wire(request).unwrap().digest(63456)
+        };
+        let original = digest(&|_| ());
+        assert_eq!(
+            original,
+            digest(&|request| (request.fee_drops, request.last_ledger_sequence) = (99, 99))
+        );
+        let changes: [&dyn Fn(&mut wire::SignPaymentRequest); 8] = [
+            &|request| request.destination_tag = None,
+            &|request| request.destination_tag = Some(1),
+            &|request| request.source_tag = Some(0),
+            &|request| request.destination = WALLET.into(),
+            &|request| {
+                request.amount = Some(wire::sign_payment_request::Amount::XrpDrops(25_000_001))
+            },
+            &|request| request.memos.clear(),
+            &|request| {
+                request.slot = Some(wire::Slot {
+                    kind: Some(wire::slot::Kind::Ticket(7)),
+                })
+            },
+            &|request| {
+                request.key = Some(wire::PaymentKey {
+                    client_id: "loca".into(),
+                    payment_id: "lp-1".into(),
+                })
+            },
+        ];
+        for (index, change) in changes.into_iter().enumerate() {
+            assert_ne!(original, digest(change), "change {index}");
+        }
+    }
+
+    #[test]
+    fn a_request_without_meaning_is_named() {
+        let problem = |change: &dyn Fn(&mut wire::SignPaymentRequest)| {
+            let mut request = wire_payment();
+            change(&mut request);
+            PaymentRequest::from_wire(request).unwrap_err().field
+        };
+        assert_eq!(problem(&|request| request.fence = None), "fence");
+        assert_eq!(problem(&|request| request.slot = None), "slot");
+        assert_eq!(problem(&|request| request.amount = None), "amount");
+        assert_eq!(
+            problem(
+                &|request| request.amount = Some(wire::sign_payment_request::Amount::XrpDrops(0))
+            ),
+            "amount.xrp_drops"
+        );
+        assert_eq!(
+            problem(&|request| request.amount =
+                Some(wire::sign_payment_request::Amount::XrpDrops(u64::MAX))),
+            "amount.xrp_drops"
+        );
+        assert_eq!(
+            problem(&|request| request.destination = "rHb9".into()),
+            "destination"
+        );
+        assert_eq!(
+            problem(&|request| request.intent_digest = vec![0; 31]),
+            "intent_digest"
+        );
+        assert_eq!(
+            problem(&|request| request.key.as_mut().unwrap().payment_id = "a b".into()),
+            "key.payment_id"
+        );
+        assert_eq!(
+            problem(&|request| request.fence.as_mut().unwrap().epoch = 0),
+            "fence.epoch"
+        );
+    }
+}

@@ -1,0 +1,445 @@
+//! Opening the journal: every check, what is cut, what is refused.
+//!
+//! Cuts only beyond `HEAD`, and never more than one commit can have left there; everything else that is wrong is an
+//! [`OpenError`] that says what to do, and nothing is changed.
+
+use std::collections::VecDeque;
+use std::fs::{DirBuilder, File};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::durability::Durability;
+use super::file::{COMMIT_FRAMES_MAX, Journal, Position, RECENT_HASHES, remember};
+use super::frame::{
+    self, FILE_HEADER_BYTES, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FrameError, FrameHeader,
+};
+use super::head::{FILE_MODE, Head, HeadError};
+use super::record::Record;
+
+/// Name of the file in its directory.
+pub const JOURNAL_FILE: &str = "journal";
+
+/// Bytes beyond `HEAD` that a crash can leave.
+const COMMIT_BYTES_MAX: u64 = COMMIT_FRAMES_MAX * FRAME_BYTES_MAX as u64;
+
+/// What to do is the same for all: nothing in haste.
+const ADVICE: &str = "nothing was changed: keep the directory as it is, do not start another signer for this wallet, and follow \
+     'The journal refuses to open' in the signer's README";
+
+/// Why the journal was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file system says no.
+    #[error("cannot {what} {path}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has it open.
+    #[error("journal {path} is in use by another signer: exactly one may run for a wallet")]
+    InUse {
+        /// The file.
+        path: String,
+    },
+    /// Others may read or write it.
+    #[error("{path} has mode {mode:04o}: others than its owner may use it, allow only the owner")]
+    NotPrivate {
+        /// The file or directory.
+        path: String,
+        /// Its mode.
+        mode: u32,
+    },
+    /// The file's header is not what it should be.
+    #[error("journal is refused: {source}; {ADVICE}")]
+    FileHeader {
+        /// What is wrong.
+        #[source]
+        source: frame::FileHeaderError,
+    },
+    /// `HEAD` cannot be used.
+    #[error("HEAD of the journal {source}; {ADVICE}")]
+    Head {
+        /// What is wrong.
+        #[source]
+        source: HeadError,
+    },
+    /// The journal has frames but no `HEAD`, or there is a `HEAD` but no journal.
+    #[error("the journal is incomplete: {missing} is missing; {ADVICE}")]
+    Missing {
+        /// Which of the two.
+        missing: &'static str,
+    },
+    /// A frame that `HEAD` covers is not there as it was written.
+    #[error(
+        "frame {height} at offset {offset} of the journal is refused: {source}; HEAD says that {head_height} frames are whole; {ADVICE}"
+    )]
+    Damaged {
+        /// Number of the frame.
+        height: u64,
+        /// Where it begins.
+        offset: u64,
+        /// Where `HEAD` is.
+        head_height: u64,
+        /// What is wrong.
+        #[source]
+        source: FrameError,
+    },
+    /// `HEAD` names another frame than the journal has at its height.
+    #[error("HEAD does not belong to this journal: at height {height} they differ; {ADVICE}")]
+    HeadDiffers {
+        /// The height.
+        height: u64,
+    },
+    /// More lies beyond `HEAD` than a crash can leave.
+    #[error(
+        "{frames} frames or {bytes} bytes lie beyond HEAD, more than a crash can leave: HEAD is older than the journal; {ADVICE}"
+    )]
+    HeadBehind {
+        /// Whole frames beyond `HEAD`.
+        frames: u64,
+        /// Bytes after the last whole frame.
+        bytes: u64,
+    },
+    /// The records do not agree with each other.
+    #[error("frame {height} of the journal is refused: {problem}; {ADVICE}")]
+    Inconsistent {
+        /// Number of the frame.
+        height: u64,
+        /// What is wrong.
+        problem: &'static str,
+    },
+}
+
+/// An opened journal and what was found while opening it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The journal.
+    pub journal: Journal,
+    /// Bytes beyond `HEAD` that were torn and cut.
+    pub cut_bytes: u64,
+    /// Whole frames beyond `HEAD` that were kept.
+    pub kept_frames: u64,
+}
+
+fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.display().to_string();
+    move |source| OpenError::Io { what, path, source }
+}
+
+/// What the group and others may do to a private file: nothing.
+fn check_private(path: &Path, mode: u32) -> Result<(), OpenError> {
+    if mode & 0o077 != 0 {
+        return Err(OpenError::NotPrivate {
+            path: path.display().to_string(),
+            mode: mode & 0o7777,
+        });
+    }
+    Ok(())
+}
+
+impl Journal {
+    /// Opens the journal of `directory`, or makes it there if there is none, and shows every record to `visit`.
+    ///
+    /// `visit` says what is wrong with a record, given those before it. The lock lasts as long as the journal.
+    pub fn open(
+        directory: &Path,
+        network_id: u32,
+        visit: &mut dyn FnMut(Position, &Record) -> Result<(), &'static str>,
+    ) -> Result<Opened, OpenError> {
+        if !directory.exists() {
+            DirBuilder::new()
+                .mode(0o700)
+                .create(directory)
+                .map_err(io_error("create", directory))?;
+        }
+        let directory_handle = File::open(directory).map_err(io_error("open", directory))?;
+        let metadata = directory_handle
+            .metadata()
+            .map_err(io_error("inspect", directory))?;
+        check_private(directory, metadata.mode())?;
+
+        let path = directory.join(JOURNAL_FILE);
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(FILE_MODE)
+            .open(&path)
+            .map_err(io_error("open", &path))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| OpenError::InUse {
+            path: path.display().to_string(),
+        })?;
+        let metadata = file.metadata().map_err(io_error("inspect", &path))?;
+        check_private(&path, metadata.mode())?;
+
+        let stored = Head::read(directory).map_err(|source| OpenError::Head { source })?;
+        let head = match stored {
+            Some(_) if metadata.len() == 0 => {
+                return Err(OpenError::Missing {
+                    missing: JOURNAL_FILE,
+                });
+            }
+            Some(head) => head,
+            None => create(
+                &file,
+                metadata.len(),
+                network_id,
+                &path,
+                directory,
+                &directory_handle,
+            )?,
+        };
+        Scan::new(&file, network_id, &path)?
+            .run(head, &path, visit)?
+            .finish(file, directory.to_path_buf(), directory_handle, head)
+    }
+}
+
+/// Makes an empty journal, or finishes one whose making was cut short: without `HEAD` no frame can have been written.
+fn create(
+    file: &File,
+    length: u64,
+    network_id: u32,
+    path: &Path,
+    directory: &Path,
+    directory_handle: &File,
+) -> Result<Head, OpenError> {
+    if length > FILE_HEADER_BYTES as u64 {
+        return Err(OpenError::Missing {
+            missing: super::head::HEAD_FILE,
+        });
+    }
+    let header = frame::file_header(network_id);
+    file.write_all_at(&header, 0)
+        .map_err(io_error("write", path))?;
+    file.sync_all().map_err(io_error("sync", path))?;
+    let hash = frame::check_file_header(&header, network_id).expect("it was made a line above");
+    let head = Head {
+        height: 0,
+        hash,
+        highest_last_ledger_sequence: 0,
+    };
+    head.replace(directory, directory_handle)
+        .map_err(io_error("create HEAD in", directory))?;
+    Ok(head)
+}
+
+/// Goes through the file once, frame by frame.
+struct Scan<'a> {
+    reader: BufReader<&'a File>,
+    at: Head,
+    offset: u64,
+    length: u64,
+    checkpoints: Vec<u64>,
+    recent: VecDeque<[u8; 32]>,
+}
+
+/// What a scan found.
+struct Scanned {
+    at: Head,
+    offset: u64,
+    length: u64,
+    checkpoints: Vec<u64>,
+    recent: VecDeque<[u8; 32]>,
+}
+
+impl<'a> Scan<'a> {
+    fn new(file: &'a File, network_id: u32, path: &Path) -> Result<Scan<'a>, OpenError> {
+        let length = file.metadata().map_err(io_error("inspect", path))?.len();
+        let mut reader = BufReader::with_capacity(64 * 1024, file);
+        reader
+            .seek(SeekFrom::Start(0))
+            .map_err(io_error("read", path))?;
+        let mut header = [0; FILE_HEADER_BYTES];
+        if length < FILE_HEADER_BYTES as u64 {
+            return Err(OpenError::FileHeader {
+                source: frame::FileHeaderError::Damaged,
+            });
+        }
+        reader
+            .read_exact(&mut header)
+            .map_err(io_error("read", path))?;
+        let hash = frame::check_file_header(&header, network_id)
+            .map_err(|source| OpenError::FileHeader { source })?;
+        Ok(Scan {
+            reader,
+            at: Head {
+                height: 0,
+                hash,
+                highest_last_ledger_sequence: 0,
+            },
+            offset: FILE_HEADER_BYTES as u64,
+            length,
+            checkpoints: Vec::new(),
+            recent: VecDeque::with_capacity(RECENT_HASHES),
+        })
+    }
+
+    fn run(
+        mut self,
+        head: Head,
+        path: &Path,
+        visit: &mut dyn FnMut(Position, &Record) -> Result<(), &'static str>,
+    ) -> Result<Scanned, OpenError> {
+        let mut frame = Vec::with_capacity(FRAME_BYTES_MAX);
+        loop {
+            if self.at.height == head.height && self.at != head {
+                return Err(OpenError::HeadDiffers {
+                    height: head.height,
+                });
+            }
+            if self.offset == self.length && self.at.height >= head.height {
+                break;
+            }
+            let position = Position {
+                height: self.at.height + 1,
+                offset: self.offset,
+            };
+            let record = match self.next(&mut frame, path)? {
+                Ok(record) => record,
+                // Nothing beyond HEAD has left the process: it is the rest of an interrupted commit.
+                Err(_) if position.height > head.height => break,
+                Err(source) => {
+                    return Err(OpenError::Damaged {
+                        height: position.height,
+                        offset: position.offset,
+                        head_height: head.height,
+                        source,
+                    });
+                }
+            };
+            visit(position, &record).map_err(|problem| OpenError::Inconsistent {
+                height: position.height,
+                problem,
+            })?;
+        }
+        Ok(Scanned {
+            at: self.at,
+            offset: self.offset,
+            length: self.length,
+            checkpoints: self.checkpoints,
+            recent: self.recent,
+        })
+    }
+
+    /// Reads the next frame and steps over it if it is whole and follows. The outer error is the file system's.
+    fn next(
+        &mut self,
+        frame: &mut Vec<u8>,
+        path: &Path,
+    ) -> Result<Result<Record, FrameError>, OpenError> {
+        frame.resize(FRAME_HEADER_BYTES, 0);
+        let left = self.length - self.offset;
+        if left < FRAME_HEADER_BYTES as u64 {
+            return Ok(Err(FrameError::Short));
+        }
+        self.reader
+            .read_exact(frame)
+            .map_err(io_error("read", path))?;
+        let mut bytes = [0; FRAME_HEADER_BYTES];
+        bytes.copy_from_slice(frame);
+        let header = match FrameHeader::decode(&bytes) {
+            Ok(header) => header,
+            Err(error) => return Ok(Err(error)),
+        };
+        if header.height != self.at.height + 1 || header.previous_hash != self.at.hash {
+            return Ok(Err(FrameError::Chain));
+        }
+        let frame_bytes = FRAME_HEADER_BYTES + header.body_bytes;
+        if left < frame_bytes as u64 {
+            return Ok(Err(FrameError::Short));
+        }
+        frame.resize(frame_bytes, 0);
+        self.reader
+            .read_exact(&mut frame[FRAME_HEADER_BYTES..])
+            .map_err(io_error("read", path))?;
+        if let Err(error) = header.check_body(&frame[FRAME_HEADER_BYTES..]) {
+            return Ok(Err(error));
+        }
+        let record = match Record::decode(&frame[FRAME_HEADER_BYTES..]) {
+            Ok(record) => record,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let highest = record
+            .transaction()
+            .map_or(0, |transaction| transaction.last_ledger_sequence);
+        self.at = Head {
+            height: header.height,
+            hash: frame::hash(frame),
+            highest_last_ledger_sequence: self.at.highest_last_ledger_sequence.max(highest),
+        };
+        let position = Position {
+            height: header.height,
+            offset: self.offset,
+        };
+        remember(
+            &mut self.checkpoints,
+            &mut self.recent,
+            position,
+            self.at.hash,
+        );
+        self.offset += frame_bytes as u64;
+        Ok(Ok(record))
+    }
+}
+
+impl Scanned {
+    /// Cuts what is torn, moves `HEAD` to the end, and hands over.
+    fn finish(
+        self,
+        file: File,
+        directory: PathBuf,
+        directory_handle: File,
+        head: Head,
+    ) -> Result<Opened, OpenError> {
+        let kept_frames = self.at.height - head.height;
+        let cut_bytes = self.length - self.offset;
+        if kept_frames > COMMIT_FRAMES_MAX || cut_bytes > COMMIT_BYTES_MAX {
+            return Err(OpenError::HeadBehind {
+                frames: kept_frames,
+                bytes: cut_bytes,
+            });
+        }
+        if cut_bytes > 0 {
+            file.set_len(self.offset)
+                .map_err(io_error("cut the torn end of the journal in", &directory))?;
+        }
+        if cut_bytes > 0 || kept_frames > 0 {
+            file.sync_all()
+                .map_err(io_error("sync the journal in", &directory))?;
+            self.at
+                .replace(&directory, &directory_handle)
+                .map_err(io_error("replace HEAD in", &directory))?;
+        }
+        let file = Arc::new(file);
+        let durability = Arc::new(Durability::new(
+            Arc::clone(&file),
+            directory,
+            directory_handle,
+            self.at,
+        ));
+        let journal = Journal {
+            file,
+            durability,
+            head: self.at,
+            end: self.offset,
+            checkpoints: self.checkpoints,
+            recent: self.recent,
+        };
+        Ok(Opened {
+            journal,
+            cut_bytes,
+            kept_frames,
+        })
+    }
+}

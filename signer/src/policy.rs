@@ -1,0 +1,287 @@
+//! The rules: which content, amount, fee and LastLedgerSequence the signer signs, and why not.
+//!
+//! Pure: no file, clock or key. Owns the closed list of denials and which of them are final. May not know the gateway's
+//! rules; they are others on purpose, so that one bug cannot approve on both sides.
+
+use std::collections::BTreeSet;
+
+use paygate_proto::signer::v1::DenialReason;
+use xrpl_tx::{AccountId, Drops, Memo, MemoError, Memos, Slot, sha256};
+
+use crate::intent::{Malformed, Version};
+
+/// The rolling sum's length: 24 hours.
+pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Largest step between two epochs. A store raises its epoch by one at each start; a bigger jump is a mistake or an
+/// attempt to lock every later gateway out.
+pub const EPOCH_STEP_MAX: u64 = 1_000_000;
+
+/// What the signer allows. All of it comes from its own configuration, none from a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Largest amount of one payment.
+    pub max_payment: Drops,
+    /// Largest sum of amounts and fees within 24 hours.
+    pub max_day: Drops,
+    /// Largest fee of one transaction.
+    pub max_fee: Drops,
+    /// How many ledgers LastLedgerSequence may lie past the estimate.
+    pub last_ledger_window: u32,
+    /// A ledger index that was validated...
+    pub anchor_ledger_index: u32,
+    /// ...at this time, milliseconds since 1970.
+    pub anchor_time_ms: u64,
+    /// The shortest time between two ledgers that the network ever has on average.
+    pub ledger_min_close_ms: u64,
+    /// Accounts that are never paid.
+    pub denied_destinations: BTreeSet<AccountId>,
+}
+
+/// Why a request is not signed. Each is temporary or permanent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denial {
+    /// Policy or sense forbids the destination.
+    #[error("destination {destination} is {why}")]
+    DestinationDenied {
+        /// Whom it would pay.
+        destination: AccountId,
+        /// What it is.
+        why: &'static str,
+    },
+    /// More than one payment may have.
+    #[error("amount of {amount} is above policy.max_payment_xrp, {limit}")]
+    AmountAboveMaximum {
+        /// Asked for.
+        amount: Drops,
+        /// Allowed.
+        limit: Drops,
+    },
+    /// The ledger would not take the memos.
+    #[error("memos are refused: {0}")]
+    MemosInvalid(MemoError),
+    /// The sum of a day is used up.
+    #[error(
+        "amount and fee of {charge} on top of {used} within 24 hours are above policy.max_day_xrp, {limit}"
+    )]
+    DayLimit {
+        /// What it would take.
+        charge: Drops,
+        /// What is taken by other slots.
+        used: Drops,
+        /// Allowed.
+        limit: Drops,
+    },
+    /// No fee, or one above the cap.
+    #[error("fee_drops {fee_drops} is not within 1 to policy.max_fee_drops, {limit_drops}")]
+    Fee {
+        /// Asked for.
+        fee_drops: u64,
+        /// Allowed.
+        limit_drops: u64,
+    },
+    /// The transaction would live too long.
+    #[error(
+        "last_ledger_sequence {asked} is not within 1 to {limit}: the signer's own estimate of the ledger index is {estimate}, \
+         policy.last_ledger_window {window}"
+    )]
+    LastLedgerSequence {
+        /// Asked for.
+        asked: u32,
+        /// Highest allowed now.
+        limit: u32,
+        /// The estimate.
+        estimate: u32,
+        /// The window.
+        window: u32,
+    },
+    /// A field is missing or has no meaning.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// Another wallet.
+    #[error("account {asked} is not the signer's wallet {wallet}")]
+    WrongAccount {
+        /// Asked for.
+        asked: AccountId,
+        /// The signer's.
+        wallet: AccountId,
+    },
+    /// Another store.
+    #[error("fence.store_id is not the store that this journal belongs to")]
+    WrongStore,
+    /// An old or absurd epoch.
+    #[error("fence.epoch {asked} is not within {highest} to {highest} + {EPOCH_STEP_MAX}")]
+    Epoch {
+        /// Asked for.
+        asked: u64,
+        /// The highest seen.
+        highest: u64,
+    },
+    /// The store knows a frame that this journal lacks.
+    #[error(
+        "the store knows frame {height} of the journal, which is not in this one: the signer's disk is older than the store or another"
+    )]
+    JournalBehind {
+        /// The frame's number.
+        height: u64,
+    },
+    /// The slot has another intent.
+    #[error("{0} belongs to another intent")]
+    SlotTaken(Slot),
+    /// The payment has another slot.
+    #[error("the payment was given to {0}")]
+    PaymentOnOtherSlot(Slot),
+    /// The slot has a no-op or a seal.
+    #[error("{0} takes only no-ops")]
+    SlotIsNoOp(Slot),
+    /// The payment is sealed.
+    #[error("the payment is sealed: it is never signed")]
+    Sealed,
+    /// Not in this version.
+    #[error("{0} is refused: this version signs for sequences only")]
+    TypeNotAllowed(Slot),
+    /// The two sides do not mean the same.
+    #[error("intent_digest is not the one that the signer computes")]
+    IntentDigest,
+}
+
+// === impl Denial ===
+
+impl Denial {
+    /// Whether the content itself is at fault, so that no later request can be allowed. Such a denial is told as
+    /// permanent only after a seal was recorded, and never for a payment that was signed before.
+    pub fn permanent(&self) -> bool {
+        matches!(
+            self,
+            Denial::DestinationDenied { .. } | Denial::MemosInvalid(_) | Denial::Sealed
+        )
+    }
+
+    /// The reason in the contract.
+    pub fn reason(&self) -> DenialReason {
+        match self {
+            Denial::DestinationDenied { .. } => DenialReason::DestinationDenied,
+            Denial::AmountAboveMaximum { .. } => DenialReason::AmountAboveMaximum,
+            Denial::MemosInvalid(_) => DenialReason::MemosInvalid,
+            Denial::DayLimit { .. } => DenialReason::DayLimit,
+            Denial::Fee { .. } => DenialReason::Fee,
+            Denial::LastLedgerSequence { .. } => DenialReason::LastLedgerSequence,
+            Denial::Malformed(_) | Denial::WrongAccount { .. } | Denial::WrongStore => {
+                DenialReason::WrongRequest
+            }
+            Denial::Epoch { .. } => DenialReason::Epoch,
+            Denial::JournalBehind { .. } => DenialReason::JournalBehind,
+            Denial::SlotTaken(_) => DenialReason::SlotTaken,
+            Denial::PaymentOnOtherSlot(_) => DenialReason::PaymentOnOtherSlot,
+            Denial::SlotIsNoOp(_) => DenialReason::SlotIsNoOp,
+            Denial::Sealed => DenialReason::Sealed,
+            Denial::TypeNotAllowed(_) => DenialReason::TypeNotAllowed,
+            Denial::IntentDigest => DenialReason::IntentDigest,
+        }
+    }
+}
+
+// === impl Policy ===
+
+impl Policy {
+    /// What the payment says, whatever it costs and whenever it is. The denials are final.
+    pub fn check_content(
+        &self,
+        wallet: AccountId,
+        destination: AccountId,
+        memos: &[Memo],
+    ) -> Result<Memos, Denial> {
+        if destination == wallet {
+            return Err(Denial::DestinationDenied {
+                destination,
+                why: "the wallet itself",
+            });
+        }
+        if self.denied_destinations.contains(&destination) {
+            return Err(Denial::DestinationDenied {
+                destination,
+                why: "in policy.denied_destinations",
+            });
+        }
+        Memos::new(memos.to_vec()).map_err(Denial::MemosInvalid)
+    }
+
+    /// One payment's cap.
+    pub fn check_amount(&self, amount: Drops) -> Result<(), Denial> {
+        if amount > self.max_payment {
+            return Err(Denial::AmountAboveMaximum {
+                amount,
+                limit: self.max_payment,
+            });
+        }
+        Ok(())
+    }
+
+    /// Fee and life time of a version. Returns the fee.
+    pub fn check_version(&self, version: Version, now_ms: u64) -> Result<Drops, Denial> {
+        let denied = Denial::Fee {
+            fee_drops: version.fee_drops,
+            limit_drops: self.max_fee.get(),
+        };
+        let fee = match Drops::new(version.fee_drops) {
+            Ok(fee) if fee > Drops::ZERO && fee <= self.max_fee => fee,
+            _ => return Err(denied),
+        };
+        let estimate = self.estimated_ledger_index(now_ms);
+        let limit = estimate.saturating_add(self.last_ledger_window);
+        let asked = version.last_ledger_sequence;
+        if asked == 0 || asked > limit {
+            let window = self.last_ledger_window;
+            return Err(Denial::LastLedgerSequence {
+                asked,
+                limit,
+                estimate,
+                window,
+            });
+        }
+        Ok(fee)
+    }
+
+    /// The day's cap, given what other slots took within 24 hours.
+    pub fn check_day(&self, charge: Drops, used: Drops) -> Result<(), Denial> {
+        match used.checked_add(charge) {
+            Some(sum) if sum <= self.max_day => Ok(()),
+            _ => Err(Denial::DayLimit {
+                charge,
+                used,
+                limit: self.max_day,
+            }),
+        }
+    }
+
+    /// The highest ledger index that can exist now: the anchor, and ledgers as fast as they ever close since then.
+    pub fn estimated_ledger_index(&self, now_ms: u64) -> u32 {
+        let passed_ms = now_ms.saturating_sub(self.anchor_time_ms);
+        let ledgers =
+            u32::try_from(passed_ms / self.ledger_min_close_ms.max(1)).unwrap_or(u32::MAX);
+        self.anchor_ledger_index.saturating_add(ledgers)
+    }
+
+    /// SHA-256 over everything that the policy says, for the wallet and the network that it is about.
+    pub fn digest(&self, wallet: AccountId, network_id: u32) -> [u8; 32] {
+        let mut text = b"paygate/signer-policy/v1\0".to_vec();
+        text.extend_from_slice(&network_id.to_be_bytes());
+        text.extend_from_slice(wallet.as_bytes());
+        for number in [
+            self.max_payment.get(),
+            self.max_day.get(),
+            self.max_fee.get(),
+            u64::from(self.last_ledger_window),
+            u64::from(self.anchor_ledger_index),
+            self.anchor_time_ms,
+            self.ledger_min_close_ms,
+            self.denied_destinations.len() as u64,
+        ] {
+            text.extend_from_slice(&number.to_be_bytes());
+        }
+        for account in &self.denied_destinations {
+            text.extend_from_slice(account.as_bytes());
+        }
+        *sha256(&[&text]).as_bytes()
+    }
+}
