@@ -333,7 +333,7 @@ mod tests {
     #[tokio::test]
     async fn metrics_come_in_the_classic_format_unless_openmetrics_is_asked_for() {
         let admin = admin().await;
-        admin.metrics.payment_entered("accepted");
+        admin.metrics.payment_entered("ACCEPTED");
         let classic = admin.get("/metrics", "*/*").await;
         assert!(classic.contains(CLASSIC_CONTENT_TYPE), "{classic}");
         assert!(!classic.contains("# EOF"));

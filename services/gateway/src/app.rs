@@ -170,6 +170,10 @@ impl App {
             }
             failure = front.first_failure() => failed(&failure),
             failure = back.first_failure() => failed(&failure),
+            () = store.ended() => {
+                tracing::error!("the store's writer has ended; only opening the file anew tells what is on the disk");
+                shutdown::EXIT_FAILED
+            }
             _ = panicked.wait_for(|p| *p) => {
                 tracing::error!("a panic ends the process; a restart goes on from the stored rows");
                 return shutdown::EXIT_PANIC;

@@ -199,7 +199,7 @@ impl Metrics {
         }
     }
 
-    /// A payment came into a state: `accepted` when it was stored, then the name of each final state.
+    /// A payment came into a state: `ACCEPTED` when it was stored, then each state that the ledger brought.
     pub fn payment_entered(&self, status: &'static str) {
         self.inner
             .payments
@@ -482,8 +482,8 @@ mod tests {
     fn busy() -> Metrics {
         let metrics = metrics();
         let ms = Duration::from_millis(3);
-        metrics.payment_entered("accepted");
-        metrics.payment_entered("paid");
+        metrics.payment_entered("ACCEPTED");
+        metrics.payment_entered("PAID");
         metrics.payment_paid(Drops::from_const(1_500_000));
         metrics.pending_payments(3, Some(Duration::from_secs(9)));
         metrics.hot_wallet_balance(Drops::from_const(999_000_001));
@@ -545,7 +545,7 @@ mod tests {
         check_classic(&text);
         for line in [
             "# TYPE payments_total counter",
-            "payments_total{status=\"paid\"} 1",
+            "payments_total{status=\"PAID\"} 1",
             "payment_amount_xrp_total 1.5",
             "pending_payments 3",
             "paygate_oldest_pending_age_seconds 9.0",

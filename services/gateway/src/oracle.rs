@@ -4,7 +4,6 @@
 //! comparing the whole of it with what the stored intent makes. May not: repair, ignore or allow anything. A blob that
 //! fails here is never sent, and somebody is paged, because the signer or one of two encoders is broken or hostile.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::{Map, Value, json};
 use xrpl::core::binarycodec;
@@ -254,8 +253,7 @@ fn has_low_s(der: &[u8]) -> bool {
 
 /// Runs a piece of the decoder. It is somebody else's code fed with bytes of another process: a panic in it means "no".
 fn guarded<T>(step: impl FnOnce() -> Option<T>) -> Result<T, OracleError> {
-    catch_unwind(AssertUnwindSafe(step))
-        .ok()
+    crate::panics::fenced(step)
         .flatten()
         .ok_or(OracleError::Undecodable)
 }

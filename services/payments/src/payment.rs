@@ -290,6 +290,22 @@ impl State {
         }
     }
 
+    /// The versions of a bound payment that the ledger has not decided.
+    #[must_use]
+    pub fn versions(&self) -> Option<&Versions> {
+        match self {
+            Self::AtLarge(at_large) => Some(&at_large.versions),
+            Self::OnHold(held) => Some(&held.versions),
+            Self::AwaitingApproval
+            | Self::Accepted
+            | Self::Paid(_)
+            | Self::Failed(_)
+            | Self::Expired(_)
+            | Self::Cancelled(_)
+            | Self::Rejected(_) => None,
+        }
+    }
+
     /// The slot that the payment is or was bound to.
     #[must_use]
     pub fn slot(&self) -> Option<Slot> {

@@ -6,7 +6,7 @@
 use paygate_payments::LedgerRef;
 use paygate_payments::payment::{
     AtLarge, CancelCause, EndProof, Ended, HoldCause, Settled, State, StateName, Version,
-    VersionKind, Versions,
+    VersionKind,
 };
 use paygate_proto::v1::payment::Amount as ShownAmount;
 use paygate_proto::v1::{self, EvidenceKind, PaymentReason, PaymentState, evidence, slot};
@@ -26,7 +26,7 @@ pub(super) fn payment(record: &Record, view: &EngineView) -> v1::Payment {
     let intent = &payment.intent;
     let name = payment.state.name();
     let (reason, reason_detail) = why(record, view);
-    let versions = versions(&payment.state);
+    let versions = record.versions.as_ref();
     let Amount::Xrp(drops) = intent.amount;
     v1::Payment {
         payment_id: intent.key.payment.to_string(),
@@ -327,15 +327,6 @@ fn in_ledger(kind: EvidenceKind, ledger: LedgerRef) -> v1::Evidence {
 }
 
 // --- parts
-
-/// The versions that the state carries; the core drops them when evidence has decided.
-fn versions(state: &State) -> Option<&Versions> {
-    match state {
-        State::AtLarge(at_large) => Some(&at_large.versions),
-        State::OnHold(held) => Some(&held.versions),
-        _ => None,
-    }
-}
 
 fn version(version: &Version) -> v1::PaymentVersion {
     let kind = match version.kind {

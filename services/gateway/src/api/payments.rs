@@ -180,7 +180,7 @@ impl PaymentApi {
         let validate_only = asked.validate_only;
         let answer = self.accept(asked, trace, now).instrument(span).await?;
         if !answer.existed && !validate_only {
-            self.0.metrics.payment_entered("accepted");
+            self.0.metrics.payment_entered("ACCEPTED");
             self.0.metrics.stage(Stage::Accept, began.elapsed());
             self.0.wake.notify_one();
         }

@@ -57,7 +57,7 @@ impl From<&Config> for Settings {
             watched: Vec::new(),
             request_bytes_max: usize::try_from(config.security.max_request_bytes)
                 .unwrap_or(usize::MAX),
-            reflection: true,
+            reflection: config.security.reflection,
         }
     }
 }

@@ -318,7 +318,7 @@ impl Checker<'_> {
     }
 
     fn amounts(&mut self) {
-        let (limits, fees) = (&self.config.limits, &self.config.fees);
+        let limits = &self.config.limits;
         let (min, max, daily) = (
             limits.min_payment_xrp.0,
             limits.max_payment_xrp.0,
@@ -345,15 +345,6 @@ impl Checker<'_> {
                 &keys,
                 max,
                 format_args!("above limits.daily_limit_xrp, {daily}"),
-            );
-        }
-        let hourly = fees.max_xrp_per_hour.0;
-        if fees.max_drops > hourly.get() {
-            let keys = ["fees.max_drops", "fees.max_xrp_per_hour"];
-            self.refuse(
-                &keys,
-                fees.max_drops,
-                format_args!("above fees.max_xrp_per_hour, {hourly}"),
             );
         }
     }

@@ -107,13 +107,13 @@ pub(super) const KEYS: [Key; 36] = [
     parsed("xrpl.submit_rate_per_second", "8", "requests per second", "8", "submits to a server that is not our own"),
     parsed("xrpl.max_at_large", "50", "payments", "1", "payments that may be on the network at the same time"),
     parsed("fees.max_drops", "2000", "drops", "10", "highest fee of one transaction"),
-    text("fees.max_xrp_per_hour", "1", "XRP, decimal in quotes", "1", "highest sum of fees in an hour"),
     text("limits.max_payment_xrp", "100", "XRP, decimal in quotes", "1", "highest amount of one payment; over 10000 warns"),
     text("limits.min_payment_xrp", "0.001", "XRP, decimal in quotes", "1", "lowest amount of one payment"),
     text("limits.daily_limit_xrp", "1000", "XRP, decimal in quotes", "1", "highest sum of payments in a rolling day"),
     parsed("limits.max_pending_payments", "50", "payments", "1", "payments that are not final; past it new ones are refused with a delay"),
     parsed("security.require_authentication", "true", "true or false", "false", "whether callers must prove who they are; this version has no authentication and serves only with false, on loopback"),
     parsed("security.max_request_bytes", "10240", "bytes", "10240", "largest request"),
+    parsed("security.reflection", "true", "true or false", "true", "whether gRPC server reflection is offered, for tools like grpcurl"),
     parsed("shutdown.timeout_ms", "30000", "milliseconds", "1", "time for work in hand after a signal"),
 ];
 

@@ -214,8 +214,6 @@ pub struct Server {
 pub struct Fees {
     /// Highest fee of one transaction.
     pub max_drops: u64,
-    /// Highest sum of fees in an hour.
-    pub max_xrp_per_hour: Xrp,
 }
 
 /// Section `limits`.
@@ -240,6 +238,8 @@ pub struct Security {
     pub require_authentication: bool,
     /// Largest request.
     pub max_request_bytes: u32,
+    /// Whether server reflection is offered.
+    pub reflection: bool,
 }
 
 /// Section `shutdown`.
@@ -331,7 +331,6 @@ impl Default for Fees {
     fn default() -> Fees {
         Fees {
             max_drops: 2_000,
-            max_xrp_per_hour: Xrp(Drops::from_const(1_000_000)),
         }
     }
 }
@@ -352,6 +351,7 @@ impl Default for Security {
         Security {
             require_authentication: true,
             max_request_bytes: 10_240,
+            reflection: true,
         }
     }
 }

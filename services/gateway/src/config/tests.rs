@@ -59,7 +59,6 @@ fn a_laptop_needs_little_and_gets_the_defaults() {
         config.limits.daily_limit_xrp.0,
         Drops::from_const(1_000_000_000)
     );
-    assert_eq!(config.fees.max_xrp_per_hour.0, Drops::from_const(1_000_000));
     assert_eq!(
         (config.xrpl.last_ledger_window, config.xrpl.max_at_large),
         (20, 50)
@@ -252,11 +251,6 @@ fn limits_must_be_in_order() {
         &[("PAYGATE__LIMITS__DAILY_LIMIT_XRP", "99")],
         "limits.max_payment_xrp",
         "99 XRP",
-    );
-    refused(
-        &[("PAYGATE__FEES__MAX_XRP_PER_HOUR", "0.001")],
-        "fees.max_drops",
-        "0.001 XRP",
     );
     let large = [
         ("PAYGATE__LIMITS__MAX_PAYMENT_XRP", "10001"),

@@ -264,6 +264,7 @@ async fn pull(engine: &Engine, forwarder: Option<&SpanForwarder>) {
         let labels: Vec<(&str, &str)> = metric.labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         engine.metrics.from_signer(&metric.name, &labels, metric.value);
     }
+    engine.metrics.from_signer("paygate_signer_spans_dropped_total", &[], answer.spans_dropped);
     let Some(forwarder) = forwarder else { return };
     for request in answer.export_trace_requests {
         if let Err(err) = forwarder.send(request).await {

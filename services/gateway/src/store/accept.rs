@@ -194,6 +194,7 @@ fn record(new: &NewPayment, invoice_id: Hash256, number: u64) -> Record {
         number,
         cancel_requested: false,
         ledger_closed: None,
+        versions: None,
     }
 }
 

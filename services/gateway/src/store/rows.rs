@@ -96,16 +96,15 @@ fn decode(view: View<'_>, number: u64, row: &Row<'_>) -> Result<Record, StoreErr
     let name = codec::state_name(row.get_ref(13)?.as_str().map_err(rusqlite::Error::from)?)?;
     let cancel: Option<String> = row.get(19)?;
     let cancel = cancel.as_deref().map(codec::cancel).transpose()?;
+    let parts = StateParts {
+        cancel,
+        ..state_parts(view, row)?
+    };
+    let versions = parts.versions.clone();
     let state = match name {
         StateName::AwaitingApproval => State::AwaitingApproval,
         StateName::Accepted => State::Accepted,
-        _ => codec::state(
-            name,
-            StateParts {
-                cancel,
-                ..state_parts(view, name, row)?
-            },
-        )?,
+        _ => codec::state(name, parts)?,
     };
     let retry_of: Option<String> = row.get(8)?;
     let memos: Option<Vec<u8>> = row.get(7)?;
@@ -130,10 +129,11 @@ fn decode(view: View<'_>, number: u64, row: &Row<'_>) -> Result<Record, StoreErr
         number,
         cancel_requested: cancel.is_some(),
         ledger_closed: row.get::<_, Option<i64>>(21)?.map(Millis),
+        versions,
     })
 }
 
-fn state_parts(view: View<'_>, name: StateName, row: &Row<'_>) -> Result<StateParts, StoreError> {
+fn state_parts(view: View<'_>, row: &Row<'_>) -> Result<StateParts, StoreError> {
     let kind: Option<u32> = row.get(14)?;
     let slot_number: Option<u32> = row.get(15)?;
     let slot = kind
@@ -152,10 +152,9 @@ fn state_parts(view: View<'_>, name: StateName, row: &Row<'_>) -> Result<StatePa
         }),
         _ => None,
     };
-    // A final payment is told by its evidence; its versions stay for the slot's filler and for the audit.
     let versions = match slot {
-        Some(slot) if !name.is_final() => versions(view, slot)?,
-        _ => None,
+        Some(slot) => versions(view, slot)?,
+        None => None,
     };
     Ok(StateParts {
         slot,

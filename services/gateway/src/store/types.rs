@@ -8,7 +8,7 @@ use paygate_payments::continuity::Quarantine;
 use paygate_payments::filler::Filler;
 use paygate_payments::intent::{Id, Intent, IntentField, PaymentKey, Wallet};
 use paygate_payments::limits::{Limits, OverLimit};
-use paygate_payments::payment::{Payment, StateName};
+use paygate_payments::payment::{Payment, StateName, Versions};
 use paygate_payments::proof::{Presence, StateProof};
 use paygate_payments::step::Effect;
 use paygate_payments::terms::Terms;
@@ -98,6 +98,8 @@ pub struct Record {
     pub cancel_requested: bool,
     /// When the network closed the ledger that decided it, if that is known.
     pub ledger_closed: Option<Millis>,
+    /// Every version ever committed for its slot, also after evidence has decided. `None`: never bound.
+    pub versions: Option<Versions>,
 }
 
 /// Which payments to list, newest first. Filters are combined with "and".

@@ -39,9 +39,11 @@ pub(super) fn write_step(
     if codec::counts(was) && !codec::counts(is) {
         give_back(scope, before);
     }
+    let versions = step.next.state.versions().or(before.versions.as_ref()).cloned();
     Ok(Record {
         payment: step.next.clone(),
         updated: at,
+        versions,
         cancel_requested: before.cancel_requested || cancel_of(&step.next.state).is_some(),
         ..before.clone()
     })

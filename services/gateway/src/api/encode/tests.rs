@@ -6,6 +6,8 @@ use paygate_payments::payment::{Binding, OnHold, Payment, Seal};
 use paygate_telemetry::TraceParent;
 use xrpl_tx::{AccountId, Drops, Hash256, Memos, Signed};
 
+use paygate_payments::payment::Versions;
+
 use super::*;
 
 const LEDGER: LedgerRef = LedgerRef {
@@ -28,6 +30,7 @@ fn record(state: State) -> Record {
         retry_of: None,
     };
     let deadline = Some(LedgerIndex(490));
+    let versions = state.versions().cloned();
     Record {
         payment: Payment {
             intent,
@@ -41,6 +44,7 @@ fn record(state: State) -> Record {
         number: 1,
         cancel_requested: false,
         ledger_closed: Some(Millis(7_000)),
+        versions,
     }
 }
 
