@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use paygate_payments::{LedgerIndex, LedgerRef};
 use paygate_payments::intent::Wallet;
 use paygate_payments::limits::Limits;
 use paygate_payments::proof::{Quorum, Source};
@@ -35,7 +36,7 @@ use crate::metrics::{BuildInfo, Metrics};
 use crate::signer::SignerClient;
 use crate::store::{OpenError, Store, StoreError, StoreOptions};
 use crate::view::View;
-use crate::xrpl::{Driver, LedgerRef, Link, LinkSettings};
+use crate::xrpl::{Driver, Link, LinkSettings};
 
 /// A validated ledger comes every 3 to 5 seconds; after so many of the longest, the network has a problem with a name.
 const HALT_AFTER: Duration = Duration::from_secs(60);
@@ -262,7 +263,7 @@ fn link_settings(config: &Config) -> LinkSettings {
         url: server.url.clone(),
         server: server.operator.clone(),
         network_id: config.wallet.network_id,
-        anchor: LedgerRef { index: config.wallet.anchor.index, hash: config.wallet.anchor.hash.0 },
+        anchor: LedgerRef { index: LedgerIndex(config.wallet.anchor.index), hash: config.wallet.anchor.hash.0 },
         connect_timeout: config.xrpl.connect_timeout(),
         request_timeout: config.xrpl.request_timeout(),
         health_check_interval: config.xrpl.health_check_interval(),

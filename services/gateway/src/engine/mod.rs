@@ -117,7 +117,7 @@ impl Engine {
         let epoch = store.begin_epoch().await?;
         let cursor = store.cursor().await?;
         if let Some(ledger) = cursor.reconciled {
-            link.remember(crate::xrpl::LedgerRef { index: ledger.index.0, hash: ledger.hash });
+            link.remember(ledger);
         }
         view.update(|v| {
             v.epoch = epoch;

@@ -20,7 +20,9 @@ use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 use super::backoff::Backoff;
-use super::facts::{LedgerEvent, LedgerRef};
+use paygate_payments::{LedgerIndex, LedgerRef};
+
+use super::facts::LedgerEvent;
 use super::identity::{self, Refusal};
 use super::link::{
     ConnectionState, DisconnectReason, LinkSettings, NotSent, REQUESTS_IN_FLIGHT_MAX,
@@ -293,7 +295,7 @@ impl Driver {
             self.seen = newer(
                 self.seen,
                 Some(LedgerRef {
-                    index: ledger.index,
+                    index: LedgerIndex(ledger.index),
                     hash: ledger.hash,
                 }),
             );

@@ -5,16 +5,8 @@
 
 use std::time::Instant;
 
+use paygate_payments::LedgerRef;
 use xrpl_tx::{AccountId, Drops, Hash256, Slot};
-
-/// One ledger, named by index and hash: the hash alone proves identity, the index alone proves nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LedgerRef {
-    /// Index of the ledger.
-    pub index: u32,
-    /// Its hash.
-    pub hash: Hash256,
-}
 
 /// A validated ledger, announced by the stream or by the answer to `subscribe`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,9 @@ use tokio_stream::StreamExt;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::driver::{Socket, send, text_of};
-use super::facts::{LedgerEvent, LedgerRef};
+use paygate_payments::LedgerRef;
+
+use super::facts::LedgerEvent;
 use super::link::{CallError, DisconnectReason, LinkSettings, Proof, WrongNetwork};
 use super::wire::{self, Incoming};
 use crate::clock;
@@ -109,7 +111,7 @@ struct Asker<'a> {
 impl Asker<'_> {
     /// Whether the server holds this very ledger. False: it does not hold the index at all.
     async fn holds(&mut self, wanted: LedgerRef) -> Result<bool, Failure> {
-        let params = Map::from_iter([("ledger_index".to_owned(), json!(wanted.index))]);
+        let params = Map::from_iter([("ledger_index".to_owned(), json!(wanted.index.0))]);
         let answer: Result<wire::LedgerAnswer, CallError> = match self.ask("ledger", params).await {
             Ok(answer) => Ok(answer),
             Err(Asked::Lost(reason)) => return Err(Failure::Lost(reason)),
@@ -118,12 +120,12 @@ impl Asker<'_> {
         match answer {
             Ok(answer) => {
                 let header = answer.into_facts()?;
-                if header.index != wanted.index || !header.validated {
+                if header.index != wanted.index.0 || !header.validated {
                     return Ok(false);
                 }
                 if header.hash != wanted.hash {
                     let mismatch = WrongNetwork::LedgerHash {
-                        index: wanted.index,
+                        index: wanted.index.0,
                         wanted: wanted.hash,
                         got: header.hash,
                     };

@@ -13,7 +13,9 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use xrpl_tx::Hash256;
 
 use super::driver::{Driver, Outgoing};
-use super::facts::{LedgerEvent, LedgerRef};
+use paygate_payments::LedgerRef;
+
+use super::facts::LedgerEvent;
 use super::wire;
 use crate::clock;
 use crate::metrics::Metrics;

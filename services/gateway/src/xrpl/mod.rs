@@ -30,7 +30,7 @@ mod tests;
 pub use calls::{AccountTxError, At};
 pub use driver::Driver;
 pub use facts::{
-    AccountFacts, AccountHistory, BalanceChange, Fees, LedgerEvent, LedgerHeader, LedgerRef,
+    AccountFacts, AccountHistory, BalanceChange, Fees, LedgerEvent, LedgerHeader,
     LedgerTransaction, MemoFacts, PaymentAmount, ServerInfo, SubmitAnswer, TxLookup,
 };
 pub use link::{

@@ -12,8 +12,10 @@ use serde_json::{Map, Value, json};
 use xrpl_tx::AccountId;
 
 use super::driver::short;
+use paygate_payments::{LedgerIndex, LedgerRef};
+
 use super::facts::{
-    AccountFacts, Fees, LedgerEvent, LedgerHeader, LedgerRef, ServerInfo, SubmitAnswer,
+    AccountFacts, Fees, LedgerEvent, LedgerHeader, ServerInfo, SubmitAnswer,
 };
 use super::link::CallError;
 use super::wire_values::{DropsNumber, DropsText, WireAccount, WireHash};
@@ -159,7 +161,7 @@ impl ServerState {
         Ok(ServerInfo {
             server_state: short(&state.server_state),
             validated: ledger.as_ref().map(|l| LedgerRef {
-                index: l.seq,
+                index: LedgerIndex(l.seq),
                 hash: l.hash.0,
             }),
             complete_ledgers: state.complete_ledgers.unwrap_or_default(),

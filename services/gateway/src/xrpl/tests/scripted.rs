@@ -10,6 +10,7 @@ use tokio_stream::StreamExt;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use paygate_payments::{LedgerIndex, LedgerRef};
 use xrpl_tx::{AccountId, Hash256};
 
 use crate::metrics::{BuildInfo, Metrics};
@@ -160,7 +161,7 @@ fn hash(index: u32) -> Hash256 {
 
 fn ledger(index: u32) -> LedgerRef {
     LedgerRef {
-        index,
+        index: LedgerIndex(index),
         hash: hash(index),
     }
 }
