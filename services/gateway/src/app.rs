@@ -11,11 +11,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paygate_payments::{LedgerIndex, LedgerRef};
 use paygate_payments::intent::Wallet;
 use paygate_payments::limits::Limits;
 use paygate_payments::proof::{Quorum, Source};
 use paygate_payments::terms::TermsPolicy;
+use paygate_payments::{LedgerIndex, LedgerRef};
 use paygate_telemetry::SpanForwarder;
 use paygate_telemetry::grpc::{Call, Observer, code_name};
 use paygate_telemetry::health::{Health, Serving};
@@ -104,9 +104,16 @@ impl App {
         let listeners = Listeners {
             grpc: listen("listen", config.listen).await?,
             health: listen("health.listen", config.health.listen).await?,
-            metrics: listen("monitoring.metrics_listen", config.monitoring.metrics_listen).await?,
+            metrics: listen(
+                "monitoring.metrics_listen",
+                config.monitoring.metrics_listen,
+            )
+            .await?,
         };
-        let build = BuildInfo { version: env!("CARGO_PKG_VERSION"), revision: "unknown" };
+        let build = BuildInfo {
+            version: env!("CARGO_PKG_VERSION"),
+            revision: "unknown",
+        };
         let metrics = Metrics::new(&build, grpc_methods());
         let wallet = Wallet {
             network_id: config.wallet.network_id,
@@ -114,7 +121,11 @@ impl App {
             source_tag: config.wallet.source_tag,
         };
         let limits = limits(&config);
-        let options = StoreOptions { path: config.store.path.clone(), wallet: wallet.clone(), limits };
+        let options = StoreOptions {
+            path: config.store.path.clone(),
+            wallet: wallet.clone(),
+            limits,
+        };
         // Opening replays the log and may take a disk's time; nothing else runs yet.
         let store = tokio::task::block_in_place(|| Store::open(options))?;
         let (link, driver) = Link::new(link_settings(&config), metrics.clone(), clock::instant());
@@ -132,7 +143,12 @@ impl App {
             wake: Arc::clone(&wake),
         })
         .await?;
-        let forwarder = config.monitoring.otlp_endpoint.as_deref().map(SpanForwarder::connect).transpose()?;
+        let forwarder = config
+            .monitoring
+            .otlp_endpoint
+            .as_deref()
+            .map(SpanForwarder::connect)
+            .transpose()?;
         let api = Api {
             settings: Arc::new(api::Settings::from(&config)),
             store,
@@ -144,7 +160,15 @@ impl App {
             started: clock::now(),
             health,
         };
-        Ok(Self { config, listeners, api, engine, driver, metrics, forwarder })
+        Ok(Self {
+            config,
+            listeners,
+            api,
+            engine,
+            driver,
+            metrics,
+            forwarder,
+        })
     }
 
     /// Where it listens; a configured port 0 has become a real one.
@@ -189,7 +213,11 @@ impl App {
             tasks.stop();
             let late = tasks.join(timeout / 2).await;
             if !late.is_empty() {
-                tracing::warn!(?late, what, "did not end in time; rows are true, the next start goes on");
+                tracing::warn!(
+                    ?late,
+                    what,
+                    "did not end in time; rows are true, the next start goes on"
+                );
             }
         }
         store.close().await;
@@ -198,7 +226,15 @@ impl App {
     }
 
     fn start(self, front: &Tasks, back: &Tasks) {
-        let Self { config: _, listeners, api, engine, driver, metrics, forwarder } = self;
+        let Self {
+            config: _,
+            listeners,
+            api,
+            engine,
+            driver,
+            metrics,
+            forwarder,
+        } = self;
         let stop = || back.stop_token();
         let link_stop = stop().into_stopped();
         back.spawn("xrpl", async move {
@@ -208,7 +244,10 @@ impl App {
         back.spawn("confirm", Arc::clone(&engine).confirm(stop()));
         back.spawn("dispatch", Arc::clone(&engine).dispatch(stop()));
         let (report, reported) = watch::channel(HealthReport::starting());
-        let outputs = Outputs { health: api.health.clone(), report };
+        let outputs = Outputs {
+            health: api.health.clone(),
+            report,
+        };
         back.spawn("watch", Arc::clone(&engine).watch(outputs, stop()));
         back.spawn("spans", engine.forward_spans(forwarder, stop()));
         let admin_stop = stop().into_stopped();
@@ -218,11 +257,27 @@ impl App {
             Ok::<(), EngineError>(())
         });
         let health = api.health.clone();
-        back.spawn("health", serve_health(listeners.health, health, stop().into_stopped()));
+        back.spawn(
+            "health",
+            serve_health(listeners.health, health, stop().into_stopped()),
+        );
         let observer: Observer = Arc::new(move |call: &Call<'_>| {
-            metrics.grpc_request(call.service, call.method, code_name(call.code), call.elapsed);
+            metrics.grpc_request(
+                call.service,
+                call.method,
+                code_name(call.code),
+                call.elapsed,
+            );
         });
-        front.spawn("api", api::serve(api, listeners.grpc, observer, front.stop_token().into_stopped()));
+        front.spawn(
+            "api",
+            api::serve(
+                api,
+                listeners.grpc,
+                observer,
+                front.stop_token().into_stopped(),
+            ),
+        );
     }
 }
 
@@ -240,7 +295,13 @@ async fn serve_health(
 }
 
 async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
-    TcpListener::bind(address).await.map_err(|source| AppError::Listen { key, address, source })
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| AppError::Listen {
+            key,
+            address,
+            source,
+        })
 }
 
 fn failed(failure: &shutdown::TaskFailure) -> u8 {
@@ -258,12 +319,19 @@ fn limits(config: &Config) -> Limits {
 }
 
 fn link_settings(config: &Config) -> LinkSettings {
-    let server = config.xrpl.servers.first().expect("check-config demands a server");
+    let server = config
+        .xrpl
+        .servers
+        .first()
+        .expect("check-config demands a server");
     LinkSettings {
         url: server.url.clone(),
         server: server.operator.clone(),
         network_id: config.wallet.network_id,
-        anchor: LedgerRef { index: LedgerIndex(config.wallet.anchor.index), hash: config.wallet.anchor.hash.0 },
+        anchor: LedgerRef {
+            index: LedgerIndex(config.wallet.anchor.index),
+            hash: config.wallet.anchor.hash.0,
+        },
         connect_timeout: config.xrpl.connect_timeout(),
         request_timeout: config.xrpl.request_timeout(),
         health_check_interval: config.xrpl.health_check_interval(),
@@ -271,11 +339,18 @@ fn link_settings(config: &Config) -> LinkSettings {
 }
 
 fn engine_settings(config: &Config, wallet: Wallet, limits: Limits) -> engine::Settings {
-    let server = config.xrpl.servers.first().expect("check-config demands a server");
+    let server = config
+        .xrpl
+        .servers
+        .first()
+        .expect("check-config demands a server");
     let pause = Duration::from_secs(1) / config.xrpl.submit_rate_per_second.max(1);
     engine::Settings {
         wallet,
-        source: Source { operator: server.operator.clone(), own: server.own },
+        source: Source {
+            operator: server.operator.clone(),
+            own: server.own,
+        },
         quorum: Quorum::new(usize::try_from(config.xrpl.agreement).unwrap_or(usize::MAX)),
         terms: TermsPolicy {
             fee_max: Drops::new(config.fees.max_drops).unwrap_or(Drops::MAX),
@@ -301,14 +376,23 @@ fn signer_uids(config: &Config) -> Vec<u32> {
 /// Every served method as `package.Service/Method`, from the contract itself.
 fn grpc_methods() -> Vec<String> {
     use prost::Message;
-    let sets = [paygate_proto::FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET];
+    let sets = [
+        paygate_proto::FILE_DESCRIPTOR_SET,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+    ];
     let mut methods = Vec::new();
     for set in sets {
-        let set = prost_types::FileDescriptorSet::decode(set).expect("the descriptor set is committed and tested");
+        let set = prost_types::FileDescriptorSet::decode(set)
+            .expect("the descriptor set is committed and tested");
         for file in set.file {
             for service in &file.service {
                 for method in &service.method {
-                    methods.push(format!("{}.{}/{}", file.package(), service.name(), method.name()));
+                    methods.push(format!(
+                        "{}.{}/{}",
+                        file.package(),
+                        service.name(),
+                        method.name()
+                    ));
                 }
             }
         }

@@ -107,7 +107,10 @@ fn serve(path: &Path) -> u8 {
     })
 }
 
-#[expect(clippy::print_stdout, reason = "one line for whoever started the process with port 0")]
+#[expect(
+    clippy::print_stdout,
+    reason = "one line for whoever started the process with port 0"
+)]
 fn announce(app: &App) {
     if let Ok(listening) = app.listening() {
         println!("{}", serde_json::json!(listening));
@@ -134,7 +137,10 @@ fn load(path: &Path, profile: Option<&str>) -> Result<Config, u8> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     if let Some(profile) = profile {
-        environment.push((format!("{}PROFILE", crate::config::VARIABLE_PREFIX), profile.to_owned()));
+        environment.push((
+            format!("{}PROFILE", crate::config::VARIABLE_PREFIX),
+            profile.to_owned(),
+        ));
     }
     Config::load(path, environment).map_err(|err| complain(EXIT_CONFIG, &err))
 }
@@ -146,7 +152,10 @@ fn run_probe(addr: &str, service: &str) -> u8 {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "before logging is set up, and for commands that only answer a person")]
+#[expect(
+    clippy::print_stderr,
+    reason = "before logging is set up, and for commands that only answer a person"
+)]
 fn complain(code: u8, err: &dyn std::error::Error) -> u8 {
     eprint!("paygate: {err}");
     let mut source = err.source();

@@ -4,7 +4,6 @@
 //! comparing the whole of it with what the stored intent makes. May not: repair, ignore or allow anything. A blob that
 //! fails here is never sent, and somebody is paged, because the signer or one of two encoders is broken or hostile.
 
-
 use serde_json::{Map, Value, json};
 use xrpl::core::binarycodec;
 use xrpl::core::keypairs::is_valid_message;

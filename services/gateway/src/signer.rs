@@ -106,13 +106,18 @@ impl SignerClient {
     /// Who the signer is and what it has left.
     pub async fn describe(&self) -> Result<wire::DescribeSignerResponse, CallFailed> {
         let mut client = SignerServiceClient::new(self.channel.clone());
-        Ok(client.describe_signer(wire::DescribeSignerRequest {}).await?.into_inner())
+        Ok(client
+            .describe_signer(wire::DescribeSignerRequest {})
+            .await?
+            .into_inner())
     }
 
     /// What the signer's own health service says of its canary.
     pub async fn is_serving(&self) -> Result<bool, CallFailed> {
         let mut client = HealthClient::new(self.channel.clone());
-        let request = tonic_health::pb::HealthCheckRequest { service: "paygate.signer.v1.SignerService".to_owned() };
+        let request = tonic_health::pb::HealthCheckRequest {
+            service: "paygate.signer.v1.SignerService".to_owned(),
+        };
         let answer = client.check(request).await?.into_inner();
         Ok(answer.status() == ServingStatus::Serving)
     }
@@ -144,7 +149,10 @@ impl SignerClient {
         };
         let mut client = SignerServiceClient::new(self.channel.clone());
         let answer = client.sign_payment(traced(request)).await?.into_inner();
-        match answer.outcome.ok_or(CallFailed::Malformed("it has no outcome"))? {
+        match answer
+            .outcome
+            .ok_or(CallFailed::Malformed("it has no outcome"))?
+        {
             wire::sign_payment_response::Outcome::Signed(signed) => signed.try_into(),
             wire::sign_payment_response::Outcome::Denied(denied) => denied.try_into(),
         }
@@ -170,7 +178,10 @@ impl SignerClient {
         };
         let mut client = SignerServiceClient::new(self.channel.clone());
         let answer = client.sign_no_op(traced(request)).await?.into_inner();
-        match answer.outcome.ok_or(CallFailed::Malformed("it has no outcome"))? {
+        match answer
+            .outcome
+            .ok_or(CallFailed::Malformed("it has no outcome"))?
+        {
             wire::sign_no_op_response::Outcome::Signed(signed) => signed.try_into(),
             wire::sign_no_op_response::Outcome::Denied(denied) => denied.try_into(),
         }
@@ -179,7 +190,12 @@ impl SignerClient {
     /// Takes the spans and reads the metrics that the signer holds.
     pub async fn pull(&self) -> Result<wire::PullResponse, CallFailed> {
         let mut client = TelemetryServiceClient::new(self.channel.clone());
-        Ok(client.pull(wire::PullRequest { max_spans: PULL_SPANS_MAX }).await?.into_inner())
+        Ok(client
+            .pull(wire::PullRequest {
+                max_spans: PULL_SPANS_MAX,
+            })
+            .await?
+            .into_inner())
     }
 }
 
@@ -190,7 +206,10 @@ async fn connect(path: PathBuf, uids: &[u32]) -> io::Result<UnixStream> {
     if uids.contains(&uid) {
         Ok(stream)
     } else {
-        let text = format!("{} is served by uid {uid}, which is not in signer.allowed_uids", path.display());
+        let text = format!(
+            "{} is served by uid {uid}, which is not in signer.allowed_uids",
+            path.display()
+        );
         Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
     }
 }
@@ -203,7 +222,10 @@ fn traced<T>(message: T) -> tonic::Request<T> {
 }
 
 fn key(key: &PaymentKey) -> wire::PaymentKey {
-    wire::PaymentKey { client_id: key.client.to_string(), payment_id: key.payment.to_string() }
+    wire::PaymentKey {
+        client_id: key.client.to_string(),
+        payment_id: key.payment.to_string(),
+    }
 }
 
 fn memo(memo: &Memo) -> wire::Memo {
@@ -223,7 +245,9 @@ fn wire_slot(slot: Slot) -> wire::Slot {
 }
 
 fn hash(bytes: &[u8]) -> Result<Hash256, CallFailed> {
-    let bytes = bytes.try_into().map_err(|_| CallFailed::Malformed("a hash does not have 32 bytes"))?;
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| CallFailed::Malformed("a hash does not have 32 bytes"))?;
     Ok(Hash256::from_bytes(bytes))
 }
 
@@ -235,18 +259,27 @@ impl JournalHead {
         match head {
             None => Ok(None),
             Some(head) if head.height == 0 => Ok(None),
-            Some(head) => Ok(Some(Self { height: head.height, hash: hash(&head.hash)? })),
+            Some(head) => Ok(Some(Self {
+                height: head.height,
+                hash: hash(&head.hash)?,
+            })),
         }
     }
 }
 
 impl From<&Fence> for wire::Fence {
     fn from(fence: &Fence) -> Self {
-        let journal_head = fence.journal.map_or_else(wire::JournalHead::default, |head| wire::JournalHead {
-            height: head.height,
-            hash: head.hash.as_bytes().to_vec(),
-        });
-        Self { store_id: fence.store_id.to_vec(), epoch: fence.epoch, journal_head: Some(journal_head) }
+        let journal_head = fence
+            .journal
+            .map_or_else(wire::JournalHead::default, |head| wire::JournalHead {
+                height: head.height,
+                hash: head.hash.as_bytes().to_vec(),
+            });
+        Self {
+            store_id: fence.store_id.to_vec(),
+            epoch: fence.epoch,
+            journal_head: Some(journal_head),
+        }
     }
 }
 
@@ -256,7 +289,10 @@ impl TryFrom<wire::Signed> for Outcome {
     fn try_from(signed: wire::Signed) -> Result<Self, CallFailed> {
         let head = JournalHead::from_wire(signed.journal_head.as_ref())?;
         Ok(Self::Signed {
-            signed: Signed { hash: hash(&signed.tx_hash)?, blob: signed.blob },
+            signed: Signed {
+                hash: hash(&signed.tx_hash)?,
+                blob: signed.blob,
+            },
             head: head.ok_or(CallFailed::Malformed("it signed and its journal is empty"))?,
         })
     }
@@ -270,7 +306,12 @@ impl TryFrom<wire::Denied> for Outcome {
         if denied.permanent && head.is_none() {
             return Err(CallFailed::Malformed("it sealed and its journal is empty"));
         }
-        Ok(Self::Denied { reason: denied.reason(), permanent: denied.permanent, message: denied.message, head })
+        Ok(Self::Denied {
+            reason: denied.reason(),
+            permanent: denied.permanent,
+            message: denied.message,
+            head,
+        })
     }
 }
 

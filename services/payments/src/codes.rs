@@ -60,7 +60,10 @@ impl Code {
     /// Looks a code up by its name. `None`: unknown, so hold and page.
     #[must_use]
     pub fn by_name(name: &str) -> Option<&'static Self> {
-        TABLE.binary_search_by(|code| code.name.cmp(name)).ok().map(|at| &TABLE[at])
+        TABLE
+            .binary_search_by(|code| code.name.cmp(name))
+            .ok()
+            .map(|at| &TABLE[at])
     }
 
     /// All codes, sorted by name.

@@ -65,7 +65,11 @@ pub fn at_start(facts: StartFacts) -> Option<Quarantine> {
         Some(Doubt::SignerBehind)
     } else if facts.signer_highest > known {
         // Bindings are committed before the signer is asked: a slot that only the signer knows is a lost row.
-        Some(if facts.reconciled.is_none() { Doubt::FreshStoreUsedJournal } else { Doubt::SignerAhead })
+        Some(if facts.reconciled.is_none() {
+            Doubt::FreshStoreUsedJournal
+        } else {
+            Doubt::SignerAhead
+        })
     } else {
         match facts.reconciled {
             None if facts.journal_height > 0 => Some(Doubt::FreshStoreUsedJournal),
@@ -73,7 +77,10 @@ pub fn at_start(facts: StartFacts) -> Option<Quarantine> {
             _ => None,
         }
     };
-    why.map(|why| Quarantine { why, until: facts.validated.plus(facts.window) })
+    why.map(|why| Quarantine {
+        why,
+        until: facts.validated.plus(facts.window),
+    })
 }
 
 impl Quarantine {
@@ -92,7 +99,9 @@ impl fmt::Display for Doubt {
             Self::SignerBehind => "the signer's journal is shorter than the store recorded",
             Self::OtherStore => "the signer's journal belongs to another store",
             Self::LongAbsence => "the gateway was away for longer than a transaction lives",
-            Self::UnknownTransaction => "the ledger holds a transaction of the wallet that the store does not know",
+            Self::UnknownTransaction => {
+                "the ledger holds a transaction of the wallet that the store does not know"
+            }
         })
     }
 }

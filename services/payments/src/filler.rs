@@ -4,9 +4,9 @@
 
 use xrpl_tx::{AccountId, Memo, Slot};
 
+use crate::LedgerIndex;
 use crate::intent::PaymentKey;
 use crate::payment::{VersionKind, Versions};
-use crate::LedgerIndex;
 use crate::proof::{LedgerBody, Presence};
 
 /// A slot to be filled.
@@ -52,8 +52,15 @@ impl Filler {
     #[must_use]
     pub fn judge(&self, account: AccountId, presence: &Presence) -> Filled {
         let tx = presence.tx();
-        let known = self.versions.as_ref().is_some_and(|v| v.by_hash(tx.hash).is_some_and(|v| v.kind == VersionKind::NoOp));
+        let known = self.versions.as_ref().is_some_and(|v| {
+            v.by_hash(tx.hash)
+                .is_some_and(|v| v.kind == VersionKind::NoOp)
+        });
         let named = matches!(tx.body, LedgerBody::NoOp) && tx.memos.contains(&self.memo());
-        if tx.account == account && tx.slot == self.slot && (known || named) { Filled::ByUs } else { Filled::ByOther }
+        if tx.account == account && tx.slot == self.slot && (known || named) {
+            Filled::ByUs
+        } else {
+            Filled::ByOther
+        }
     }
 }

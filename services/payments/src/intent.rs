@@ -115,7 +115,10 @@ impl fmt::Display for IdError {
             Self::Empty => write!(f, "is empty, must have 1 to {ID_BYTES_MAX} characters"),
             Self::TooLong(n) => write!(f, "has {n} bytes, must have 1 to {ID_BYTES_MAX}"),
             Self::Character(at) => {
-                write!(f, "has a character at byte {at} that is none of [A-Za-z0-9._:-]")
+                write!(
+                    f,
+                    "has a character at byte {at} that is none of [A-Za-z0-9._:-]"
+                )
             }
         }
     }
@@ -135,7 +138,12 @@ impl Wallet {
     /// The InvoiceID under which the ledger itself remembers the payment.
     #[must_use]
     pub fn invoice_id(&self, key: &PaymentKey) -> Hash256 {
-        xrpl_tx::invoice_id(self.network_id, self.account, key.client.as_str(), key.payment.as_str())
+        xrpl_tx::invoice_id(
+            self.network_id,
+            self.account,
+            key.client.as_str(),
+            key.payment.as_str(),
+        )
     }
 }
 
@@ -224,7 +232,9 @@ impl Intent {
 
 /// Every length here is bounded by a request's size, far under 4 GiB.
 fn length(bytes: usize) -> [u8; 4] {
-    u32::try_from(bytes).expect("a request is far smaller than 4 GiB").to_be_bytes()
+    u32::try_from(bytes)
+        .expect("a request is far smaller than 4 GiB")
+        .to_be_bytes()
 }
 
 fn frame(text: &mut Vec<u8>, bytes: &[u8]) {

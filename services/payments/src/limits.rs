@@ -67,10 +67,16 @@ impl Limits {
         self.check_amount(amount)?;
         let day = usage.day.checked_add(amount).unwrap_or(Drops::MAX);
         if day > self.day_max {
-            return Err(OverLimit::Day { amount, used: usage.day, max: self.day_max });
+            return Err(OverLimit::Day {
+                amount,
+                used: usage.day,
+                max: self.day_max,
+            });
         }
         if usage.pending >= self.pending_max {
-            return Err(OverLimit::Pending { max: self.pending_max });
+            return Err(OverLimit::Pending {
+                max: self.pending_max,
+            });
         }
         Ok(())
     }
@@ -78,10 +84,16 @@ impl Limits {
     /// The part of [`Self::admit`] that needs no store.
     pub fn check_amount(&self, amount: Drops) -> Result<(), OverLimit> {
         if amount < self.payment_min {
-            return Err(OverLimit::BelowMinimum { amount, min: self.payment_min });
+            return Err(OverLimit::BelowMinimum {
+                amount,
+                min: self.payment_min,
+            });
         }
         if amount > self.payment_max {
-            return Err(OverLimit::AboveMaximum { amount, max: self.payment_max });
+            return Err(OverLimit::AboveMaximum {
+                amount,
+                max: self.payment_max,
+            });
         }
         Ok(())
     }
@@ -97,9 +109,15 @@ impl fmt::Display for OverLimit {
                 write!(f, "amount {amount} is above limits.max_payment_xrp {max}")
             }
             Self::Day { amount, used, max } => {
-                write!(f, "amount {amount} with {used} of the last 24 hours is above limits.daily_limit_xrp {max}")
+                write!(
+                    f,
+                    "amount {amount} with {used} of the last 24 hours is above limits.daily_limit_xrp {max}"
+                )
             }
-            Self::Pending { max } => write!(f, "limits.max_pending_payments {max} payments are not final yet"),
+            Self::Pending { max } => write!(
+                f,
+                "limits.max_pending_payments {max} payments are not final yet"
+            ),
         }
     }
 }

@@ -45,7 +45,10 @@ pub enum State {
 
 /// The name of a state, as stored and shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the variants of `State`, where each is explained")]
+#[expect(
+    missing_docs,
+    reason = "the variants of `State`, where each is explained"
+)]
 pub enum StateName {
     AwaitingApproval,
     Accepted,
@@ -268,7 +271,9 @@ impl StateName {
     pub fn safe_to_repay(self) -> bool {
         match self {
             Self::Failed | Self::Expired | Self::Cancelled | Self::Rejected => true,
-            Self::AwaitingApproval | Self::Accepted | Self::AtLarge | Self::OnHold | Self::Paid => false,
+            Self::AwaitingApproval | Self::Accepted | Self::AtLarge | Self::OnHold | Self::Paid => {
+                false
+            }
         }
     }
 }
@@ -331,7 +336,11 @@ impl Versions {
     /// All versions as the store kept them. `None` if there are none.
     #[must_use]
     pub fn restore(versions: Vec<Version>) -> Option<Self> {
-        if versions.is_empty() { None } else { Some(Self(versions)) }
+        if versions.is_empty() {
+            None
+        } else {
+            Some(Self(versions))
+        }
     }
 
     /// In the order of their commits; a version's number is its place here.
@@ -343,14 +352,22 @@ impl Versions {
     /// The newest one, and its number.
     #[must_use]
     pub fn latest(&self) -> (usize, &Version) {
-        let last = self.0.len().checked_sub(1).expect("there is always a first version");
+        let last = self
+            .0
+            .len()
+            .checked_sub(1)
+            .expect("there is always a first version");
         (last, &self.0[last])
     }
 
     /// The highest LastLedgerSequence of all, signed or not: only past it can absence be proven.
     #[must_use]
     pub fn highest_last_ledger(&self) -> LedgerIndex {
-        self.0.iter().map(|v| v.last_ledger).max().expect("there is always a first version")
+        self.0
+            .iter()
+            .map(|v| v.last_ledger)
+            .max()
+            .expect("there is always a first version")
     }
 
     /// True if a signature of any version ever came back.
@@ -382,6 +399,8 @@ impl Versions {
     /// The version of that hash.
     #[must_use]
     pub fn by_hash(&self, hash: Hash256) -> Option<&Version> {
-        self.0.iter().find(|v| v.signed.as_ref().is_some_and(|s| s.hash == hash))
+        self.0
+            .iter()
+            .find(|v| v.signed.as_ref().is_some_and(|s| s.hash == hash))
     }
 }

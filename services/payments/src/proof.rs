@@ -143,7 +143,9 @@ impl Quorum {
     /// So many operators must return the deciding fact itself. At least one.
     #[must_use]
     pub fn new(operators: usize) -> Self {
-        Self { operators: operators.max(1) }
+        Self {
+            operators: operators.max(1),
+        }
     }
 
     /// The transaction is there, if enough servers show the same transaction with the same result in the same ledger.
@@ -152,11 +154,18 @@ impl Quorum {
         if readings.iter().any(|r| !r.validated) {
             return Err(NoProof::NotValidated);
         }
-        if readings.iter().any(|r| r.ledger != first.ledger || r.tx != first.tx) {
+        if readings
+            .iter()
+            .any(|r| r.ledger != first.ledger || r.tx != first.tx)
+        {
             return Err(NoProof::Contradiction);
         }
         let servers = self.agree(readings.iter().map(|r| &r.source))?;
-        Ok(Presence { ledger: first.ledger, tx: first.tx.clone(), servers })
+        Ok(Presence {
+            ledger: first.ledger,
+            tx: first.tx.clone(),
+            servers,
+        })
     }
 
     /// The account's Sequence in a ledger, if enough servers read the same number there.
@@ -172,17 +181,28 @@ impl Quorum {
             return Err(NoProof::Contradiction);
         }
         let servers = self.agree(readings.iter().map(|r| &r.source))?;
-        Ok(StateProof { ledger: first.ledger, account: first.account, sequence: first.sequence, servers })
+        Ok(StateProof {
+            ledger: first.ledger,
+            account: first.account,
+            sequence: first.sequence,
+            servers,
+        })
     }
 
     /// Operators count, not servers: two servers of one operator are one word.
-    fn agree<'a>(self, sources: impl Iterator<Item = &'a Source> + Clone) -> Result<Vec<String>, NoProof> {
+    fn agree<'a>(
+        self,
+        sources: impl Iterator<Item = &'a Source> + Clone,
+    ) -> Result<Vec<String>, NoProof> {
         let operators: BTreeSet<&str> = sources.clone().map(|s| s.operator.as_str()).collect();
         let own = sources.into_iter().any(|s| s.own);
         if own || operators.len() >= self.operators {
             Ok(operators.into_iter().map(str::to_owned).collect())
         } else {
-            Err(NoProof::TooFew { have: operators.len(), need: self.operators })
+            Err(NoProof::TooFew {
+                have: operators.len(),
+                need: self.operators,
+            })
         }
     }
 }

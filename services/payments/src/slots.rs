@@ -85,14 +85,22 @@ pub fn next(facts: SlotFacts) -> Result<Slot, SlotDoubt> {
     let bound = facts.highest_bound.unwrap_or(0);
     let known = bound.max(facts.validated_sequence.saturating_sub(1));
     if facts.signer_highest > known {
-        return Err(SlotDoubt::SignerAhead { signer: facts.signer_highest, known });
+        return Err(SlotDoubt::SignerAhead {
+            signer: facts.signer_highest,
+            known,
+        });
     }
-    known.checked_add(1).map(Slot::Sequence).ok_or(SlotDoubt::Exhausted)
+    known
+        .checked_add(1)
+        .map(Slot::Sequence)
+        .ok_or(SlotDoubt::Exhausted)
 }
 
 /// Unused slots between the validated Sequence and the highest bound one that no row has: they block what is behind them.
 pub fn gaps(validated_sequence: u32, bound_sorted: &[u32]) -> Vec<Slot> {
-    let Some(&highest) = bound_sorted.last() else { return Vec::new() };
+    let Some(&highest) = bound_sorted.last() else {
+        return Vec::new();
+    };
     (validated_sequence..highest)
         .filter(|number| bound_sorted.binary_search(number).is_err())
         .map(Slot::Sequence)
@@ -103,17 +111,33 @@ impl Room {
     /// Takes the place of a payment of `amount` with these terms, or tells why there is none.
     pub fn take(&mut self, amount: Drops, terms: Terms) -> Result<(), NoRoom> {
         if self.at_large >= self.at_large_max {
-            return Err(NoRoom::AtLarge { max: self.at_large_max });
+            return Err(NoRoom::AtLarge {
+                max: self.at_large_max,
+            });
         }
         if amount > self.signer_payment_max {
-            return Err(NoRoom::SignerPayment { amount, max: self.signer_payment_max });
+            return Err(NoRoom::SignerPayment {
+                amount,
+                max: self.signer_payment_max,
+            });
         }
         let needed = amount.checked_add(terms.fee).unwrap_or(Drops::MAX);
         let day = self.signer_day_left.checked_sub(needed);
-        let day = day.ok_or(NoRoom::SignerDay { needed, left: self.signer_day_left })?;
+        let day = day.ok_or(NoRoom::SignerDay {
+            needed,
+            left: self.signer_day_left,
+        })?;
         let spendable = self.spendable.checked_sub(needed);
-        let spendable = spendable.ok_or(NoRoom::Balance { needed, spendable: self.spendable })?;
-        *self = Self { at_large: self.at_large + 1, signer_day_left: day, spendable, ..*self };
+        let spendable = spendable.ok_or(NoRoom::Balance {
+            needed,
+            spendable: self.spendable,
+        })?;
+        *self = Self {
+            at_large: self.at_large + 1,
+            signer_day_left: day,
+            spendable,
+            ..*self
+        };
         Ok(())
     }
 }
@@ -122,7 +146,10 @@ impl fmt::Display for SlotDoubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SignerAhead { signer, known } => {
-                write!(f, "the signer signed for slot {signer}, store and ledger know only up to {known}")
+                write!(
+                    f,
+                    "the signer signed for slot {signer}, store and ledger know only up to {known}"
+                )
             }
             Self::Exhausted => f.write_str("the account's Sequence has come to its end"),
         }
@@ -134,7 +161,9 @@ impl std::error::Error for SlotDoubt {}
 impl fmt::Display for NoRoom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AtLarge { max } => write!(f, "xrpl.max_at_large {max} payments wait for the ledger"),
+            Self::AtLarge { max } => {
+                write!(f, "xrpl.max_at_large {max} payments wait for the ledger")
+            }
             Self::SignerDay { needed, left } => {
                 write!(f, "needs {needed}, the signer has {left} left of its day")
             }

@@ -9,8 +9,8 @@ use xrpl_tx::{Hash256, Signed, Slot};
 
 use crate::intent::{Intent, Wallet};
 use crate::payment::{
-    AtLarge, Binding, CancelCause, EndProof, Ended, HoldCause, OnHold, Payment, Seal, Settled, State, StateName,
-    Version, VersionKind, Versions,
+    AtLarge, Binding, CancelCause, EndProof, Ended, HoldCause, OnHold, Payment, Seal, Settled,
+    State, StateName, Version, VersionKind, Versions,
 };
 use crate::proof::{FinalResult, LedgerBody, LedgerTx, Presence, StateProof};
 use crate::terms::Terms;
@@ -161,39 +161,73 @@ enum Verdict {
 pub fn step(payment: &Payment, event: Event, context: Context<'_>) -> Result<Step, IllegalEvent> {
     let moves = Moves { payment, context };
     match (&payment.state, event) {
-        (State::AwaitingApproval, Event::Approved) => Ok(moves.to(State::Accepted, vec![Fact::Approved])),
-        (State::AwaitingApproval, Event::Refused(validated)) => moves.end_unbound(State::Rejected, validated),
+        (State::AwaitingApproval, Event::Approved) => {
+            Ok(moves.to(State::Accepted, vec![Fact::Approved]))
+        }
+        (State::AwaitingApproval, Event::Refused(validated)) => {
+            moves.end_unbound(State::Rejected, validated)
+        }
 
         (State::AwaitingApproval | State::Accepted, Event::CancelAsked { validated, .. }) => {
             moves.end_unbound(State::Cancelled, validated)
         }
-        (State::AwaitingApproval | State::Accepted, Event::LedgerValidated(validated)) => moves.expire_unbound(validated),
-        (State::Accepted, Event::Bound { slot, epoch, since, terms }) => moves.bind(slot, epoch, since, terms),
-        (State::AwaitingApproval | State::Accepted, Event::Confirmed(presence)) => moves.found_unbound(&presence),
+        (State::AwaitingApproval | State::Accepted, Event::LedgerValidated(validated)) => {
+            moves.expire_unbound(validated)
+        }
+        (
+            State::Accepted,
+            Event::Bound {
+                slot,
+                epoch,
+                since,
+                terms,
+            },
+        ) => moves.bind(slot, epoch, since, terms),
+        (State::AwaitingApproval | State::Accepted, Event::Confirmed(presence)) => {
+            moves.found_unbound(&presence)
+        }
 
-        (State::AtLarge(at_large), Event::Signed { number, signed }) => moves.signed(at_large, number, signed),
+        (State::AtLarge(at_large), Event::Signed { number, signed }) => {
+            moves.signed(at_large, number, signed)
+        }
         (State::AtLarge(at_large), Event::Sealed(seal)) => moves.sealed(at_large, seal),
-        (State::AtLarge(at_large), Event::CancelAsked { cause, .. }) => Ok(moves.cancel_bound(at_large, cause)),
+        (State::AtLarge(at_large), Event::CancelAsked { cause, .. }) => {
+            Ok(moves.cancel_bound(at_large, cause))
+        }
         (State::AtLarge(at_large), Event::NoOpAdded(terms)) => moves.add_noop(at_large, terms),
-        (State::AtLarge(at_large), Event::SlotOpen { proof, next }) => moves.slot_open(at_large, &proof, next),
+        (State::AtLarge(at_large), Event::SlotOpen { proof, next }) => {
+            moves.slot_open(at_large, &proof, next)
+        }
         (State::AtLarge(at_large), Event::SlotGone(proof)) => moves.slot_gone(at_large, &proof),
-        (State::AtLarge(AtLarge { binding, versions, .. }), Event::Confirmed(presence)) => {
-            moves.confirmed(binding, versions, &presence)
-        }
-        (State::OnHold(OnHold { binding, versions, .. }), Event::Confirmed(presence)) => {
-            moves.confirmed(binding, versions, &presence)
-        }
+        (
+            State::AtLarge(AtLarge {
+                binding, versions, ..
+            }),
+            Event::Confirmed(presence),
+        ) => moves.confirmed(binding, versions, &presence),
+        (
+            State::OnHold(OnHold {
+                binding, versions, ..
+            }),
+            Event::Confirmed(presence),
+        ) => moves.confirmed(binding, versions, &presence),
 
         // Deadlines of bound payments are LastLedgerSequences; the passing of ledgers alone proves nothing about them.
         (State::AtLarge(_) | State::OnHold(_), Event::LedgerValidated(_)) => Ok(moves.unchanged()),
         // The ledger tells the same story again after every reconnect.
-        (State::Paid(known) | State::Failed(known), Event::Confirmed(presence)) if known.tx_hash == presence.tx().hash => {
+        (State::Paid(known) | State::Failed(known), Event::Confirmed(presence))
+            if known.tx_hash == presence.tx().hash =>
+        {
             Ok(moves.unchanged())
         }
         (state, event) => Err(IllegalEvent {
             state: state.name(),
             event: event.name(),
-            why: if state.name().is_final() { "the state is final" } else { "the state has no such way out" },
+            why: if state.name().is_final() {
+                "the state is final"
+            } else {
+                "the state has no such way out"
+            },
         }),
     }
 }
@@ -206,11 +240,22 @@ struct Moves<'a> {
 
 impl Moves<'_> {
     fn unchanged(&self) -> Step {
-        Step { next: self.payment.clone(), facts: Vec::new(), effects: Vec::new() }
+        Step {
+            next: self.payment.clone(),
+            facts: Vec::new(),
+            effects: Vec::new(),
+        }
     }
 
     fn to(&self, state: State, facts: Vec<Fact>) -> Step {
-        Step { next: Payment { state, ..self.payment.clone() }, facts, effects: Vec::new() }
+        Step {
+            next: Payment {
+                state,
+                ..self.payment.clone()
+            },
+            facts,
+            effects: Vec::new(),
+        }
     }
 
     fn end(&self, state: State) -> Step {
@@ -219,14 +264,25 @@ impl Moves<'_> {
     }
 
     fn illegal(&self, event: &'static str, why: &'static str) -> IllegalEvent {
-        IllegalEvent { state: self.payment.state.name(), event, why }
+        IllegalEvent {
+            state: self.payment.state.name(),
+            event,
+            why,
+        }
     }
 
-    fn end_unbound(&self, end: impl FnOnce(Ended) -> State, validated: LedgerIndex) -> Result<Step, IllegalEvent> {
+    fn end_unbound(
+        &self,
+        end: impl FnOnce(Ended) -> State,
+        validated: LedgerIndex,
+    ) -> Result<Step, IllegalEvent> {
         if self.context.quarantined {
             return Err(self.illegal("end unbound", "in quarantine nothing ends unpaid"));
         }
-        Ok(self.end(end(Ended { slot: None, proof: EndProof::NeverBound { validated } })))
+        Ok(self.end(end(Ended {
+            slot: None,
+            proof: EndProof::NeverBound { validated },
+        })))
     }
 
     fn expire_unbound(&self, validated: LedgerIndex) -> Result<Step, IllegalEvent> {
@@ -239,55 +295,112 @@ impl Moves<'_> {
         }
     }
 
-    fn bind(&self, slot: Slot, epoch: u64, since: LedgerIndex, terms: Terms) -> Result<Step, IllegalEvent> {
+    fn bind(
+        &self,
+        slot: Slot,
+        epoch: u64,
+        since: LedgerIndex,
+        terms: Terms,
+    ) -> Result<Step, IllegalEvent> {
         if self.context.quarantined {
             return Err(self.illegal("bound", "in quarantine nothing is bound"));
         }
         if self.past_deadline(terms) {
-            return Err(self.illegal("bound", "the version's LastLedgerSequence is past the payment's deadline"));
+            return Err(self.illegal(
+                "bound",
+                "the version's LastLedgerSequence is past the payment's deadline",
+            ));
         }
         let digest = self.payment.intent.digest(self.context.wallet, slot);
-        let binding = Binding { slot, digest, epoch, since };
+        let binding = Binding {
+            slot,
+            digest,
+            epoch,
+            since,
+        };
         let versions = Versions::first(terms.version(VersionKind::Payment));
         let facts = vec![
             Fact::Bound(binding),
-            Fact::VersionAdded { number: 0, kind: VersionKind::Payment, terms },
+            Fact::VersionAdded {
+                number: 0,
+                kind: VersionKind::Payment,
+                terms,
+            },
         ];
-        let mut step = self.to(State::AtLarge(AtLarge { binding, versions, cancel: None }), facts);
+        let mut step = self.to(
+            State::AtLarge(AtLarge {
+                binding,
+                versions,
+                cancel: None,
+            }),
+            facts,
+        );
         step.effects.push(Effect::AskSigner);
         Ok(step)
     }
 
     fn past_deadline(&self, terms: Terms) -> bool {
-        self.payment.deadline.is_some_and(|deadline| terms.last_ledger > deadline)
+        self.payment
+            .deadline
+            .is_some_and(|deadline| terms.last_ledger > deadline)
     }
 
     /// A payment that was never bound and yet is on the ledger: rows were lost. Its slot becomes the payment's.
     fn found_unbound(&self, presence: &Presence) -> Result<Step, IllegalEvent> {
         let carries = |tx: &LedgerTx| matches!(&tx.body, LedgerBody::XrpPayment { invoice_id: Some(id), .. } if *id == self.payment.invoice_id);
         if !carries(presence.tx()) {
-            return Err(self.illegal("confirmed", "the transaction does not carry the payment's InvoiceID"));
+            return Err(self.illegal(
+                "confirmed",
+                "the transaction does not carry the payment's InvoiceID",
+            ));
         }
-        match judge(&self.payment.intent, self.payment.invoice_id, self.context.wallet, None, presence.tx()) {
+        match judge(
+            &self.payment.intent,
+            self.payment.invoice_id,
+            self.context.wallet,
+            None,
+            presence.tx(),
+        ) {
             Verdict::Paid => Ok(self.end(State::Paid(settled(presence)))),
             Verdict::Failed => Ok(self.end(State::Failed(settled(presence)))),
-            Verdict::Filled | Verdict::DeliveredDiffers | Verdict::OtherContent => {
-                Err(self.illegal("confirmed", "the transaction carries the payment's InvoiceID but other content"))
-            }
+            Verdict::Filled | Verdict::DeliveredDiffers | Verdict::OtherContent => Err(self
+                .illegal(
+                    "confirmed",
+                    "the transaction carries the payment's InvoiceID but other content",
+                )),
         }
     }
 
-    fn signed(&self, at_large: &AtLarge, number: usize, signed: Signed) -> Result<Step, IllegalEvent> {
+    fn signed(
+        &self,
+        at_large: &AtLarge,
+        number: usize,
+        signed: Signed,
+    ) -> Result<Step, IllegalEvent> {
         let hash = signed.hash;
-        let known = at_large.versions.as_slice().get(number).and_then(|v| v.signed.as_ref());
+        let known = at_large
+            .versions
+            .as_slice()
+            .get(number)
+            .and_then(|v| v.signed.as_ref());
         if known.is_some_and(|k| *k == signed) {
             return Ok(self.unchanged());
         }
-        let versions = at_large.versions.clone().with_signature(number, signed).ok_or_else(|| {
-            self.illegal("signed", "there is no such version, or it has another signature")
-        })?;
+        let versions = at_large
+            .versions
+            .clone()
+            .with_signature(number, signed)
+            .ok_or_else(|| {
+                self.illegal(
+                    "signed",
+                    "there is no such version, or it has another signature",
+                )
+            })?;
         let mut step = self.to(
-            State::AtLarge(AtLarge { versions, ..at_large.clone() }),
+            State::AtLarge(AtLarge {
+                versions,
+                ..at_large.clone()
+            }),
             vec![Fact::Signed { number, hash }],
         );
         step.effects.push(Effect::Submit);
@@ -299,10 +412,16 @@ impl Moves<'_> {
             return Err(self.illegal("sealed", "in quarantine nothing ends unpaid"));
         }
         if at_large.versions.ever_signed() {
-            return Err(self.illegal("sealed", "a version was signed: only the ledger can tell its fate"));
+            return Err(self.illegal(
+                "sealed",
+                "a version was signed: only the ledger can tell its fate",
+            ));
         }
         let slot = at_large.binding.slot;
-        let mut step = self.end(State::Rejected(Ended { slot: Some(slot), proof: EndProof::Sealed(seal) }));
+        let mut step = self.end(State::Rejected(Ended {
+            slot: Some(slot),
+            proof: EndProof::Sealed(seal),
+        }));
         step.effects.push(Effect::FillSlot(slot));
         Ok(step)
     }
@@ -311,7 +430,10 @@ impl Moves<'_> {
         if at_large.cancel.is_some() {
             return self.unchanged();
         }
-        let next = AtLarge { cancel: Some(cause), ..at_large.clone() };
+        let next = AtLarge {
+            cancel: Some(cause),
+            ..at_large.clone()
+        };
         self.to(State::AtLarge(next), vec![Fact::CancelRequested(cause)])
     }
 
@@ -322,24 +444,52 @@ impl Moves<'_> {
         Ok(self.add_version(at_large, VersionKind::NoOp, terms, Vec::new()))
     }
 
-    fn add_version(&self, at_large: &AtLarge, kind: VersionKind, terms: Terms, mut facts: Vec<Fact>) -> Step {
+    fn add_version(
+        &self,
+        at_large: &AtLarge,
+        kind: VersionKind,
+        terms: Terms,
+        mut facts: Vec<Fact>,
+    ) -> Step {
         let versions = at_large.versions.clone().with(terms.version(kind));
         let (number, _) = versions.latest();
-        facts.push(Fact::VersionAdded { number, kind, terms });
-        let mut step = self.to(State::AtLarge(AtLarge { versions, ..at_large.clone() }), facts);
+        facts.push(Fact::VersionAdded {
+            number,
+            kind,
+            terms,
+        });
+        let mut step = self.to(
+            State::AtLarge(AtLarge {
+                versions,
+                ..at_large.clone()
+            }),
+            facts,
+        );
         step.effects.push(Effect::AskSigner);
         step
     }
 
-    fn slot_open(&self, at_large: &AtLarge, proof: &StateProof, next: Option<Terms>) -> Result<Step, IllegalEvent> {
+    fn slot_open(
+        &self,
+        at_large: &AtLarge,
+        proof: &StateProof,
+        next: Option<Terms>,
+    ) -> Result<Step, IllegalEvent> {
         let slot = at_large.binding.slot;
         if proof.account() != self.context.wallet.account || !proof.is_open(slot) {
-            return Err(self.illegal("slot open", "the proof is not about this slot, or says that it is gone"));
+            return Err(self.illegal(
+                "slot open",
+                "the proof is not about this slot, or says that it is gone",
+            ));
         }
-        if proof.ledger().index < at_large.versions.highest_last_ledger() || self.context.quarantined {
+        if proof.ledger().index < at_large.versions.highest_last_ledger()
+            || self.context.quarantined
+        {
             return Ok(self.unchanged());
         }
-        let absent = Fact::ProvenAbsent { ledger: proof.ledger() };
+        let absent = Fact::ProvenAbsent {
+            ledger: proof.ledger(),
+        };
         if at_large.cancel.is_some() {
             // A no-op has no deadline: it must take the slot sooner or later.
             return Ok(match next {
@@ -348,12 +498,19 @@ impl Moves<'_> {
             });
         }
         match (self.payment.deadline, next) {
-            (Some(deadline), _) if proof.ledger().index >= deadline => Ok(self.expire_bound(slot, proof, absent)),
+            (Some(deadline), _) if proof.ledger().index >= deadline => {
+                Ok(self.expire_bound(slot, proof, absent))
+            }
             (Some(deadline), Some(terms)) => {
-                let terms = Terms { last_ledger: terms.last_ledger.min(deadline), ..terms };
+                let terms = Terms {
+                    last_ledger: terms.last_ledger.min(deadline),
+                    ..terms
+                };
                 Ok(self.add_version(at_large, VersionKind::Payment, terms, vec![absent]))
             }
-            (None, Some(terms)) => Ok(self.add_version(at_large, VersionKind::Payment, terms, vec![absent])),
+            (None, Some(terms)) => {
+                Ok(self.add_version(at_large, VersionKind::Payment, terms, vec![absent]))
+            }
             (_, None) => Ok(self.unchanged()),
         }
     }
@@ -375,13 +532,32 @@ impl Moves<'_> {
 
     fn slot_gone(&self, at_large: &AtLarge, proof: &StateProof) -> Result<Step, IllegalEvent> {
         if proof.account() != self.context.wallet.account || !proof.is_gone(at_large.binding.slot) {
-            return Err(self.illegal("slot gone", "the proof is not about this slot, or says that it is open"));
+            return Err(self.illegal(
+                "slot gone",
+                "the proof is not about this slot, or says that it is open",
+            ));
         }
-        Ok(self.hold(&at_large.binding, &at_large.versions, HoldCause::ConsumerUnknown, proof.ledger()))
+        Ok(self.hold(
+            &at_large.binding,
+            &at_large.versions,
+            HoldCause::ConsumerUnknown,
+            proof.ledger(),
+        ))
     }
 
-    fn hold(&self, binding: &Binding, versions: &Versions, why: HoldCause, seen: LedgerRef) -> Step {
-        let held = OnHold { binding: *binding, versions: versions.clone(), why, seen };
+    fn hold(
+        &self,
+        binding: &Binding,
+        versions: &Versions,
+        why: HoldCause,
+        seen: LedgerRef,
+    ) -> Step {
+        let held = OnHold {
+            binding: *binding,
+            versions: versions.clone(),
+            why,
+            seen,
+        };
         if self.payment.state == State::OnHold(held.clone()) {
             return self.unchanged();
         }
@@ -390,13 +566,24 @@ impl Moves<'_> {
         step
     }
 
-    fn confirmed(&self, binding: &Binding, versions: &Versions, presence: &Presence) -> Result<Step, IllegalEvent> {
+    fn confirmed(
+        &self,
+        binding: &Binding,
+        versions: &Versions,
+        presence: &Presence,
+    ) -> Result<Step, IllegalEvent> {
         let tx = presence.tx();
         if tx.account != self.context.wallet.account || tx.slot != binding.slot {
             return Err(self.illegal("confirmed", "the transaction is not on the payment's slot"));
         }
         let intent = &self.payment.intent;
-        match judge(intent, self.payment.invoice_id, self.context.wallet, Some(versions), tx) {
+        match judge(
+            intent,
+            self.payment.invoice_id,
+            self.context.wallet,
+            Some(versions),
+            tx,
+        ) {
             Verdict::Paid => Ok(self.end(State::Paid(settled(presence)))),
             Verdict::Failed => Ok(self.end(State::Failed(settled(presence)))),
             Verdict::Filled => {
@@ -405,23 +592,44 @@ impl Moves<'_> {
                     tx_hash: tx.hash,
                     servers: presence.servers().to_vec(),
                 };
-                Ok(self.end(State::Cancelled(Ended { slot: Some(binding.slot), proof })))
+                Ok(self.end(State::Cancelled(Ended {
+                    slot: Some(binding.slot),
+                    proof,
+                })))
             }
-            Verdict::DeliveredDiffers => {
-                Ok(self.hold(binding, versions, HoldCause::DeliveredDiffers { by: tx.hash }, presence.ledger()))
-            }
-            Verdict::OtherContent => {
-                Ok(self.hold(binding, versions, HoldCause::SlotTaken { by: tx.hash }, presence.ledger()))
-            }
+            Verdict::DeliveredDiffers => Ok(self.hold(
+                binding,
+                versions,
+                HoldCause::DeliveredDiffers { by: tx.hash },
+                presence.ledger(),
+            )),
+            Verdict::OtherContent => Ok(self.hold(
+                binding,
+                versions,
+                HoldCause::SlotTaken { by: tx.hash },
+                presence.ledger(),
+            )),
         }
     }
 }
 
 /// Attribution: the slot is given, so content comes next, and a hash only tells our own no-ops.
-fn judge(intent: &Intent, invoice: Hash256, wallet: &Wallet, versions: Option<&Versions>, tx: &LedgerTx) -> Verdict {
+fn judge(
+    intent: &Intent,
+    invoice: Hash256,
+    wallet: &Wallet,
+    versions: Option<&Versions>,
+    tx: &LedgerTx,
+) -> Verdict {
     let ours = tx.account == wallet.account && tx.source_tag == wallet.source_tag;
     match &tx.body {
-        LedgerBody::XrpPayment { destination, destination_tag, amount, delivered, invoice_id } => {
+        LedgerBody::XrpPayment {
+            destination,
+            destination_tag,
+            amount,
+            delivered,
+            invoice_id,
+        } => {
             let content = ours
                 && *destination == intent.destination
                 && *destination_tag == intent.destination_tag
@@ -440,7 +648,11 @@ fn judge(intent: &Intent, invoice: Hash256, wallet: &Wallet, versions: Option<&V
                 .and_then(|v| v.by_hash(tx.hash))
                 .is_some_and(|v| v.kind == VersionKind::NoOp);
             let memo = xrpl_tx::noop_memo(intent.key.client.as_str(), intent.key.payment.as_str());
-            if known || (ours && tx.memos.contains(&memo)) { Verdict::Filled } else { Verdict::OtherContent }
+            if known || (ours && tx.memos.contains(&memo)) {
+                Verdict::Filled
+            } else {
+                Verdict::OtherContent
+            }
         }
         LedgerBody::Other => Verdict::OtherContent,
     }
@@ -449,7 +661,13 @@ fn judge(intent: &Intent, invoice: Hash256, wallet: &Wallet, versions: Option<&V
 fn settled(presence: &Presence) -> Settled {
     let tx = presence.tx();
     let delivered = match (&tx.body, &tx.result) {
-        (LedgerBody::XrpPayment { delivered: Some(drops), .. }, FinalResult::Success) => *drops,
+        (
+            LedgerBody::XrpPayment {
+                delivered: Some(drops),
+                ..
+            },
+            FinalResult::Success,
+        ) => *drops,
         _ => xrpl_tx::Drops::ZERO,
     };
     Settled {
@@ -487,7 +705,13 @@ impl Event {
 
 impl fmt::Display for IllegalEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} cannot happen to a payment that is {}: {}", self.event, self.state.as_str(), self.why)
+        write!(
+            f,
+            "{} cannot happen to a payment that is {}: {}",
+            self.event,
+            self.state.as_str(),
+            self.why
+        )
     }
 }
 
@@ -497,6 +721,11 @@ impl Terms {
     /// A version with these terms, not signed yet.
     #[must_use]
     pub fn version(self, kind: VersionKind) -> Version {
-        Version { kind, fee: self.fee, last_ledger: self.last_ledger, signed: None }
+        Version {
+            kind,
+            fee: self.fee,
+            last_ledger: self.last_ledger,
+            signed: None,
+        }
     }
 }

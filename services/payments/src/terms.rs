@@ -64,7 +64,10 @@ impl FeeFacts {
     pub fn asked(self) -> Drops {
         let load = u128::from(self.load_256ths.max(LOAD_NORMAL_256THS));
         let scaled = (u128::from(self.base.get()) * load).div_ceil(u128::from(LOAD_NORMAL_256THS));
-        let scaled = u64::try_from(scaled).ok().and_then(|n| Drops::new(n).ok()).unwrap_or(Drops::MAX);
+        let scaled = u64::try_from(scaled)
+            .ok()
+            .and_then(|n| Drops::new(n).ok())
+            .unwrap_or(Drops::MAX);
         scaled.max(self.minimum)
     }
 }
@@ -80,24 +83,39 @@ pub fn choose(
 ) -> Result<Terms, NoTerms> {
     let asked = fees.asked();
     if asked > policy.fee_max {
-        return Err(NoTerms::FeeAboveCap { asked, cap: policy.fee_max });
+        return Err(NoTerms::FeeAboveCap {
+            asked,
+            cap: policy.fee_max,
+        });
     }
     let wanted = validated.plus(policy.window).max(not_before);
     let last_ledger = match deadline {
-        Some(deadline) if deadline <= validated => return Err(NoTerms::DeadlinePassed { deadline }),
+        Some(deadline) if deadline <= validated => {
+            return Err(NoTerms::DeadlinePassed { deadline });
+        }
         Some(deadline) => wanted.min(deadline),
         None => wanted,
     };
-    Ok(Terms { fee: asked, last_ledger })
+    Ok(Terms {
+        fee: asked,
+        last_ledger,
+    })
 }
 
 impl fmt::Display for NoTerms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FeeAboveCap { asked, cap } => {
-                write!(f, "the ledger asks for a fee of {} drops, above fees.max_drops {}", asked.get(), cap.get())
+                write!(
+                    f,
+                    "the ledger asks for a fee of {} drops, above fees.max_drops {}",
+                    asked.get(),
+                    cap.get()
+                )
             }
-            Self::DeadlinePassed { deadline } => write!(f, "ledger {deadline}, the deadline, is validated already"),
+            Self::DeadlinePassed { deadline } => {
+                write!(f, "ledger {deadline}, the deadline, is validated already")
+            }
         }
     }
 }

@@ -19,16 +19,34 @@ fn any_event() -> impl Strategy<Value = Event> {
     let at = 100u32..200;
     prop_oneof![
         (101u32..180).prop_map(bound_event),
-        (0usize..4, 1u8..4).prop_map(|(number, s)| Event::Signed { number, signed: signed(s) }),
-        Just(Event::Sealed(Seal { height: 1, hash: Hash256::from_bytes([1; 32]), reason: String::new() })),
-        at.clone().prop_map(|v| Event::CancelAsked { cause: CancelCause::Requested, validated: LedgerIndex(v) }),
+        (0usize..4, 1u8..4).prop_map(|(number, s)| Event::Signed {
+            number,
+            signed: signed(s)
+        }),
+        Just(Event::Sealed(Seal {
+            height: 1,
+            hash: Hash256::from_bytes([1; 32]),
+            reason: String::new()
+        })),
+        at.clone().prop_map(|v| Event::CancelAsked {
+            cause: CancelCause::Requested,
+            validated: LedgerIndex(v)
+        }),
         (10u64..20, at.clone()).prop_map(|(fee, l)| Event::NoOpAdded(terms(fee, l))),
         (at.clone(), 10u64..20, at.clone(), any::<bool>())
             .prop_map(|(l, fee, last, some)| slot_open(l, some.then(|| terms(fee, last)))),
         at.clone().prop_map(|l| Event::SlotGone(sequence(l, 8))),
-        at.clone().prop_map(|l| Event::LedgerValidated(LedgerIndex(l))),
+        at.clone()
+            .prop_map(|l| Event::LedgerValidated(LedgerIndex(l))),
         (at.clone(), any::<bool>()).prop_map(|(l, ok)| {
-            confirmed(l, if ok { own_tx("tesSUCCESS", Some(AMOUNT)) } else { own_tx("tecUNFUNDED_PAYMENT", None) })
+            confirmed(
+                l,
+                if ok {
+                    own_tx("tesSUCCESS", Some(AMOUNT))
+                } else {
+                    own_tx("tecUNFUNDED_PAYMENT", None)
+                },
+            )
         }),
         at.prop_map(|l| confirmed(l, noop_tx(xrpl_tx::noop_memo("payroll", "may-17")))),
     ]
@@ -48,13 +66,22 @@ fn judge_step(before: &Payment, after: &Payment) -> Result<(), TestCaseError> {
         let (old, new) = (old.versions.as_slice(), new.versions.as_slice());
         prop_assert!(new.len() >= old.len(), "no version is forgotten");
         for (old, new) in old.iter().zip(new) {
-            prop_assert_eq!((old.kind, old.fee, old.last_ledger), (new.kind, new.fee, new.last_ledger));
-            prop_assert!(old.signed.is_none() || old.signed == new.signed, "no signature is forgotten");
+            prop_assert_eq!(
+                (old.kind, old.fee, old.last_ledger),
+                (new.kind, new.fee, new.last_ledger)
+            );
+            prop_assert!(
+                old.signed.is_none() || old.signed == new.signed,
+                "no signature is forgotten"
+            );
         }
     }
     if let (Some(deadline), State::AtLarge(now)) = (after.deadline, &after.state) {
         for version in now.versions.as_slice().iter().filter(|v| !is_noop(v)) {
-            prop_assert!(version.last_ledger <= deadline, "no version outlives the deadline");
+            prop_assert!(
+                version.last_ledger <= deadline,
+                "no version outlives the deadline"
+            );
         }
     }
     Ok(())
@@ -114,7 +141,10 @@ fn drops(n: u64) -> Drops {
 
 fn reading(operator: &str, own: bool, sequence: u32) -> SequenceReading {
     SequenceReading {
-        source: Source { operator: operator.to_owned(), own },
+        source: Source {
+            operator: operator.to_owned(),
+            own,
+        },
         validated: true,
         ledger: ledger(5),
         account: wallet().account,
@@ -126,9 +156,15 @@ fn reading(operator: &str, own: bool, sequence: u32) -> SequenceReading {
 fn two_servers_of_one_operator_are_one_word() {
     let quorum = Quorum::new(2);
     let same = [reading("acme", false, 7), reading("acme", false, 7)];
-    assert_eq!(quorum.state_proof(&same), Err(NoProof::TooFew { have: 1, need: 2 }));
+    assert_eq!(
+        quorum.state_proof(&same),
+        Err(NoProof::TooFew { have: 1, need: 2 })
+    );
     let two = [reading("acme", false, 7), reading("zeta", false, 7)];
-    assert_eq!(quorum.state_proof(&two).unwrap().servers(), ["acme", "zeta"]);
+    assert_eq!(
+        quorum.state_proof(&two).unwrap().servers(),
+        ["acme", "zeta"]
+    );
     assert!(quorum.state_proof(&[reading("ours", true, 7)]).is_ok());
 }
 
@@ -137,19 +173,35 @@ fn one_contradiction_spoils_the_proof_and_so_does_a_ledger_that_is_not_validated
     let quorum = Quorum::new(1);
     let liar = [reading("ours", true, 7), reading("acme", false, 8)];
     assert_eq!(quorum.state_proof(&liar), Err(NoProof::Contradiction));
-    let open = SequenceReading { validated: false, ..reading("ours", true, 7) };
+    let open = SequenceReading {
+        validated: false,
+        ..reading("ours", true, 7)
+    };
     assert_eq!(quorum.state_proof(&[open]), Err(NoProof::NotValidated));
     assert_eq!(quorum.state_proof(&[]), Err(NoProof::NotValidated));
 }
 
 #[test]
 fn the_next_slot_follows_from_ledger_rows_and_signer() {
-    let facts = |validated_sequence, highest_bound, signer_highest| SlotFacts { validated_sequence, highest_bound, signer_highest };
+    let facts = |validated_sequence, highest_bound, signer_highest| SlotFacts {
+        validated_sequence,
+        highest_bound,
+        signer_highest,
+    };
     assert_eq!(slots::next(facts(7, None, 0)), Ok(Slot::Sequence(7)));
     assert_eq!(slots::next(facts(7, Some(9), 9)), Ok(Slot::Sequence(10)));
     assert_eq!(slots::next(facts(12, Some(9), 9)), Ok(Slot::Sequence(12)));
-    assert_eq!(slots::next(facts(7, Some(9), 11)), Err(SlotDoubt::SignerAhead { signer: 11, known: 9 }));
-    assert_eq!(slots::gaps(7, &[8, 10]), [Slot::Sequence(7), Slot::Sequence(9)]);
+    assert_eq!(
+        slots::next(facts(7, Some(9), 11)),
+        Err(SlotDoubt::SignerAhead {
+            signer: 11,
+            known: 9
+        })
+    );
+    assert_eq!(
+        slots::gaps(7, &[8, 10]),
+        [Slot::Sequence(7), Slot::Sequence(9)]
+    );
     assert!(slots::gaps(7, &[]).is_empty());
 }
 
@@ -168,11 +220,43 @@ fn doubts_at_start_begin_a_quarantine_of_one_window() {
     };
     assert_eq!(continuity::at_start(calm), None);
     let doubts = [
-        (StartFacts { reconciled: Some(LedgerIndex(479)), ..calm }, Doubt::LongAbsence),
-        (StartFacts { signer_highest: 31, ..calm }, Doubt::SignerAhead),
-        (StartFacts { journal_height: 8, ..calm }, Doubt::SignerBehind),
-        (StartFacts { other_store: true, ..calm }, Doubt::OtherStore),
-        (StartFacts { reconciled: None, highest_bound: None, recorded_height: 0, ..calm }, Doubt::FreshStoreUsedJournal),
+        (
+            StartFacts {
+                reconciled: Some(LedgerIndex(479)),
+                ..calm
+            },
+            Doubt::LongAbsence,
+        ),
+        (
+            StartFacts {
+                signer_highest: 31,
+                ..calm
+            },
+            Doubt::SignerAhead,
+        ),
+        (
+            StartFacts {
+                journal_height: 8,
+                ..calm
+            },
+            Doubt::SignerBehind,
+        ),
+        (
+            StartFacts {
+                other_store: true,
+                ..calm
+            },
+            Doubt::OtherStore,
+        ),
+        (
+            StartFacts {
+                reconciled: None,
+                highest_bound: None,
+                recorded_height: 0,
+                ..calm
+            },
+            Doubt::FreshStoreUsedJournal,
+        ),
     ];
     for (facts, why) in doubts {
         let quarantine = continuity::at_start(facts).unwrap();
@@ -187,7 +271,11 @@ fn doubts_at_start_begin_a_quarantine_of_one_window() {
         highest_bound: None,
         ..calm
     };
-    assert_eq!(continuity::at_start(fresh), None, "a fresh store with a fresh journal needs none");
+    assert_eq!(
+        continuity::at_start(fresh),
+        None,
+        "a fresh store with a fresh journal needs none"
+    );
 }
 
 #[test]
@@ -196,16 +284,40 @@ fn the_digest_changes_with_every_field_and_the_slot() {
     let digest = base.digest(&wallet(), SLOT);
     let mut seen = vec![digest];
     let changed = [
-        paygate_payments::intent::Intent { destination_tag: None, ..base.clone() },
-        paygate_payments::intent::Intent { destination: wallet().account, ..base.clone() },
-        paygate_payments::intent::Intent { amount: xrpl_tx::Amount::Xrp(Drops::from_const(1)), ..base.clone() },
-        paygate_payments::intent::Intent { memos: xrpl_tx::Memos::default(), ..base.clone() },
+        paygate_payments::intent::Intent {
+            destination_tag: None,
+            ..base.clone()
+        },
+        paygate_payments::intent::Intent {
+            destination: wallet().account,
+            ..base.clone()
+        },
+        paygate_payments::intent::Intent {
+            amount: xrpl_tx::Amount::Xrp(Drops::from_const(1)),
+            ..base.clone()
+        },
+        paygate_payments::intent::Intent {
+            memos: xrpl_tx::Memos::default(),
+            ..base.clone()
+        },
     ];
     seen.extend(changed.iter().map(|i| i.digest(&wallet(), SLOT)));
     seen.push(base.digest(&wallet(), Slot::Sequence(8)));
     seen.push(base.digest(&wallet(), Slot::Ticket(7)));
-    seen.push(base.digest(&paygate_payments::intent::Wallet { source_tag: None, ..wallet() }, SLOT));
-    seen.push(base.digest(&paygate_payments::intent::Wallet { network_id: 1, ..wallet() }, SLOT));
+    seen.push(base.digest(
+        &paygate_payments::intent::Wallet {
+            source_tag: None,
+            ..wallet()
+        },
+        SLOT,
+    ));
+    seen.push(base.digest(
+        &paygate_payments::intent::Wallet {
+            network_id: 1,
+            ..wallet()
+        },
+        SLOT,
+    ));
     let unique: std::collections::BTreeSet<_> = seen.iter().collect();
     assert_eq!(unique.len(), seen.len());
     assert_eq!(base.digest(&wallet(), SLOT), digest);

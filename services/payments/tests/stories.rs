@@ -5,7 +5,9 @@ mod common;
 
 use common::*;
 use paygate_payments::LedgerIndex;
-use paygate_payments::payment::{CancelCause, EndProof, Ended, HoldCause, OnHold, Seal, State, StateName};
+use paygate_payments::payment::{
+    CancelCause, EndProof, Ended, HoldCause, OnHold, Seal, State, StateName,
+};
 use paygate_payments::proof::{LedgerBody, LedgerTx};
 use paygate_payments::step::{Effect, Event};
 use xrpl_tx::{Drops, Hash256, Slot};
@@ -71,11 +73,18 @@ fn other_amount() -> LedgerTx {
 }
 
 fn cancel() -> Event {
-    Event::CancelAsked { cause: CancelCause::Requested, validated: LedgerIndex(100) }
+    Event::CancelAsked {
+        cause: CancelCause::Requested,
+        validated: LedgerIndex(100),
+    }
 }
 
 fn seal() -> Seal {
-    Seal { height: 3, hash: Hash256::from_bytes([3; 32]), reason: "destination denied".to_owned() }
+    Seal {
+        height: 3,
+        hash: Hash256::from_bytes([3; 32]),
+        reason: "destination denied".to_owned(),
+    }
 }
 
 fn unsigned() -> paygate_payments::payment::Payment {
@@ -83,7 +92,9 @@ fn unsigned() -> paygate_payments::payment::Payment {
 }
 
 fn held() -> paygate_payments::payment::Payment {
-    apply(&at_large(None), Event::SlotGone(sequence(101, 8))).unwrap().next
+    apply(&at_large(None), Event::SlotGone(sequence(101, 8)))
+        .unwrap()
+        .next
 }
 
 #[test]
@@ -91,33 +102,56 @@ fn the_next_version_keeps_slot_and_digest_and_ends_at_the_deadline() {
     let before = at_large(Some(125));
     let after = apply(&before, slot_open(120, Some(terms(12, 140)))).unwrap();
     assert_eq!(after.effects, [Effect::AskSigner]);
-    let (State::AtLarge(old), State::AtLarge(new)) = (&before.state, &after.next.state) else { panic!() };
+    let (State::AtLarge(old), State::AtLarge(new)) = (&before.state, &after.next.state) else {
+        panic!()
+    };
     assert_eq!(old.binding, new.binding);
     assert_eq!(newest(&after.next).last_ledger, LedgerIndex(125));
-    assert_eq!(versions(&after.next).highest_last_ledger(), LedgerIndex(125));
+    assert_eq!(
+        versions(&after.next).highest_last_ledger(),
+        LedgerIndex(125)
+    );
 }
 
 #[test]
 fn absence_needs_the_highest_last_ledger_of_all_versions_signed_or_not() {
-    let second = apply(&at_large(None), slot_open(120, Some(terms(12, 140)))).unwrap().next;
+    let second = apply(&at_large(None), slot_open(120, Some(terms(12, 140))))
+        .unwrap()
+        .next;
     assert!(newest(&second).signed.is_none());
     let too_early = apply(&second, slot_open(139, Some(terms(12, 160)))).unwrap();
     assert!(too_early.facts.is_empty());
-    let third = apply(&second, slot_open(140, Some(terms(12, 160)))).unwrap().next;
+    let third = apply(&second, slot_open(140, Some(terms(12, 160))))
+        .unwrap()
+        .next;
     assert_eq!(versions(&third).as_slice().len(), 3);
 }
 
 #[test]
 fn after_a_cancel_only_noops_are_made_and_the_payment_may_still_win() {
     let cancelled = apply(&at_large(None), cancel()).unwrap().next;
-    let with_noop = apply(&cancelled, Event::NoOpAdded(terms(10, 125))).unwrap().next;
+    let with_noop = apply(&cancelled, Event::NoOpAdded(terms(10, 125)))
+        .unwrap()
+        .next;
     assert!(is_noop(&newest(&with_noop)));
-    let later = apply(&with_noop, slot_open(125, Some(terms(10, 145)))).unwrap().next;
+    let later = apply(&with_noop, slot_open(125, Some(terms(10, 145))))
+        .unwrap()
+        .next;
     assert!(is_noop(&newest(&later)));
     let paid = apply(&later, confirmed(126, own_tx("tesSUCCESS", Some(AMOUNT))));
     assert_eq!(state(&paid), Some(StateName::Paid));
-    let filled = apply(&later, confirmed(126, noop_tx(xrpl_tx::noop_memo("payroll", "may-17")))).unwrap();
-    let State::Cancelled(Ended { slot: Some(SLOT), proof: EndProof::Filled { .. } }) = filled.next.state else { panic!() };
+    let filled = apply(
+        &later,
+        confirmed(126, noop_tx(xrpl_tx::noop_memo("payroll", "may-17"))),
+    )
+    .unwrap();
+    let State::Cancelled(Ended {
+        slot: Some(SLOT),
+        proof: EndProof::Filled { .. },
+    }) = filled.next.state
+    else {
+        panic!()
+    };
 }
 
 #[test]
@@ -130,10 +164,22 @@ fn an_ended_payments_slot_is_filled() {
 
 #[test]
 fn what_nobody_knows_freezes_the_wallet() {
-    for event in [Event::SlotGone(sequence(101, 8)), confirmed(101, other_amount())] {
-        assert_eq!(apply(&at_large(None), event).unwrap().effects, [Effect::FreezeWallet]);
+    for event in [
+        Event::SlotGone(sequence(101, 8)),
+        confirmed(101, other_amount()),
+    ] {
+        assert_eq!(
+            apply(&at_large(None), event).unwrap().effects,
+            [Effect::FreezeWallet]
+        );
     }
-    let State::OnHold(OnHold { why: HoldCause::ConsumerUnknown, .. }) = held().state else { panic!() };
+    let State::OnHold(OnHold {
+        why: HoldCause::ConsumerUnknown,
+        ..
+    }) = held().state
+    else {
+        panic!()
+    };
 }
 
 #[test]
@@ -141,19 +187,38 @@ fn in_quarantine_nothing_is_bound_and_nothing_ends_unpaid() {
     assert!(apply_quarantined(&accepted(None), bound_event(120)).is_err());
     assert!(apply_quarantined(&accepted(None), cancel()).is_err());
     assert!(apply_quarantined(&unsigned(), Event::Sealed(seal())).is_err());
-    let waiting = apply_quarantined(&accepted(Some(120)), Event::LedgerValidated(LedgerIndex(500)));
+    let waiting = apply_quarantined(
+        &accepted(Some(120)),
+        Event::LedgerValidated(LedgerIndex(500)),
+    );
     assert_eq!(state(&waiting), Some(StateName::Accepted));
-    let at_large_still = apply_quarantined(&at_large(Some(120)), slot_open(500, Some(terms(10, 520))));
+    let at_large_still =
+        apply_quarantined(&at_large(Some(120)), slot_open(500, Some(terms(10, 520))));
     assert_eq!(state(&at_large_still), Some(StateName::AtLarge));
-    let paid = apply_quarantined(&at_large(None), confirmed(101, own_tx("tesSUCCESS", Some(AMOUNT))));
+    let paid = apply_quarantined(
+        &at_large(None),
+        confirmed(101, own_tx("tesSUCCESS", Some(AMOUNT))),
+    );
     assert_eq!(state(&paid), Some(StateName::Paid));
 }
 
 #[test]
 fn the_same_news_again_changes_nothing() {
-    let paid = apply(&at_large(None), confirmed(101, own_tx("tesSUCCESS", Some(AMOUNT)))).unwrap().next;
+    let paid = apply(
+        &at_large(None),
+        confirmed(101, own_tx("tesSUCCESS", Some(AMOUNT))),
+    )
+    .unwrap()
+    .next;
     let again = apply(&paid, confirmed(101, own_tx("tesSUCCESS", Some(AMOUNT)))).unwrap();
     assert!(again.facts.is_empty() && again.effects.is_empty());
-    let signed_again = apply(&at_large(None), Event::Signed { number: 0, signed: signed(1) }).unwrap();
+    let signed_again = apply(
+        &at_large(None),
+        Event::Signed {
+            number: 0,
+            signed: signed(1),
+        },
+    )
+    .unwrap();
     assert!(signed_again.facts.is_empty());
 }

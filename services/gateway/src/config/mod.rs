@@ -329,9 +329,7 @@ impl Default for Signer {
 
 impl Default for Fees {
     fn default() -> Fees {
-        Fees {
-            max_drops: 2_000,
-        }
+        Fees { max_drops: 2_000 }
     }
 }
 

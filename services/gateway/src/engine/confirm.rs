@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use paygate_payments::payment::StateName;
 use paygate_payments::proof::{
-    FinalResult, LedgerBody, LedgerTx, NoProof, Presence, SequenceReading, StateProof, TransactionReading,
+    FinalResult, LedgerBody, LedgerTx, NoProof, Presence, SequenceReading, StateProof,
+    TransactionReading,
 };
 use paygate_payments::step::Effect;
 use paygate_payments::{LedgerIndex, LedgerRef};
@@ -66,7 +67,9 @@ pub(super) async fn run(engine: &Engine, mut stop: StopToken) -> Result<(), Engi
             changed = ledgers.changed() => if changed.is_err() { return Ok(()) },
             _ = tick.tick() => {}
         }
-        let Some(newest) = *ledgers.borrow_and_update() else { continue };
+        let Some(newest) = *ledgers.borrow_and_update() else {
+            continue;
+        };
         match catch_up(engine, newest).await {
             Ok(()) => last_delay.clear(),
             Err(Delay::Store(err)) if is_fatal(&err) => return Err(err.into()),
@@ -84,7 +87,10 @@ pub(super) async fn run(engine: &Engine, mut stop: StopToken) -> Result<(), Engi
 /// Store errors after which this process must not go on.
 pub(super) fn is_fatal(err: &StoreError) -> bool {
     match err {
-        StoreError::Fenced { .. } | StoreError::Corrupt { .. } | StoreError::Stopped | StoreError::Sqlite(_) => true,
+        StoreError::Fenced { .. }
+        | StoreError::Corrupt { .. }
+        | StoreError::Stopped
+        | StoreError::Sqlite(_) => true,
         // The rest passes, or a person is paged and rows stay as they are.
         _ => false,
     }
@@ -93,7 +99,10 @@ pub(super) fn is_fatal(err: &StoreError) -> bool {
 async fn catch_up(engine: &Engine, newest: LedgerEvent) -> Result<(), Delay> {
     loop {
         let cursor = engine.store.cursor().await.map_err(Delay::Store)?;
-        let target = LedgerRef { index: LedgerIndex(newest.index), hash: newest.hash };
+        let target = LedgerRef {
+            index: LedgerIndex(newest.index),
+            hash: newest.hash,
+        };
         let Some(done) = cursor.reconciled else {
             // A fresh store has nothing at large: it begins at the present.
             let facts = read_account(engine, target).await?;
@@ -120,15 +129,26 @@ impl Engine {
             return Ok(target);
         }
         let index = done.index.0 + LEDGERS_PER_STEP_MAX;
-        let header = self.link.ledger_header(index).await?.filter(|h| h.validated).ok_or(Delay::NoLedger(index))?;
-        Ok(LedgerRef { index: LedgerIndex(index), hash: header.hash })
+        let header = self
+            .link
+            .ledger_header(index)
+            .await?
+            .filter(|h| h.validated)
+            .ok_or(Delay::NoLedger(index))?;
+        Ok(LedgerRef {
+            index: LedgerIndex(index),
+            hash: header.hash,
+        })
     }
 
     fn state_proof(&self, ledger: LedgerRef, facts: &AccountFacts) -> Result<StateProof, Delay> {
         let reading = SequenceReading {
             source: self.settings.source.clone(),
             validated: facts.validated,
-            ledger: LedgerRef { index: LedgerIndex(facts.ledger_index), hash: facts.ledger_hash },
+            ledger: LedgerRef {
+                index: LedgerIndex(facts.ledger_index),
+                hash: facts.ledger_hash,
+            },
             account: self.settings.wallet.account,
             sequence: facts.sequence,
         };
@@ -136,7 +156,10 @@ impl Engine {
         if reading.ledger != ledger {
             return Err(Delay::NoProof(NoProof::Contradiction));
         }
-        self.settings.quorum.state_proof(&[reading]).map_err(Delay::NoProof)
+        self.settings
+            .quorum
+            .state_proof(&[reading])
+            .map_err(Delay::NoProof)
     }
 
     async fn presence(&self, tx: &LedgerTransaction) -> Result<Presence, Delay> {
@@ -144,32 +167,56 @@ impl Engine {
             Some(hash) => hash,
             None => {
                 let header = self.link.ledger_header(tx.ledger_index).await?;
-                header.filter(|h| h.validated).ok_or(Delay::NoLedger(tx.ledger_index))?.hash
+                header
+                    .filter(|h| h.validated)
+                    .ok_or(Delay::NoLedger(tx.ledger_index))?
+                    .hash
             }
         };
         let reading = TransactionReading {
             source: self.settings.source.clone(),
             validated: tx.validated,
-            ledger: LedgerRef { index: LedgerIndex(tx.ledger_index), hash },
+            ledger: LedgerRef {
+                index: LedgerIndex(tx.ledger_index),
+                hash,
+            },
             tx: ledger_tx(tx)?,
         };
-        self.settings.quorum.presence(&[reading]).map_err(Delay::NoProof)
+        self.settings
+            .quorum
+            .presence(&[reading])
+            .map_err(Delay::NoProof)
     }
 }
 
 async fn read_account(engine: &Engine, ledger: LedgerRef) -> Result<AccountFacts, Delay> {
     let index = ledger.index.0;
-    let facts = engine.link.account_info(engine.settings.wallet.account, At::Index(index)).await?;
+    let facts = engine
+        .link
+        .account_info(engine.settings.wallet.account, At::Index(index))
+        .await?;
     facts.ok_or(Delay::NoAccount(index))
 }
 
-async fn reconcile(engine: &Engine, done: LedgerRef, to: LedgerRef, newest: LedgerEvent) -> Result<(), Delay> {
+async fn reconcile(
+    engine: &Engine,
+    done: LedgerRef,
+    to: LedgerRef,
+    newest: LedgerEvent,
+) -> Result<(), Delay> {
     let account = engine.settings.wallet.account;
-    let history = engine.link.account_tx(account, done.index.0 + 1, to.index.0).await?;
+    let history = engine
+        .link
+        .account_tx(account, done.index.0 + 1, to.index.0)
+        .await?;
     let facts = read_account(engine, to).await?;
     let proof = engine.state_proof(to, &facts)?;
     let mut settled = Vec::new();
-    for tx in history.transactions.iter().filter(|tx| tx.account == account) {
+    for tx in history
+        .transactions
+        .iter()
+        .filter(|tx| tx.account == account)
+    {
         settled.push(engine.presence(tx).await?);
     }
     let terms = engine.terms_now(to.index).await;
@@ -184,7 +231,11 @@ async fn reconcile(engine: &Engine, done: LedgerRef, to: LedgerRef, newest: Ledg
         terms,
         at: clock::now(),
     };
-    let reconciled = engine.store.reconcile(engine.epoch, reconciliation).await.map_err(Delay::Store)?;
+    let reconciled = engine
+        .store
+        .reconcile(engine.epoch, reconciliation)
+        .await
+        .map_err(Delay::Store)?;
     report(engine, to, &reconciled).await?;
     publish(engine, to, &facts, newest).await
 }
@@ -197,17 +248,24 @@ async fn report(engine: &Engine, ledger: LedgerRef, reconciled: &Reconciled) -> 
     }
     for settled in &reconciled.settled {
         trace_settled(settled, ledger);
-        engine.metrics.stage(Stage::Confirm, clock::now().since(settled.created));
+        engine
+            .metrics
+            .stage(Stage::Confirm, clock::now().since(settled.created));
         if settled.state == StateName::Paid {
             engine.metrics.payment_paid(settled.amount);
         }
     }
     if let Some(hash) = reconciled.foreign.first() {
-        let why = format!("transaction {hash} of the wallet was not made here: the key may be in other hands");
+        let why = format!(
+            "transaction {hash} of the wallet was not made here: the key may be in other hands"
+        );
         engine.freeze(why).await.map_err(Delay::Store)?;
     }
     if reconciled.effects.contains(&Effect::FreezeWallet) {
-        let why = format!("ledger {} decided a slot in a way that we do not know", ledger.index);
+        let why = format!(
+            "ledger {} decided a slot in a way that we do not know",
+            ledger.index
+        );
         engine.freeze(why).await.map_err(Delay::Store)?;
     }
     Ok(())
@@ -220,25 +278,42 @@ fn trace_settled(settled: &SettledStats, ledger: LedgerRef) {
         xrpl.ledger_index = ledger.index.0,
         paygate.state = settled.state.as_str(),
     );
-    if let Some(parent) = settled.trace_parent.as_deref().and_then(|p| p.parse::<TraceParent>().ok()) {
+    if let Some(parent) = settled
+        .trace_parent
+        .as_deref()
+        .and_then(|p| p.parse::<TraceParent>().ok())
+    {
         propagation::set_remote_parent(&span, &parent);
     }
     span.in_scope(|| tracing::info!(payment_id = %settled.key.payment, state = settled.state.as_str(), "payment is decided"));
 }
 
 /// Shows the reconciled ledger to everybody and lets the dispatcher go on.
-async fn publish(engine: &Engine, ledger: LedgerRef, facts: &AccountFacts, newest: LedgerEvent) -> Result<(), Delay> {
+async fn publish(
+    engine: &Engine,
+    ledger: LedgerRef,
+    facts: &AccountFacts,
+    newest: LedgerEvent,
+) -> Result<(), Delay> {
     let open = engine.store.open_slots().await.map_err(Delay::Store)?;
     let at_large = at_large(&open);
-    let reserve = newest.reserve_inc.get().checked_mul(u64::from(facts.owner_count));
-    let reserve = reserve.and_then(|n| Drops::new(n).ok()).and_then(|d| newest.reserve_base.checked_add(d));
+    let reserve = newest
+        .reserve_inc
+        .get()
+        .checked_mul(u64::from(facts.owner_count));
+    let reserve = reserve
+        .and_then(|n| Drops::new(n).ok())
+        .and_then(|d| newest.reserve_base.checked_add(d));
     let reserve = reserve.unwrap_or(Drops::MAX);
     let account = AccountView {
         sequence: facts.sequence,
         balance: facts.balance,
         owner_count: facts.owner_count,
         reserve,
-        spendable: facts.balance.saturating_sub(reserve).saturating_sub(at_large),
+        spendable: facts
+            .balance
+            .saturating_sub(reserve)
+            .saturating_sub(at_large),
         at_large,
         regular_key: facts.regular_key,
         master_disabled: facts.flags & FLAG_MASTER_DISABLED != 0,
@@ -256,7 +331,9 @@ async fn publish(engine: &Engine, ledger: LedgerRef, facts: &AccountFacts, newes
 
 /// What every slot that is not decided yet may still take out of the wallet: its amount and its dearest fee.
 fn at_large(open: &[OpenSlot]) -> Drops {
-    open.iter().fold(Drops::ZERO, |sum, slot| sum.checked_add(slot.exposure()).unwrap_or(Drops::MAX))
+    open.iter().fold(Drops::ZERO, |sum, slot| {
+        sum.checked_add(slot.exposure()).unwrap_or(Drops::MAX)
+    })
 }
 
 fn close_time(seconds: u32) -> Millis {
@@ -265,16 +342,23 @@ fn close_time(seconds: u32) -> Millis {
 
 /// A transaction of the wallet in the core's words.
 fn ledger_tx(tx: &LedgerTransaction) -> Result<LedgerTx, Delay> {
-    let result = FinalResult::parse(&tx.result).ok_or_else(|| Delay::NotFinal(tx.result.clone()))?;
+    let result =
+        FinalResult::parse(&tx.result).ok_or_else(|| Delay::NotFinal(tx.result.clone()))?;
     let plain = tx.flags & !FLAG_FULLY_CANONICAL == 0;
-    let body = match (tx.transaction_type.as_str(), tx.destination, tx.amount.drops()) {
-        ("Payment", Some(destination), Some(amount)) if plain && !tx.has_path_fields => LedgerBody::XrpPayment {
-            destination,
-            destination_tag: tx.destination_tag,
-            amount,
-            delivered: tx.delivered.drops(),
-            invoice_id: tx.invoice_id,
-        },
+    let body = match (
+        tx.transaction_type.as_str(),
+        tx.destination,
+        tx.amount.drops(),
+    ) {
+        ("Payment", Some(destination), Some(amount)) if plain && !tx.has_path_fields => {
+            LedgerBody::XrpPayment {
+                destination,
+                destination_tag: tx.destination_tag,
+                amount,
+                delivered: tx.delivered.drops(),
+                invoice_id: tx.invoice_id,
+            }
+        }
         // A no-op of ours is known by its hash, or by the memo that names what it is for.
         ("AccountSet", _, _) if plain => LedgerBody::NoOp,
         _ => LedgerBody::Other,

@@ -72,7 +72,9 @@ pub(super) async fn run(engine: Arc<Engine>, mut stop: StopToken) -> Result<(), 
         match dispatcher.turn().await {
             Ok(blocked) => engine.view.update(|v| v.blocked = blocked),
             Err(err) if is_fatal(&err) => return Err(err.into()),
-            Err(err) => tracing::warn!(%err, "a turn of the dispatcher was cut short, the next one goes on"),
+            Err(err) => {
+                tracing::warn!(%err, "a turn of the dispatcher was cut short, the next one goes on")
+            }
         }
     }
 }
@@ -83,7 +85,8 @@ impl Dispatcher {
         let engine = Arc::clone(&self.engine);
         let view = engine.view.now();
         let open = engine.store.open_slots().await?;
-        self.answers.keep_only(|slot| open.iter().any(|o| o.slot == slot));
+        self.answers
+            .keep_only(|slot| open.iter().any(|o| o.slot == slot));
         // What is at large already goes first: its slots are lower.
         self.send_again(&view, &open).await?;
         match self.prepare(&view).await? {
@@ -100,21 +103,40 @@ impl Dispatcher {
     async fn prepare(&mut self, view: &EngineView) -> Result<Result<Turn, Blocked>, StoreError> {
         let engine = &self.engine;
         let (Some(validated), Some(account)) = (view.validated, view.account.clone()) else {
-            return Ok(Err(blocked(PaymentReason::LedgerUnavailable, "no validated ledger was read yet")));
+            return Ok(Err(blocked(
+                PaymentReason::LedgerUnavailable,
+                "no validated ledger was read yet",
+            )));
         };
         let signer = match (&view.signer.described, &view.signer.unreachable) {
             (Some(described), None) => described.clone(),
             (_, Some(why)) => return Ok(Err(blocked(PaymentReason::SignerUnavailable, why))),
-            (None, None) => return Ok(Err(blocked(PaymentReason::SignerUnavailable, "not asked yet"))),
+            (None, None) => {
+                return Ok(Err(blocked(
+                    PaymentReason::SignerUnavailable,
+                    "not asked yet",
+                )));
+            }
         };
         if !self.checked {
-            engine.check_continuity(self.reconciled_before, validated.index, account.sequence, &signer).await?;
+            engine
+                .check_continuity(
+                    self.reconciled_before,
+                    validated.index,
+                    account.sequence,
+                    &signer,
+                )
+                .await?;
             self.checked = true;
         }
         engine.end_quarantine(validated.index).await?;
         Ok(match obstacle(&engine.view.now()) {
             Some(obstacle) => Err(obstacle),
-            None => Ok(Turn { validated, account, signer }),
+            None => Ok(Turn {
+                validated,
+                account,
+                signer,
+            }),
         })
     }
 
@@ -128,10 +150,16 @@ impl Dispatcher {
         let facts = match engine.fee_facts().await {
             Ok(facts) => facts,
             Err(err) => {
-                return Ok((Vec::new(), Some(blocked(PaymentReason::LedgerUnavailable, &err.to_string()))));
+                return Ok((
+                    Vec::new(),
+                    Some(blocked(PaymentReason::LedgerUnavailable, &err.to_string())),
+                ));
             }
         };
-        let head = open.first().and_then(OpenSlot::highest_last_ledger).unwrap_or(LedgerIndex(0));
+        let head = open
+            .first()
+            .and_then(OpenSlot::highest_last_ledger)
+            .unwrap_or(LedgerIndex(0));
         self.cancel_and_fill(turn, &open, facts, head).await?;
         let (bound, why) = self.bind(turn, &open, facts, head).await?;
         if bound > 0 || self.changed(&open) {
@@ -143,7 +171,8 @@ impl Dispatcher {
 
     /// True if slots are there whose rows this turn may have changed before binding.
     fn changed(&self, open: &[OpenSlot]) -> bool {
-        open.iter().any(|slot| slot.filler.is_some() || slot.wants_noop())
+        open.iter()
+            .any(|slot| slot.filler.is_some() || slot.wants_noop())
     }
 
     /// No-ops for slots whose payment has ended or is to be cancelled, and for gaps that no row has.
@@ -155,7 +184,13 @@ impl Dispatcher {
         head: LedgerIndex,
     ) -> Result<(), StoreError> {
         let engine = &self.engine;
-        let Ok(terms) = terms::choose(facts, engine.settings.terms, turn.validated.index, head, None) else {
+        let Ok(terms) = terms::choose(
+            facts,
+            engine.settings.terms,
+            turn.validated.index,
+            head,
+            None,
+        ) else {
             return Ok(());
         };
         for slot in open {
@@ -163,19 +198,37 @@ impl Dispatcher {
                 && filler.wants_version(turn.validated.index)
             {
                 let owner = filler.owner.clone();
-                engine.store.add_filler(engine.epoch, slot.slot, owner, terms, clock::now()).await?;
+                engine
+                    .store
+                    .add_filler(engine.epoch, slot.slot, owner, terms, clock::now())
+                    .await?;
             }
             if slot.wants_noop()
                 && let Some(record) = &slot.owner
             {
                 let key = record.payment.intent.key.clone();
-                engine.store.advance(engine.epoch, key, Event::NoOpAdded(terms), Vec::new(), clock::now()).await?;
+                engine
+                    .store
+                    .advance(
+                        engine.epoch,
+                        key,
+                        Event::NoOpAdded(terms),
+                        Vec::new(),
+                        clock::now(),
+                    )
+                    .await?;
             }
         }
         let numbers: Vec<u32> = open.iter().map(|o| o.slot.number()).collect();
         for gap in slots::gaps(turn.account.sequence, &numbers) {
-            tracing::warn!(slot = gap.number(), "no row has this slot and it blocks those behind it: a no-op fills it");
-            engine.store.add_filler(engine.epoch, gap, None, terms, clock::now()).await?;
+            tracing::warn!(
+                slot = gap.number(),
+                "no row has this slot and it blocks those behind it: a no-op fills it"
+            );
+            engine
+                .store
+                .add_filler(engine.epoch, gap, None, terms, clock::now())
+                .await?;
         }
         Ok(())
     }
@@ -203,7 +256,12 @@ impl Dispatcher {
         };
         let mut next = match slots::next(slot_facts) {
             Ok(slot) => slot,
-            Err(doubt) => return Ok((0, Some(blocked(PaymentReason::Quarantine, &doubt.to_string())))),
+            Err(doubt) => {
+                return Ok((
+                    0,
+                    Some(blocked(PaymentReason::Quarantine, &doubt.to_string())),
+                ));
+            }
         };
         let mut binds = Vec::new();
         let mut why = None;
@@ -211,7 +269,12 @@ impl Dispatcher {
             match take(record, &mut room, facts, engine, turn.validated.index, head) {
                 Ok(terms) => {
                     let key = record.payment.intent.key.clone();
-                    binds.push(Bind { key, slot: next, since: turn.validated.index, terms });
+                    binds.push(Bind {
+                        key,
+                        slot: next,
+                        since: turn.validated.index,
+                        terms,
+                    });
                     next = match next.number().checked_add(1) {
                         Some(number) => Slot::Sequence(number),
                         None => break,
@@ -238,7 +301,9 @@ impl Dispatcher {
         let limits = turn.signer.limits.unwrap_or_default();
         let day = limits.max_day_drops.saturating_sub(limits.used_day_drops);
         let unsigned = open.iter().filter(|slot| !slot.ever_signed());
-        let promised = unsigned.fold(Drops::ZERO, |sum, s| sum.checked_add(s.exposure()).unwrap_or(Drops::MAX));
+        let promised = unsigned.fold(Drops::ZERO, |sum, s| {
+            sum.checked_add(s.exposure()).unwrap_or(Drops::MAX)
+        });
         Room {
             at_large: open.len(),
             at_large_max: self.engine.settings.at_large_max,
@@ -249,7 +314,10 @@ impl Dispatcher {
     }
 
     /// Has everything signed that is committed and not signed, in order, some at once.
-    async fn sign_all(&self, work: Vec<Unsigned>) -> Result<(Vec<Sendable>, Option<Blocked>), StoreError> {
+    async fn sign_all(
+        &self,
+        work: Vec<Unsigned>,
+    ) -> Result<(Vec<Sendable>, Option<Blocked>), StoreError> {
         let mut ready = Vec::new();
         let mut why = None;
         for batch in work.chunks(SIGN_BATCH_MAX) {
@@ -265,14 +333,23 @@ impl Dispatcher {
             for answer in answers {
                 match answer {
                     Answer::Signed(sendable) => ready.push(*sendable),
-                    Answer::Denied { reason, message, slot } => {
+                    Answer::Denied {
+                        reason,
+                        message,
+                        slot,
+                    } => {
                         let detail = format!("slot {slot}: {}: {message}", reason.as_str_name());
                         why = Some(blocked(PaymentReason::SignerDenied, &detail));
                     }
                     Answer::Unknown(failed) => {
-                        why = Some(blocked(PaymentReason::SignerUnavailable, &failed.to_string()));
+                        why = Some(blocked(
+                            PaymentReason::SignerUnavailable,
+                            &failed.to_string(),
+                        ));
                     }
-                    Answer::Frozen => why = Some(blocked(PaymentReason::WalletFrozen, "frozen just now")),
+                    Answer::Frozen => {
+                        why = Some(blocked(PaymentReason::WalletFrozen, "frozen just now"))
+                    }
                 }
             }
             if why.is_some() {
@@ -285,12 +362,17 @@ impl Dispatcher {
 
     /// With each newly reconciled ledger, everything that is still open is sent again, lowest slot first.
     async fn send_again(&mut self, view: &EngineView, open: &[OpenSlot]) -> Result<(), StoreError> {
-        let Some(validated) = view.validated else { return Ok(()) };
+        let Some(validated) = view.validated else {
+            return Ok(());
+        };
         if self.sent_at == Some(validated.index) || view.frozen.is_some() || !view.link.connected {
             return Ok(());
         }
         self.sent_at = Some(validated.index);
-        let blobs: Vec<Sendable> = open.iter().filter_map(|slot| sendable(slot, validated.index)).collect();
+        let blobs: Vec<Sendable> = open
+            .iter()
+            .filter_map(|slot| sendable(slot, validated.index))
+            .collect();
         self.engine.send(&blobs, &mut self.answers).await
     }
 }
@@ -308,10 +390,16 @@ fn obstacle(view: &EngineView) -> Option<Blocked> {
         return Some(blocked(PaymentReason::LedgerUnavailable, &view.link.detail));
     }
     if view.halted {
-        return Some(blocked(PaymentReason::NetworkHalted, "no new validated ledger"));
+        return Some(blocked(
+            PaymentReason::NetworkHalted,
+            "no new validated ledger",
+        ));
     }
     if !view.signer.serving {
-        return Some(blocked(PaymentReason::SignerUnavailable, "its health service does not say SERVING"));
+        return Some(blocked(
+            PaymentReason::SignerUnavailable,
+            "its health service does not say SERVING",
+        ));
     }
     None
 }
@@ -325,18 +413,26 @@ fn take(
     head: LedgerIndex,
 ) -> Result<terms::Terms, Blocked> {
     let deadline = record.payment.deadline;
-    let terms = terms::choose(facts, engine.settings.terms, validated, head, deadline).map_err(|why| match why {
-        NoTerms::FeeAboveCap { .. } => blocked(PaymentReason::FeeAboveCap, &why.to_string()),
-        NoTerms::DeadlinePassed { .. } => blocked(PaymentReason::DeadlinePassed, &why.to_string()),
-    })?;
-    room.take(record.payment.intent.drops(), terms).map_err(|why| {
-        let reason = match why {
-            NoRoom::AtLarge { .. } => PaymentReason::Queued,
-            NoRoom::SignerDay { .. } | NoRoom::SignerPayment { .. } => PaymentReason::Headroom,
-            NoRoom::Balance { .. } => PaymentReason::InsufficientFunds,
-        };
-        blocked(reason, &why.to_string())
-    })?;
+    let terms =
+        terms::choose(facts, engine.settings.terms, validated, head, deadline).map_err(|why| {
+            match why {
+                NoTerms::FeeAboveCap { .. } => {
+                    blocked(PaymentReason::FeeAboveCap, &why.to_string())
+                }
+                NoTerms::DeadlinePassed { .. } => {
+                    blocked(PaymentReason::DeadlinePassed, &why.to_string())
+                }
+            }
+        })?;
+    room.take(record.payment.intent.drops(), terms)
+        .map_err(|why| {
+            let reason = match why {
+                NoRoom::AtLarge { .. } => PaymentReason::Queued,
+                NoRoom::SignerDay { .. } | NoRoom::SignerPayment { .. } => PaymentReason::Headroom,
+                NoRoom::Balance { .. } => PaymentReason::InsufficientFunds,
+            };
+            blocked(reason, &why.to_string())
+        })?;
     Ok(terms)
 }
 
@@ -347,7 +443,9 @@ fn trace_bound(engine: &Engine, record: &Record) {
         xrpl.slot = record.payment.state.slot().map(Slot::number),
     );
     join_trace(&span, Some(record));
-    engine.metrics.stage(Stage::Queue, record.updated.since(record.created));
+    engine
+        .metrics
+        .stage(Stage::Queue, record.updated.since(record.created));
     span.in_scope(|| {
         tracing::info!(payment_id = %record.payment.intent.key.payment, slot = ?record.payment.state.slot(), "payment bound");
     });
@@ -367,7 +465,8 @@ fn unsigned(open: &[OpenSlot]) -> Vec<Unsigned> {
     };
     open.iter()
         .filter_map(|slot| match (&slot.filler, slot.live_versions()) {
-            (Some(filler), _) => filler_version(filler).then(|| newest(slot, filler.versions.as_ref()?, Some(filler.memo())))?,
+            (Some(filler), _) => filler_version(filler)
+                .then(|| newest(slot, filler.versions.as_ref()?, Some(filler.memo())))?,
             (None, Some(versions)) => newest(slot, versions, slot.noop_memo()),
             (None, None) => None,
         })
@@ -376,7 +475,10 @@ fn unsigned(open: &[OpenSlot]) -> Vec<Unsigned> {
 
 /// A filler's newest version is a no-op; a dead payment's version is never asked for again.
 fn filler_version(filler: &Filler) -> bool {
-    filler.versions.as_ref().is_some_and(|v| v.latest().1.kind == VersionKind::NoOp)
+    filler
+        .versions
+        .as_ref()
+        .is_some_and(|v| v.latest().1.kind == VersionKind::NoOp)
 }
 
 /// The blob of an open slot that may still get into a ledger.
@@ -386,12 +488,20 @@ fn sendable(slot: &OpenSlot, validated: LedgerIndex) -> Option<Sendable> {
         None => slot.live_versions()?,
     };
     let noop_only = slot.filler.is_some() || slot.is_cancelled();
-    let newest = versions.as_slice().iter().rev().find(|v| v.signed.is_some())?;
+    let newest = versions
+        .as_slice()
+        .iter()
+        .rev()
+        .find(|v| v.signed.is_some())?;
     if newest.last_ledger <= validated || (noop_only && newest.kind == VersionKind::Payment) {
         return None;
     }
     let signed = newest.signed.clone()?;
-    Some(Sendable { slot: slot.slot, owner: slot.owner.clone(), signed })
+    Some(Sendable {
+        slot: slot.slot,
+        owner: slot.owner.clone(),
+        signed,
+    })
 }
 
 impl OpenSlot {
@@ -415,11 +525,15 @@ impl OpenSlot {
 
     fn noop_memo(&self) -> Option<xrpl_tx::Memo> {
         let key = &self.owner.as_ref()?.payment.intent.key;
-        Some(xrpl_tx::noop_memo(key.client.as_str(), key.payment.as_str()))
+        Some(xrpl_tx::noop_memo(
+            key.client.as_str(),
+            key.payment.as_str(),
+        ))
     }
 
     fn versions(&self) -> Option<&Versions> {
-        self.live_versions().or_else(|| self.filler.as_ref()?.versions.as_ref())
+        self.live_versions()
+            .or_else(|| self.filler.as_ref()?.versions.as_ref())
     }
 
     fn ever_signed(&self) -> bool {
@@ -432,7 +546,10 @@ impl OpenSlot {
 
     /// The most that this slot may still take out of the wallet: an amount at most once, and its dearest fee.
     pub(super) fn exposure(&self) -> Drops {
-        let fee = self.versions().and_then(|v| v.as_slice().iter().map(|v| v.fee).max()).unwrap_or(Drops::ZERO);
+        let fee = self
+            .versions()
+            .and_then(|v| v.as_slice().iter().map(|v| v.fee).max())
+            .unwrap_or(Drops::ZERO);
         let amount = match (&self.filler, &self.owner) {
             (None, Some(record)) => record.payment.intent.drops(),
             _ => Drops::ZERO,
@@ -442,7 +559,10 @@ impl OpenSlot {
 }
 
 fn blocked(reason: PaymentReason, detail: &str) -> Blocked {
-    Blocked { reason, detail: detail.to_owned() }
+    Blocked {
+        reason,
+        detail: detail.to_owned(),
+    }
 }
 
 /// The signer's limits are drops; a number past all XRP there is means no limit.

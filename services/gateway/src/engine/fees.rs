@@ -26,6 +26,13 @@ impl Engine {
     /// our cap; the next ledger is another chance.
     pub(super) async fn terms_now(&self, validated: LedgerIndex) -> Option<Terms> {
         let facts = self.fee_facts().await.ok()?;
-        terms::choose(facts, self.settings.terms, validated, LedgerIndex::default(), None).ok()
+        terms::choose(
+            facts,
+            self.settings.terms,
+            validated,
+            LedgerIndex::default(),
+            None,
+        )
+        .ok()
     }
 }

@@ -113,7 +113,15 @@ pub enum EngineError {
 impl Engine {
     /// Takes over the store with a new epoch.
     pub async fn take_over(parts: Parts) -> Result<Arc<Self>, StoreError> {
-        let Parts { settings, store, link, signer, view, metrics, wake } = parts;
+        let Parts {
+            settings,
+            store,
+            link,
+            signer,
+            view,
+            metrics,
+            wake,
+        } = parts;
         let epoch = store.begin_epoch().await?;
         let cursor = store.cursor().await?;
         if let Some(ledger) = cursor.reconciled {
@@ -124,7 +132,10 @@ impl Engine {
             v.quarantine = cursor.quarantine;
             v.frozen = cursor.frozen.clone();
         });
-        let journal = cursor.journal_hash.map(|hash| JournalHead { height: cursor.journal_height, hash });
+        let journal = cursor.journal_hash.map(|hash| JournalHead {
+            height: cursor.journal_height,
+            hash,
+        });
         tracing::info!(epoch, "took over the store");
         Ok(Arc::new(Self {
             settings,
@@ -171,7 +182,11 @@ impl Engine {
 
     fn fence(&self) -> Fence {
         let journal = *self.journal.lock().unwrap_or_else(PoisonError::into_inner);
-        Fence { store_id: self.store.store_id(), epoch: self.epoch, journal }
+        Fence {
+            store_id: self.store.store_id(),
+            epoch: self.epoch,
+            journal,
+        }
     }
 
     /// Records a journal head durably before any request carries it.
@@ -190,8 +205,13 @@ impl Engine {
             return Ok(());
         }
         tracing::error!(reason = %why, "the wallet is frozen: nothing is sent until a person looked");
-        let freeze = Freeze { why, since: clock::now() };
-        self.store.set_frozen(Some(freeze.clone()), clock::now()).await?;
+        let freeze = Freeze {
+            why,
+            since: clock::now(),
+        };
+        self.store
+            .set_frozen(Some(freeze.clone()), clock::now())
+            .await?;
         self.view.update(|v| v.frozen = Some(freeze));
         Ok(())
     }

@@ -40,7 +40,11 @@ pub(super) enum Answer {
     /// Committed; it may be sent.
     Signed(Box<Sendable>),
     /// Refused; the payment waits, or has ended.
-    Denied { slot: Slot, reason: DenialReason, message: String },
+    Denied {
+        slot: Slot,
+        reason: DenialReason,
+        message: String,
+    },
     /// No answer. The same request is made again with the next turn.
     Unknown(CallFailed),
     /// Something is wrong; the wallet is frozen.
@@ -50,7 +54,12 @@ pub(super) enum Answer {
 /// What is left of the signer's answer once its bytes are trusted.
 enum Checked {
     Blob(Signed, JournalHead),
-    Denied { reason: DenialReason, permanent: bool, message: String, head: Option<JournalHead> },
+    Denied {
+        reason: DenialReason,
+        permanent: bool,
+        message: String,
+        head: Option<JournalHead>,
+    },
     Mismatch(String),
 }
 
@@ -61,7 +70,10 @@ impl Engine {
             "payment.sign",
             otel.kind = "client",
             rpc.system.name = "grpc",
-            payment_id = work.owner.as_ref().map(|r| r.payment.intent.key.payment.as_str()),
+            payment_id = work
+                .owner
+                .as_ref()
+                .map(|r| r.payment.intent.key.payment.as_str()),
             xrpl.slot = work.slot.number(),
             xrpl.last_ledger_sequence = work.version.last_ledger.0,
             paygate.outcome = tracing::field::Empty,
@@ -83,17 +95,31 @@ impl Engine {
                 span.record("paygate.outcome", "signed");
                 self.keep(&work, &signed, head).instrument(span).await?;
                 self.metrics.stage(Stage::Sign, started.elapsed());
-                Ok(Answer::Signed(Box::new(Sendable { slot: work.slot, owner: work.owner, signed })))
+                Ok(Answer::Signed(Box::new(Sendable {
+                    slot: work.slot,
+                    owner: work.owner,
+                    signed,
+                })))
             }
-            Checked::Denied { reason, permanent, message, head } => {
+            Checked::Denied {
+                reason,
+                permanent,
+                message,
+                head,
+            } => {
                 self.metrics.signer_request(SignerResult::Denied);
                 span.record("paygate.outcome", "denied");
-                self.denied(&work, reason, permanent, &message, head).instrument(span).await
+                self.denied(&work, reason, permanent, &message, head)
+                    .instrument(span)
+                    .await
             }
             Checked::Mismatch(why) => {
                 span.record("paygate.outcome", "mismatch");
-                self.freeze(format!("the signer's blob for slot {} is not what the intent makes: {why}", work.slot))
-                    .await?;
+                self.freeze(format!(
+                    "the signer's blob for slot {} is not what the intent makes: {why}",
+                    work.slot
+                ))
+                .await?;
                 Ok(Answer::Frozen)
             }
         }
@@ -107,14 +133,20 @@ impl Engine {
             (VersionKind::Payment, Some(record)) => {
                 let intent = &record.payment.intent;
                 let digest = intent.digest(wallet, work.slot);
-                self.signer.sign_payment(&fence, wallet, intent, work.slot, digest, &work.version).await?
+                self.signer
+                    .sign_payment(&fence, wallet, intent, work.slot, digest, &work.version)
+                    .await?
             }
             (VersionKind::Payment, None) => {
-                return Ok(Checked::Mismatch("a payment's version has no payment".to_owned()));
+                return Ok(Checked::Mismatch(
+                    "a payment's version has no payment".to_owned(),
+                ));
             }
             (VersionKind::NoOp, owner) => {
                 let key = owner.map(|r| &r.payment.intent.key);
-                self.signer.sign_noop(&fence, wallet, work.slot, key, &work.version).await?
+                self.signer
+                    .sign_noop(&fence, wallet, work.slot, key, &work.version)
+                    .await?
             }
         };
         Ok(match outcome {
@@ -122,9 +154,17 @@ impl Engine {
                 Ok(()) => Checked::Blob(signed, head),
                 Err(why) => Checked::Mismatch(why),
             },
-            Outcome::Denied { reason, permanent, message, head } => {
-                Checked::Denied { reason, permanent, message, head }
-            }
+            Outcome::Denied {
+                reason,
+                permanent,
+                message,
+                head,
+            } => Checked::Denied {
+                reason,
+                permanent,
+                message,
+                head,
+            },
         })
     }
 
@@ -143,9 +183,12 @@ impl Engine {
                 };
                 (intent.memos.clone(), body)
             }
-            (VersionKind::Payment, None) => return Err("a payment's version has no payment".to_owned()),
+            (VersionKind::Payment, None) => {
+                return Err("a payment's version has no payment".to_owned());
+            }
             (VersionKind::NoOp, _) => {
-                let memos = Memos::new(work.memo.clone().into_iter().collect()).map_err(|e| e.to_string())?;
+                let memos = Memos::new(work.memo.clone().into_iter().collect())
+                    .map_err(|e| e.to_string())?;
                 (memos, ExpectedBody::NoOp)
             }
         };
@@ -161,20 +204,43 @@ impl Engine {
             body,
         };
         let hash = oracle::check_blob(&signed.blob, &expected).map_err(|e| e.to_string())?;
-        if hash == signed.hash { Ok(()) } else { Err(format!("its hash is {hash}, the signer says {}", signed.hash)) }
+        if hash == signed.hash {
+            Ok(())
+        } else {
+            Err(format!(
+                "its hash is {hash}, the signer says {}",
+                signed.hash
+            ))
+        }
     }
 
-    async fn keep(&self, work: &Unsigned, signed: &Signed, head: JournalHead) -> Result<(), StoreError> {
+    async fn keep(
+        &self,
+        work: &Unsigned,
+        signed: &Signed,
+        head: JournalHead,
+    ) -> Result<(), StoreError> {
         match live_owner(work) {
             Some(key) => {
-                let event = Event::Signed { number: work.number, signed: signed.clone() };
-                match self.store.advance(self.epoch, key, event, Vec::new(), clock::now()).await {
+                let event = Event::Signed {
+                    number: work.number,
+                    signed: signed.clone(),
+                };
+                match self
+                    .store
+                    .advance(self.epoch, key, event, Vec::new(), clock::now())
+                    .await
+                {
                     // The ledger was faster: the payment is decided, the signature changes nothing.
                     Ok(_) | Err(StoreError::Illegal(_)) => {}
                     Err(err) => return Err(err),
                 }
             }
-            None => self.store.filler_signed(self.epoch, work.slot, work.number, signed.clone()).await?,
+            None => {
+                self.store
+                    .filler_signed(self.epoch, work.slot, work.number, signed.clone())
+                    .await?
+            }
         }
         self.record_journal(head).await
     }
@@ -187,34 +253,64 @@ impl Engine {
         message: &str,
         head: Option<JournalHead>,
     ) -> Result<Answer, StoreError> {
-        tracing::warn!(slot = work.slot.number(), reason = reason.as_str_name(), permanent, message, "the signer denies");
+        tracing::warn!(
+            slot = work.slot.number(),
+            reason = reason.as_str_name(),
+            permanent,
+            message,
+            "the signer denies"
+        );
         if let Some(head) = head {
             self.record_journal(head).await?;
         }
         if is_alarming(reason) {
-            self.freeze(format!("the signer denies slot {}: {message}", work.slot)).await?;
+            self.freeze(format!("the signer denies slot {}: {message}", work.slot))
+                .await?;
             return Ok(Answer::Frozen);
         }
         if let Some(key) = live_owner(work) {
             let note = Note {
                 stage: TimelineStage::Denied,
                 summary: format!("the signer denies: {message}"),
-                details: vec![("reason", reason.as_str_name().to_owned()), ("permanent", permanent.to_string())],
+                details: vec![
+                    ("reason", reason.as_str_name().to_owned()),
+                    ("permanent", permanent.to_string()),
+                ],
                 span_id: None,
             };
             if let (true, Some(head)) = (permanent, head) {
-                let seal = Seal { height: head.height, hash: head.hash, reason: message.to_owned() };
+                let seal = Seal {
+                    height: head.height,
+                    hash: head.hash,
+                    reason: message.to_owned(),
+                };
                 self.end_sealed(key, seal, note).await?;
             } else {
-                self.store.note(key.clone(), vec![note], clock::now()).await?;
+                self.store
+                    .note(key.clone(), vec![note], clock::now())
+                    .await?;
                 self.give_up_if_stuck(work, key).await?;
             }
         }
-        Ok(Answer::Denied { slot: work.slot, reason, message: message.to_owned() })
+        Ok(Answer::Denied {
+            slot: work.slot,
+            reason,
+            message: message.to_owned(),
+        })
     }
 
     async fn end_sealed(&self, key: PaymentKey, seal: Seal, note: Note) -> Result<(), StoreError> {
-        match self.store.advance(self.epoch, key, Event::Sealed(seal), vec![note], clock::now()).await {
+        match self
+            .store
+            .advance(
+                self.epoch,
+                key,
+                Event::Sealed(seal),
+                vec![note],
+                clock::now(),
+            )
+            .await
+        {
             Ok(_) => Ok(()),
             Err(StoreError::Illegal(why)) => {
                 tracing::warn!(%why, "a seal does not end this payment now");
@@ -227,16 +323,25 @@ impl Engine {
     /// A payment that the signer has denied for a whole window blocks the slots behind it: a version of it was proven dead
     /// unsigned, and the next one is denied again. Then a no-op takes its slot.
     async fn give_up_if_stuck(&self, work: &Unsigned, key: PaymentKey) -> Result<(), StoreError> {
-        let Some(State::AtLarge(AtLarge { versions, cancel: None, binding })) =
-            work.owner.as_ref().map(|r| &r.payment.state)
+        let Some(State::AtLarge(AtLarge {
+            versions,
+            cancel: None,
+            binding,
+        })) = work.owner.as_ref().map(|r| &r.payment.state)
         else {
             return Ok(());
         };
         if versions.as_slice().len() < 2 || versions.ever_signed() {
             return Ok(());
         }
-        let event = Event::CancelAsked { cause: CancelCause::SignerDenied, validated: binding.since };
-        self.store.advance(self.epoch, key, event, Vec::new(), clock::now()).await.map(|_| ())
+        let event = Event::CancelAsked {
+            cause: CancelCause::SignerDenied,
+            validated: binding.since,
+        };
+        self.store
+            .advance(self.epoch, key, event, Vec::new(), clock::now())
+            .await
+            .map(|_| ())
     }
 }
 

@@ -32,23 +32,34 @@ impl Engine {
             validated_sequence: sequence,
             other_store: !signer.store_id.is_empty() && signer.store_id != self.store.store_id(),
         };
-        let Some(quarantine) = continuity::at_start(facts) else { return Ok(()) };
+        let Some(quarantine) = continuity::at_start(facts) else {
+            return Ok(());
+        };
         // One that is already running keeps its end, unless the new one ends later.
-        if cursor.quarantine.is_some_and(|running| running.until >= quarantine.until) {
+        if cursor
+            .quarantine
+            .is_some_and(|running| running.until >= quarantine.until)
+        {
             return Ok(());
         }
         tracing::warn!(reason = %quarantine.why, until_ledger = quarantine.until.0, "quarantine begins: nothing is bound");
-        self.store.set_quarantine(self.epoch, Some(quarantine), clock::now()).await?;
+        self.store
+            .set_quarantine(self.epoch, Some(quarantine), clock::now())
+            .await?;
         self.view.update(|v| v.quarantine = Some(quarantine));
         Ok(())
     }
 
     /// Ends the quarantine once everything that could have been lost is provably dead or known.
     pub(super) async fn end_quarantine(&self, reconciled: LedgerIndex) -> Result<(), StoreError> {
-        let Some(quarantine) = self.view.now().quarantine else { return Ok(()) };
+        let Some(quarantine) = self.view.now().quarantine else {
+            return Ok(());
+        };
         if quarantine.is_over(reconciled) {
             tracing::info!(ledger = reconciled.0, "quarantine ends");
-            self.store.set_quarantine(self.epoch, None, clock::now()).await?;
+            self.store
+                .set_quarantine(self.epoch, None, clock::now())
+                .await?;
             self.view.update(|v| v.quarantine = None);
         }
         Ok(())

@@ -38,10 +38,17 @@ impl LastAnswers {
 impl Engine {
     /// Sends in the order given, which is slot order. Stops early when the connection is gone: what is left goes out again
     /// with the next ledger.
-    pub(super) async fn send(&self, blobs: &[Sendable], answers: &mut LastAnswers) -> Result<(), StoreError> {
+    pub(super) async fn send(
+        &self,
+        blobs: &[Sendable],
+        answers: &mut LastAnswers,
+    ) -> Result<(), StoreError> {
         for blob in blobs {
             let answer = self.send_one(blob).await;
-            let stop = matches!(answer, Err(CallError::NotConnected { .. } | CallError::Unanswered { .. }));
+            let stop = matches!(
+                answer,
+                Err(CallError::NotConnected { .. } | CallError::Unanswered { .. })
+            );
             self.remember(blob, &answer, answers).await?;
             if stop {
                 break;
@@ -62,7 +69,11 @@ impl Engine {
         );
         join_trace(&span, blob.owner.as_ref());
         let started = clock::instant();
-        let answer = self.link.submit(&hex::encode_upper(&blob.signed.blob)).instrument(span).await;
+        let answer = self
+            .link
+            .submit(&hex::encode_upper(&blob.signed.blob))
+            .instrument(span)
+            .await;
         self.metrics.stage(Stage::Submit, started.elapsed());
         answer
     }
@@ -79,10 +90,16 @@ impl Engine {
                 tracing::debug!(slot = blob.slot.number(), %why, "not sent");
                 return Ok(());
             }
-            Err(err) => ("unknown".to_owned(), format!("no usable answer, the ledger will tell: {err}")),
+            Err(err) => (
+                "unknown".to_owned(),
+                format!("no usable answer, the ledger will tell: {err}"),
+            ),
         };
         let first = !answers.0.contains_key(&blob.slot);
-        let changed = answers.0.insert(blob.slot, word.clone()).is_none_or(|before| before != word);
+        let changed = answers
+            .0
+            .insert(blob.slot, word.clone())
+            .is_none_or(|before| before != word);
         if changed && let Some(record) = &blob.owner {
             let server = ("server", self.link.server().to_owned());
             let mut notes = Vec::new();
@@ -100,7 +117,9 @@ impl Engine {
                 details: vec![server, ("engine_result", word.clone())],
                 span_id: None,
             });
-            self.store.note(record.payment.intent.key.clone(), notes, clock::now()).await?;
+            self.store
+                .note(record.payment.intent.key.clone(), notes, clock::now())
+                .await?;
         }
         match answer {
             Ok(answer) => self.heed(blob, answer).await,
@@ -113,17 +132,27 @@ impl Engine {
         let result = answer.engine_result.as_str();
         match Advice::of(result) {
             Advice::PauseWallet | Advice::Bug => {
-                self.freeze(format!("the ledger's server answers {result} for slot {}: {}", blob.slot, answer.message))
-                    .await
+                self.freeze(format!(
+                    "the ledger's server answers {result} for slot {}: {}",
+                    blob.slot, answer.message
+                ))
+                .await
             }
             Advice::StopAndHold => {
-                self.freeze(format!("the ledger will never take the content of slot {}: {result}", blob.slot)).await
+                self.freeze(format!(
+                    "the ledger will never take the content of slot {}: {result}",
+                    blob.slot
+                ))
+                .await
             }
             Advice::Refill => {
                 tracing::warn!(result, "the wallet needs money");
                 Ok(())
             }
-            Advice::WaitForValidation | Advice::Resubmit | Advice::RaiseFee | Advice::LookAtLedger => Ok(()),
+            Advice::WaitForValidation
+            | Advice::Resubmit
+            | Advice::RaiseFee
+            | Advice::LookAtLedger => Ok(()),
         }
     }
 }

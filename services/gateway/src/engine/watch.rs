@@ -45,7 +45,11 @@ pub struct Outputs {
     pub report: watch::Sender<HealthReport>,
 }
 
-pub(super) async fn run(engine: &Engine, outputs: Outputs, mut stop: StopToken) -> Result<(), EngineError> {
+pub(super) async fn run(
+    engine: &Engine,
+    outputs: Outputs,
+    mut stop: StopToken,
+) -> Result<(), EngineError> {
     let mut tick = tokio::time::interval(PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut progress = Progress::new(clock::instant());
@@ -58,7 +62,11 @@ pub(super) async fn run(engine: &Engine, outputs: Outputs, mut stop: StopToken) 
     }
 }
 
-async fn look(engine: &Engine, outputs: &Outputs, progress: &mut Progress) -> Result<(), EngineError> {
+async fn look(
+    engine: &Engine,
+    outputs: &Outputs,
+    progress: &mut Progress,
+) -> Result<(), EngineError> {
     see_link(engine, progress).await;
     see_signer(engine).await;
     let started = clock::instant();
@@ -68,8 +76,14 @@ async fn look(engine: &Engine, outputs: &Outputs, progress: &mut Progress) -> Re
     {
         return Err(err.clone().into());
     }
-    let store = store.map(|_| started.elapsed()).map_err(|err| err.to_string());
-    let summary = engine.store.summary(clock::now()).await.map_err(|err| err.to_string());
+    let store = store
+        .map(|_| started.elapsed())
+        .map_err(|err| err.to_string());
+    let summary = engine
+        .store
+        .summary(clock::now())
+        .await
+        .map_err(|err| err.to_string());
     let view = engine.view.now();
     if let Ok(summary) = &summary {
         count(engine, &view, summary);
@@ -87,13 +101,21 @@ async fn see_link(engine: &Engine, progress: &mut Progress) {
     engine.metrics.ledger_lag(progress.since_change(now));
     let state = engine.link.connection().borrow().clone();
     let mut link = match state {
-        ConnectionState::Connected { .. } => LinkView { connected: true, detail: String::new(), latency_ms: 0 },
-        ConnectionState::Disconnected { reason, .. } => {
-            LinkView { connected: false, detail: reason.to_string(), latency_ms: 0 }
-        }
-        ConnectionState::WrongNetwork { mismatch, .. } => {
-            LinkView { connected: false, detail: mismatch.to_string(), latency_ms: 0 }
-        }
+        ConnectionState::Connected { .. } => LinkView {
+            connected: true,
+            detail: String::new(),
+            latency_ms: 0,
+        },
+        ConnectionState::Disconnected { reason, .. } => LinkView {
+            connected: false,
+            detail: reason.to_string(),
+            latency_ms: 0,
+        },
+        ConnectionState::WrongNetwork { mismatch, .. } => LinkView {
+            connected: false,
+            detail: mismatch.to_string(),
+            latency_ms: 0,
+        },
     };
     if link.connected {
         match engine.link.server_info().await {
@@ -131,10 +153,19 @@ async fn see_signer(engine: &Engine) {
 fn count(engine: &Engine, view: &EngineView, summary: &Summary) {
     let oldest = summary.oldest_pending.map(|at| clock::now().since(at));
     engine.metrics.pending_payments(summary.pending, oldest);
-    engine.metrics.limit_headroom("daily", engine.settings.limits.day_max.saturating_sub(summary.day_used));
+    engine.metrics.limit_headroom(
+        "daily",
+        engine
+            .settings
+            .limits
+            .day_max
+            .saturating_sub(summary.day_used),
+    );
     if let Some(limits) = view.signer.described.as_ref().and_then(|d| d.limits) {
         let left = limits.max_day_drops.saturating_sub(limits.used_day_drops);
-        engine.metrics.limit_headroom("signer_day", Drops::new(left).unwrap_or(Drops::MAX));
+        engine
+            .metrics
+            .limit_headroom("signer_day", Drops::new(left).unwrap_or(Drops::MAX));
     }
 }
 
@@ -146,7 +177,11 @@ fn tell(
     store: Result<Duration, String>,
     summary: Result<Summary, String>,
 ) {
-    let drained = if view.draining { Err("the process is stopping".to_owned()) } else { Ok(()) };
+    let drained = if view.draining {
+        Err("the process is stopping".to_owned())
+    } else {
+        Ok(())
+    };
     let ledger = if !view.link.connected {
         Err(format!("no connection to the ledger: {}", view.link.detail))
     } else if view.halted {
@@ -166,15 +201,24 @@ fn tell(
     };
     let wallet = match &view.account {
         None => Err("the wallet was not read yet".to_owned()),
-        Some(account) if account.balance < BALANCE_MIN => {
-            Err(format!("balance {} is below {BALANCE_MIN}", account.balance))
-        }
+        Some(account) if account.balance < BALANCE_MIN => Err(format!(
+            "balance {} is below {BALANCE_MIN}",
+            account.balance
+        )),
         Some(_) => Ok(()),
     };
     let stored = store.clone().map(|_| ());
     let accept = drained.clone().and(stored.clone());
-    let confirm = ledger.clone().and(stored.clone()).and(view.validated.map(|_| ()).ok_or("no ledger reconciled yet".to_owned()));
-    let submit = accept.clone().and(ledger.clone()).and(sign.clone()).and(clear);
+    let confirm = ledger.clone().and(stored.clone()).and(
+        view.validated
+            .map(|_| ())
+            .ok_or("no ledger reconciled yet".to_owned()),
+    );
+    let submit = accept
+        .clone()
+        .and(ledger.clone())
+        .and(sign.clone())
+        .and(clear);
     let health = &outputs.health;
     for (name, state) in [
         ("", &accept),
@@ -192,16 +236,28 @@ fn tell(
     let checks = vec![
         xrpl_check(engine, view, ledger),
         check("wallet", wallet, CheckStatus::Degraded, || {
-            view.account.as_ref().map_or_else(String::new, |a| format!("balance {}", a.balance))
+            view.account
+                .as_ref()
+                .map_or_else(String::new, |a| format!("balance {}", a.balance))
         }),
         pending_check(summary),
-        check("signer", sign, CheckStatus::Degraded, || "the canary signature verifies".to_owned()),
+        check("signer", sign, CheckStatus::Degraded, || {
+            "the canary signature verifies".to_owned()
+        }),
         Check {
-            latency_ms: store.as_ref().ok().map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
-            ..check("store", stored, CheckStatus::Unhealthy, || "commits".to_owned())
+            latency_ms: store
+                .as_ref()
+                .ok()
+                .map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
+            ..check("store", stored, CheckStatus::Unhealthy, || {
+                "commits".to_owned()
+            })
         },
     ];
-    outputs.report.send_replace(HealthReport { accepting: accept.is_ok(), checks });
+    outputs.report.send_replace(HealthReport {
+        accepting: accept.is_ok(),
+        checks,
+    });
 }
 
 fn check(
@@ -211,16 +267,30 @@ fn check(
     detail: impl FnOnce() -> String,
 ) -> Check {
     match state {
-        Ok(()) => Check { name, status: CheckStatus::Healthy, detail: detail(), latency_ms: None },
-        Err(why) => Check { name, status: when_bad, detail: why, latency_ms: None },
+        Ok(()) => Check {
+            name,
+            status: CheckStatus::Healthy,
+            detail: detail(),
+            latency_ms: None,
+        },
+        Err(why) => Check {
+            name,
+            status: when_bad,
+            detail: why,
+            latency_ms: None,
+        },
     }
 }
 
 /// Without the ledger, payments are still accepted and queued: that is degraded, not broken.
 fn xrpl_check(engine: &Engine, view: &EngineView, ledger: Result<(), String>) -> Check {
     let latency = u64::from(view.link.latency_ms);
-    let mut check = check("xrpl", ledger, CheckStatus::Degraded, || view.link.detail.clone());
-    if check.status == CheckStatus::Healthy && Duration::from_millis(latency) > engine.settings.latency_threshold {
+    let mut check = check("xrpl", ledger, CheckStatus::Degraded, || {
+        view.link.detail.clone()
+    });
+    if check.status == CheckStatus::Healthy
+        && Duration::from_millis(latency) > engine.settings.latency_threshold
+    {
         check.status = CheckStatus::Degraded;
         check.detail = format!("requests take {latency} ms, above monitoring.latency_threshold_ms");
     }
@@ -230,19 +300,47 @@ fn xrpl_check(engine: &Engine, view: &EngineView, ledger: Result<(), String>) ->
 
 fn pending_check(summary: Result<Summary, String>) -> Check {
     let state = summary.and_then(|summary| {
-        let oldest = summary.oldest_pending.map_or(Duration::ZERO, |at| clock::now().since(at));
-        let held = summary.by_state.iter().find(|(name, _)| *name == StateName::OnHold).map_or(0, |(_, n)| *n);
-        let text = format!("{} pending, the oldest for {} s, {held} on hold", summary.pending, oldest.as_secs());
-        if oldest > OLDEST_PENDING_MAX || held > 0 { Err(text) } else { Ok(text) }
+        let oldest = summary
+            .oldest_pending
+            .map_or(Duration::ZERO, |at| clock::now().since(at));
+        let held = summary
+            .by_state
+            .iter()
+            .find(|(name, _)| *name == StateName::OnHold)
+            .map_or(0, |(_, n)| *n);
+        let text = format!(
+            "{} pending, the oldest for {} s, {held} on hold",
+            summary.pending,
+            oldest.as_secs()
+        );
+        if oldest > OLDEST_PENDING_MAX || held > 0 {
+            Err(text)
+        } else {
+            Ok(text)
+        }
     });
     match state {
-        Ok(detail) => Check { name: "pending", status: CheckStatus::Healthy, detail, latency_ms: None },
-        Err(detail) => Check { name: "pending", status: CheckStatus::Degraded, detail, latency_ms: None },
+        Ok(detail) => Check {
+            name: "pending",
+            status: CheckStatus::Healthy,
+            detail,
+            latency_ms: None,
+        },
+        Err(detail) => Check {
+            name: "pending",
+            status: CheckStatus::Degraded,
+            detail,
+            latency_ms: None,
+        },
     }
 }
 
 /// Pulls spans and metrics out of the signer, which opens no connection of its own, and hands the spans on.
-pub(super) async fn forward_spans(engine: &Engine, forwarder: Option<SpanForwarder>, mut stop: StopToken) {
+pub(super) async fn forward_spans(
+    engine: &Engine,
+    forwarder: Option<SpanForwarder>,
+    mut stop: StopToken,
+) {
     let mut tick = tokio::time::interval(PULL_PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -259,12 +357,24 @@ pub(super) async fn forward_spans(engine: &Engine, forwarder: Option<SpanForward
 
 async fn pull(engine: &Engine, forwarder: Option<&SpanForwarder>) {
     // An unreachable signer is told by `see_signer`; telemetry stays silent.
-    let Ok(answer) = engine.signer.pull().await else { return };
+    let Ok(answer) = engine.signer.pull().await else {
+        return;
+    };
     for metric in &answer.metrics {
-        let labels: Vec<(&str, &str)> = metric.labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        engine.metrics.from_signer(&metric.name, &labels, metric.value);
+        let labels: Vec<(&str, &str)> = metric
+            .labels
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect();
+        engine
+            .metrics
+            .from_signer(&metric.name, &labels, metric.value);
     }
-    engine.metrics.from_signer("paygate_signer_spans_dropped_total", &[], answer.spans_dropped);
+    engine.metrics.from_signer(
+        "paygate_signer_spans_dropped_total",
+        &[],
+        answer.spans_dropped,
+    );
     let Some(forwarder) = forwarder else { return };
     for request in answer.export_trace_requests {
         if let Err(err) = forwarder.send(request).await {

@@ -39,7 +39,12 @@ pub(super) fn write_step(
     if codec::counts(was) && !codec::counts(is) {
         give_back(scope, before);
     }
-    let versions = step.next.state.versions().or(before.versions.as_ref()).cloned();
+    let versions = step
+        .next
+        .state
+        .versions()
+        .or(before.versions.as_ref())
+        .cloned();
     Ok(Record {
         payment: step.next.clone(),
         updated: at,

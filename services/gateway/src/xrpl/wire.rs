@@ -14,9 +14,7 @@ use xrpl_tx::AccountId;
 use super::driver::short;
 use paygate_payments::{LedgerIndex, LedgerRef};
 
-use super::facts::{
-    AccountFacts, Fees, LedgerEvent, LedgerHeader, ServerInfo, SubmitAnswer,
-};
+use super::facts::{AccountFacts, Fees, LedgerEvent, LedgerHeader, ServerInfo, SubmitAnswer};
 use super::link::CallError;
 use super::wire_values::{DropsNumber, DropsText, WireAccount, WireHash};
 

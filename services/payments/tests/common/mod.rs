@@ -2,9 +2,12 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use paygate_payments::intent::{Id, Intent, PaymentKey, Wallet};
-use paygate_payments::payment::{AtLarge, Payment, State, StateName, Version, VersionKind, Versions};
+use paygate_payments::payment::{
+    AtLarge, Payment, State, StateName, Version, VersionKind, Versions,
+};
 use paygate_payments::proof::{
-    FinalResult, LedgerBody, LedgerTx, Presence, Quorum, SequenceReading, Source, StateProof, TransactionReading,
+    FinalResult, LedgerBody, LedgerTx, Presence, Quorum, SequenceReading, Source, StateProof,
+    TransactionReading,
 };
 use paygate_payments::step::{Context, Event, IllegalEvent, Step, step};
 use paygate_payments::terms::Terms;
@@ -15,11 +18,18 @@ pub(crate) const SLOT: Slot = Slot::Sequence(7);
 pub(crate) const AMOUNT: Drops = Drops::from_const(25_000_000);
 
 pub(crate) fn wallet() -> Wallet {
-    Wallet { network_id: 21337, account: AccountId::from_bytes([1; 20]), source_tag: Some(99) }
+    Wallet {
+        network_id: 21337,
+        account: AccountId::from_bytes([1; 20]),
+        source_tag: Some(99),
+    }
 }
 
 pub(crate) fn key() -> PaymentKey {
-    PaymentKey { client: Id::new("payroll").unwrap(), payment: Id::new("may-17").unwrap() }
+    PaymentKey {
+        client: Id::new("payroll").unwrap(),
+        payment: Id::new("may-17").unwrap(),
+    }
 }
 
 pub(crate) fn intent() -> Intent {
@@ -28,7 +38,10 @@ pub(crate) fn intent() -> Intent {
         destination: AccountId::from_bytes([2; 20]),
         destination_tag: Some(0),
         amount: Amount::Xrp(AMOUNT),
-        memos: Memos::new(vec![Memo::new(Some(b"note".to_vec()), Some(b"thanks".to_vec()), None).unwrap()]).unwrap(),
+        memos: Memos::new(vec![
+            Memo::new(Some(b"note".to_vec()), Some(b"thanks".to_vec()), None).unwrap(),
+        ])
+        .unwrap(),
         retry_of: None,
     }
 }
@@ -43,37 +56,76 @@ pub(crate) fn accepted(deadline: Option<u32>) -> Payment {
 }
 
 pub(crate) fn terms(fee: u64, last_ledger: u32) -> Terms {
-    Terms { fee: Drops::new(fee).unwrap(), last_ledger: LedgerIndex(last_ledger) }
+    Terms {
+        fee: Drops::new(fee).unwrap(),
+        last_ledger: LedgerIndex(last_ledger),
+    }
 }
 
 pub(crate) fn ledger(index: u32) -> LedgerRef {
-    LedgerRef { index: LedgerIndex(index), hash: xrpl_tx::sha256(&[&index.to_be_bytes()]) }
+    LedgerRef {
+        index: LedgerIndex(index),
+        hash: xrpl_tx::sha256(&[&index.to_be_bytes()]),
+    }
 }
 
 pub(crate) fn signed(number: u8) -> Signed {
-    Signed { blob: vec![number; 8], hash: Hash256::from_bytes([number; 32]) }
+    Signed {
+        blob: vec![number; 8],
+        hash: Hash256::from_bytes([number; 32]),
+    }
 }
 
 pub(crate) fn own() -> Source {
-    Source { operator: "ours".to_owned(), own: true }
+    Source {
+        operator: "ours".to_owned(),
+        own: true,
+    }
 }
 
 pub(crate) fn bound_event(last_ledger: u32) -> Event {
-    Event::Bound { slot: SLOT, epoch: 1, since: LedgerIndex(100), terms: terms(10, last_ledger) }
+    Event::Bound {
+        slot: SLOT,
+        epoch: 1,
+        since: LedgerIndex(100),
+        terms: terms(10, last_ledger),
+    }
 }
 
 /// Bound to slot 7 with one version up to ledger 120, signed.
 pub(crate) fn at_large(deadline: Option<u32>) -> Payment {
     let bound = apply(&accepted(deadline), bound_event(120)).unwrap().next;
-    apply(&bound, Event::Signed { number: 0, signed: signed(1) }).unwrap().next
+    apply(
+        &bound,
+        Event::Signed {
+            number: 0,
+            signed: signed(1),
+        },
+    )
+    .unwrap()
+    .next
 }
 
 pub(crate) fn apply(payment: &Payment, event: Event) -> Result<Step, IllegalEvent> {
-    step(payment, event, Context { wallet: &wallet(), quarantined: false })
+    step(
+        payment,
+        event,
+        Context {
+            wallet: &wallet(),
+            quarantined: false,
+        },
+    )
 }
 
 pub(crate) fn apply_quarantined(payment: &Payment, event: Event) -> Result<Step, IllegalEvent> {
-    step(payment, event, Context { wallet: &wallet(), quarantined: true })
+    step(
+        payment,
+        event,
+        Context {
+            wallet: &wallet(),
+            quarantined: true,
+        },
+    )
 }
 
 /// The wallet's Sequence in ledger `index`.
@@ -89,7 +141,10 @@ pub(crate) fn sequence(index: u32, sequence: u32) -> StateProof {
 }
 
 pub(crate) fn slot_open(index: u32, next: Option<Terms>) -> Event {
-    Event::SlotOpen { proof: sequence(index, 7), next }
+    Event::SlotOpen {
+        proof: sequence(index, 7),
+        next,
+    }
 }
 
 /// The payment's own transaction as a ledger would show it.
@@ -114,11 +169,21 @@ pub(crate) fn own_tx(result: &str, delivered: Option<Drops>) -> LedgerTx {
 }
 
 pub(crate) fn noop_tx(memo: Memo) -> LedgerTx {
-    LedgerTx { memos: vec![memo], body: LedgerBody::NoOp, hash: signed(9).hash, ..own_tx("tesSUCCESS", None) }
+    LedgerTx {
+        memos: vec![memo],
+        body: LedgerBody::NoOp,
+        hash: signed(9).hash,
+        ..own_tx("tesSUCCESS", None)
+    }
 }
 
 pub(crate) fn shown(index: u32, tx: LedgerTx) -> Presence {
-    let reading = TransactionReading { source: own(), validated: true, ledger: ledger(index), tx };
+    let reading = TransactionReading {
+        source: own(),
+        validated: true,
+        ledger: ledger(index),
+        tx,
+    };
     Quorum::new(1).presence(&[reading]).unwrap()
 }
 

@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::SinkExt;
+use paygate_payments::{LedgerIndex, LedgerRef};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_stream::StreamExt;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use paygate_payments::{LedgerIndex, LedgerRef};
 use xrpl_tx::{AccountId, Hash256};
 
 use crate::metrics::{BuildInfo, Metrics};
