@@ -1,0 +1,7 @@
+//! What the stories about whole systems need: the simulated ledger, and whatever drives the real processes.
+//!
+//! Owns: test doubles of things outside the project. May not: be depended on by anything that ships.
+
+pub mod show;
+pub mod sim;
+pub mod world;

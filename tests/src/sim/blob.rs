@@ -1,0 +1,292 @@
+//! Transactions as the network receives them: bytes, decoded and checked by xrpl-rust.
+//!
+//! Owns: the local checks of a submitted blob (form, memos, signature, hash). May not: use the project's own
+//! encoder, so that an error of that encoder shows here, nor look at any ledger.
+
+use std::panic::catch_unwind;
+
+use ring::signature::{ED25519, UnparsedPublicKey};
+use secp256k1::ecdsa::Signature;
+use secp256k1::{Message, PublicKey, Secp256k1};
+use serde_json::{Map, Value};
+use xrpl::core::binarycodec::{decode, encode, encode_for_signing};
+use xrpl::core::keypairs::derive_classic_address;
+
+use super::types::{AccountId, Hash, sha512_half};
+
+/// Shortest blob that a server looks at.
+const BLOB_BYTES_MIN: usize = 32;
+/// Longest blob that is decoded. No supported transaction comes near it, and the decoder has no depth limit.
+const BLOB_BYTES_MAX: usize = 10_240;
+/// Serialized memos may not exceed this.
+const MEMOS_BYTES_MAX: usize = 1024;
+/// Hash prefix "TXN\0".
+const TRANSACTION_ID_PREFIX: [u8; 4] = *b"TXN\0";
+
+/// Why a blob is not even looked at by the transaction engine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BlobError {
+    /// Not hexadecimal, or empty.
+    #[error("invalid parameters")]
+    NotHex,
+    /// Form, local checks or signature; the text goes out as `error_exception`.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// A decoded transaction whose signature and hash are right.
+#[derive(Debug)]
+pub(super) struct Tx {
+    /// Identifies it.
+    pub hash: Hash,
+    /// Its exact bytes.
+    pub blob: Vec<u8>,
+    /// All its fields, without `hash`.
+    pub json: Map<String, Value>,
+    /// Who pays.
+    pub account: AccountId,
+    /// The account of the key that signed; None if it is multi-signed.
+    pub signer: Option<AccountId>,
+    /// 0 with a ticket.
+    pub sequence: u32,
+    /// Slot outside the Sequence.
+    pub ticket: Option<u32>,
+    /// Last ledger that may hold it.
+    pub last_ledger: Option<u32>,
+    /// Flag bits.
+    pub flags: u32,
+    /// Named network.
+    pub network_id: Option<u32>,
+    /// Drops; None if it is not XRP.
+    pub fee: Option<i128>,
+    /// What it wants to do.
+    pub kind: Kind,
+}
+
+/// The transaction types with effects here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A payment of XRP or of an issued currency.
+    Payment {
+        /// Who receives.
+        destination: AccountId,
+        /// Drops; None for an issued currency.
+        drops: Option<i128>,
+    },
+    /// Flags of the account, or nothing at all.
+    AccountSet {
+        /// `SetFlag`, 0 for none.
+        set: u32,
+        /// `ClearFlag`, 0 for none.
+        clear: u32,
+    },
+    /// Sets or removes the regular key.
+    SetRegularKey {
+        /// None removes it.
+        key: Option<AccountId>,
+    },
+    /// Not built here: answered like a feature that the network has not enabled.
+    Other,
+}
+
+impl Tx {
+    /// Decodes and checks a submitted hexadecimal blob.
+    pub(super) fn from_hex(text: &str) -> Result<Self, BlobError> {
+        let blob = hex::decode(text)
+            .ok()
+            .filter(|blob| !blob.is_empty())
+            .ok_or(BlobError::NotHex)?;
+        Self::from_bytes(blob)
+    }
+
+    /// The hash that identifies a transaction of these bytes.
+    pub(super) fn hash_of(blob: &[u8]) -> Hash {
+        sha512_half(&[&TRANSACTION_ID_PREFIX, blob])
+    }
+
+    /// Decodes and checks the bytes of a transaction.
+    pub(super) fn from_bytes(blob: Vec<u8>) -> Result<Self, BlobError> {
+        let json = decode_exactly(&blob)?;
+        check_memos(&json)?;
+        let signer = check_signature(&json)?;
+        Self::from_parts(blob, json, signer)
+    }
+
+    /// True if the account holds it by its Sequence or ticket before the other, in canonical order.
+    pub(super) fn slot_order(&self) -> (bool, u32, Hash) {
+        (
+            self.ticket.is_some(),
+            self.ticket.unwrap_or(self.sequence),
+            self.hash,
+        )
+    }
+
+    fn from_parts(
+        blob: Vec<u8>,
+        json: Map<String, Value>,
+        signer: Option<AccountId>,
+    ) -> Result<Self, BlobError> {
+        let account =
+            account_field(&json, "Account").ok_or_else(|| invalid("missing field Account"))?;
+        let kind = match json.get("TransactionType").and_then(Value::as_str) {
+            Some("Payment") => Kind::Payment {
+                destination: account_field(&json, "Destination")
+                    .ok_or_else(|| invalid("missing field Destination"))?,
+                drops: drops_field(&json, "Amount"),
+            },
+            Some("AccountSet") => Kind::AccountSet {
+                set: u32_field(&json, "SetFlag").unwrap_or(0),
+                clear: u32_field(&json, "ClearFlag").unwrap_or(0),
+            },
+            Some("SetRegularKey") => Kind::SetRegularKey {
+                key: account_field(&json, "RegularKey"),
+            },
+            _ => Kind::Other,
+        };
+        Ok(Self {
+            hash: Self::hash_of(&blob),
+            account,
+            signer,
+            sequence: u32_field(&json, "Sequence")
+                .ok_or_else(|| invalid("missing field Sequence"))?,
+            ticket: u32_field(&json, "TicketSequence"),
+            last_ledger: u32_field(&json, "LastLedgerSequence"),
+            flags: u32_field(&json, "Flags").unwrap_or(0),
+            network_id: u32_field(&json, "NetworkID"),
+            fee: drops_field(&json, "Fee"),
+            kind,
+            blob,
+            json,
+        })
+    }
+}
+
+fn invalid(text: &str) -> BlobError {
+    BlobError::Invalid(text.to_owned())
+}
+
+fn local_check(text: &str) -> BlobError {
+    BlobError::Invalid(format!("fails local checks: {text}"))
+}
+
+/// Decodes, and encodes again: bytes that are not the canonical form of what they say are refused.
+fn decode_exactly(blob: &[u8]) -> Result<Map<String, Value>, BlobError> {
+    if !(BLOB_BYTES_MIN..=BLOB_BYTES_MAX).contains(&blob.len()) {
+        return Err(invalid("Transaction length invalid"));
+    }
+    let text = hex::encode_upper(blob);
+    // The decoder panics on truncated and on some altered blobs.
+    let decoded =
+        catch_unwind(|| decode(&text)).map_err(|_| invalid("invalid SerialIter getRaw"))?;
+    let Ok(Value::Object(json)) = decoded else {
+        return Err(invalid("invalid SerialIter getRaw"));
+    };
+    match catch_unwind(|| encode(&json)) {
+        Ok(Ok(again)) if again.eq_ignore_ascii_case(&text) => Ok(json),
+        _ => Err(invalid("fields are not in canonical form")),
+    }
+}
+
+fn check_memos(json: &Map<String, Value>) -> Result<(), BlobError> {
+    let Some(memos) = json.get("Memos").and_then(Value::as_array) else {
+        return Ok(());
+    };
+    let mut size: usize = 0;
+    for memo in memos {
+        // One byte opens the object and one ends it.
+        size += 2;
+        for (name, value) in memo
+            .get("Memo")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            let bytes = value
+                .as_str()
+                .and_then(|text| hex::decode(text).ok())
+                .unwrap_or_default();
+            size += 1 + if bytes.len() > 192 { 2 } else { 1 } + bytes.len();
+            if name != "MemoData" && !bytes.iter().all(|byte| is_url_byte(*byte)) {
+                return Err(local_check(
+                    "The MemoType and MemoFormat fields may only contain characters that are allowed in URLs under RFC 3986.",
+                ));
+            }
+        }
+    }
+    if size > MEMOS_BYTES_MAX {
+        return Err(local_check("The memo exceeds the maximum allowed size."));
+    }
+    Ok(())
+}
+
+fn is_url_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte)
+}
+
+/// The account of the signing key; None for a multi-signed transaction, which no account here can authorise.
+fn check_signature(json: &Map<String, Value>) -> Result<Option<AccountId>, BlobError> {
+    let key = json
+        .get("SigningPubKey")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if key.is_empty() {
+        return if json.contains_key("Signers") {
+            Ok(None)
+        } else {
+            Err(local_check("Empty SigningPubKey."))
+        };
+    }
+    let signed = catch_unwind(|| encode_for_signing(json))
+        .ok()
+        .and_then(Result::ok)
+        .and_then(|text| hex::decode(text).ok())
+        .ok_or_else(|| invalid("cannot serialize for signing"))?;
+    let key_bytes = hex::decode(key).map_err(|_| local_check("Invalid signature."))?;
+    let signature = json
+        .get("TxnSignature")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let signature = hex::decode(signature).map_err(|_| local_check("Invalid signature."))?;
+    if !verifies(&key_bytes, &signed, &signature) {
+        return Err(local_check("Invalid signature."));
+    }
+    let address = derive_classic_address(key).map_err(|_| local_check("Invalid signature."))?;
+    Ok(AccountId::from_address(&address))
+}
+
+fn verifies(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    match key {
+        [0xED, rest @ ..] if rest.len() == 32 => UnparsedPublicKey::new(&ED25519, rest)
+            .verify(message, signature)
+            .is_ok(),
+        [0x02 | 0x03, ..] if key.len() == 33 => {
+            let (Ok(key), Ok(parsed)) =
+                (PublicKey::from_slice(key), Signature::from_der(signature))
+            else {
+                return false;
+            };
+            // Only the fully canonical form counts: strict DER and the lower of the two values of S.
+            let mut low = parsed;
+            low.normalize_s();
+            let digest = Message::from_digest(sha512_half(&[message]).0);
+            low == parsed
+                && parsed.serialize_der().as_ref() == signature
+                && Secp256k1::verification_only()
+                    .verify_ecdsa(&digest, &parsed, &key)
+                    .is_ok()
+        }
+        _ => false,
+    }
+}
+
+fn u32_field(json: &Map<String, Value>, name: &str) -> Option<u32> {
+    u32::try_from(json.get(name)?.as_u64()?).ok()
+}
+
+fn drops_field(json: &Map<String, Value>, name: &str) -> Option<i128> {
+    json.get(name)?.as_str()?.parse().ok()
+}
+
+fn account_field(json: &Map<String, Value>, name: &str) -> Option<AccountId> {
+    AccountId::from_address(json.get(name)?.as_str()?)
+}

@@ -1,0 +1,97 @@
+//! The transaction engine results that this simulation can return: names, numbers and texts as recorded.
+//!
+//! Owns: the one table of them. May not: decide which one applies (`apply`) or what a server does with it (`node`).
+
+macro_rules! results {
+    ($($variant:ident = $name:literal, $code:literal, $text:literal;)+) => {
+        /// A transaction engine result.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "each variant is documented by its message in the table")]
+        pub enum Ter { $($variant),+ }
+
+        impl Ter {
+            /// Its name on the wire, for example `tesSUCCESS`.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// Its number on the wire.
+            pub fn code(self) -> i32 {
+                match self { $(Self::$variant => $code),+ }
+            }
+
+            /// Its human text on the wire.
+            pub fn message(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+    };
+}
+
+results! {
+    TelInsufFeeP = "telINSUF_FEE_P", -394, "Fee insufficient.";
+    TelNoDstPartial = "telNO_DST_PARTIAL", -393, "Partial payment to create account not allowed.";
+    TelWrongNetwork = "telWRONG_NETWORK", -386, "Transaction specifies a Network ID that differs from that of the local node.";
+    TelRequiresNetworkId = "telREQUIRES_NETWORK_ID", -385, "Transactions submitted to this node/network must include a correct NetworkID field.";
+    TelNetworkIdMakesTxNonCanonical = "telNETWORK_ID_MAKES_TX_NON_CANONICAL", -384, "Transactions submitted to this node/network must NOT include a NetworkID field.";
+    TemBadAmount = "temBAD_AMOUNT", -298, "Malformed: Bad amount.";
+    TemBadFee = "temBAD_FEE", -295, "Invalid fee, negative or not XRP.";
+    TemBadRegkey = "temBAD_REGKEY", -289, "Malformed: Regular key cannot be same as master key.";
+    TemBadSendXrpLimit = "temBAD_SEND_XRP_LIMIT", -288, "Malformed: Limit quality is not allowed for XRP to XRP.";
+    TemBadSendXrpMax = "temBAD_SEND_XRP_MAX", -287, "Malformed: Send max is not allowed for XRP to XRP.";
+    TemBadSendXrpNoDirect = "temBAD_SEND_XRP_NO_DIRECT", -286, "Malformed: No Ripple direct is not allowed for XRP to XRP.";
+    TemBadSendXrpPartial = "temBAD_SEND_XRP_PARTIAL", -285, "Malformed: Partial payment is not allowed for XRP to XRP.";
+    TemBadSendXrpPaths = "temBAD_SEND_XRP_PATHS", -284, "Malformed: Paths are not allowed for XRP to XRP.";
+    TemBadSignature = "temBAD_SIGNATURE", -282, "Malformed: Bad signature.";
+    TemBadSrcAccount = "temBAD_SRC_ACCOUNT", -281, "Malformed: Bad source account.";
+    TemDstNeeded = "temDST_NEEDED", -278, "Destination not specified.";
+    TemInvalid = "temINVALID", -277, "The transaction is ill-formed.";
+    TemInvalidFlag = "temINVALID_FLAG", -276, "The transaction has an invalid flag.";
+    TemRedundant = "temREDUNDANT", -275, "The transaction is redundant.";
+    TemDisabled = "temDISABLED", -273, "The transaction requires logic that is currently disabled.";
+    TemSeqAndTicket = "temSEQ_AND_TICKET", -263, "Transaction contains a TicketSequence and a non-zero Sequence.";
+    TefAlready = "tefALREADY", -198, "The exact transaction was already in this ledger.";
+    TefBadAuth = "tefBAD_AUTH", -196, "Transaction's public key is not authorized.";
+    TefPastSeq = "tefPAST_SEQ", -190, "This sequence number has already passed.";
+    TefWrongPrior = "tefWRONG_PRIOR", -189, "This previous transaction does not match.";
+    TefMasterDisabled = "tefMASTER_DISABLED", -188, "Master key is disabled.";
+    TefMaxLedger = "tefMAX_LEDGER", -187, "Ledger sequence too high.";
+    TefNotMultiSigning = "tefNOT_MULTI_SIGNING", -184, "Account has no appropriate list of multi-signers.";
+    TefNoTicket = "tefNO_TICKET", -180, "Ticket is not in ledger.";
+    TerInsufFeeB = "terINSUF_FEE_B", -97, "Account balance can't pay fee.";
+    TerNoAccount = "terNO_ACCOUNT", -96, "The source account does not exist.";
+    TerPreSeq = "terPRE_SEQ", -92, "Missing/inapplicable prior transaction.";
+    TerPreTicket = "terPRE_TICKET", -88, "Ticket is not yet in ledger.";
+    TesSuccess = "tesSUCCESS", 0, "The transaction was applied. Only final in a validated ledger.";
+    TecUnfundedPayment = "tecUNFUNDED_PAYMENT", 104, "Insufficient XRP balance to send.";
+    TecNoDst = "tecNO_DST", 124, "Destination does not exist. Send XRP to create it.";
+    TecNoDstInsufXrp = "tecNO_DST_INSUF_XRP", 125, "Destination does not exist. Too little XRP sent to create it.";
+    TecPathDry = "tecPATH_DRY", 128, "Path could not send partial amount.";
+    TecNoAlternativeKey = "tecNO_ALTERNATIVE_KEY", 130, "The operation would remove the ability to sign transactions with the account.";
+    TecInsuffFee = "tecINSUFF_FEE", 136, "Insufficient balance to pay fee.";
+    TecNoPermission = "tecNO_PERMISSION", 139, "No permission to perform requested operation.";
+    TecNeedMasterKey = "tecNEED_MASTER_KEY", 142, "The operation requires the use of the Master Key.";
+    TecDstTagNeeded = "tecDST_TAG_NEEDED", 143, "A destination tag is required.";
+}
+
+impl Ter {
+    /// Claimed: the fee and the slot are taken, nothing else happened.
+    pub fn is_tec(self) -> bool {
+        self.code() >= 100
+    }
+
+    /// May succeed later without a change to the transaction.
+    pub fn is_ter(self) -> bool {
+        (-99..=-1).contains(&self.code())
+    }
+
+    /// Malformed for good.
+    pub fn is_tem(self) -> bool {
+        (-299..=-200).contains(&self.code())
+    }
+
+    /// `tes` or `tec`: the only results with which a transaction is in a ledger.
+    pub fn is_in_ledger(self) -> bool {
+        self == Self::TesSuccess || self.is_tec()
+    }
+}

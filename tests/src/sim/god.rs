@@ -1,0 +1,86 @@
+//! Questions that only somebody who sees everything can answer, for who checks a gateway from above.
+//!
+//! Owns: the search for payments and for who used a slot. May not: be reachable over the network.
+
+use serde_json::Value;
+
+use super::blob::{Kind, Tx};
+use super::types::{AccountId, Hash};
+use super::world::{Included, World};
+
+/// A payment that a validated ledger holds, as seen by who checks a gateway from above.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenPayment {
+    /// The transaction.
+    pub hash: Hash,
+    /// The ledger that holds it.
+    pub ledger_index: u32,
+    /// Who paid.
+    pub account: String,
+    /// The slot it used.
+    pub sequence: u32,
+    /// Who was to receive.
+    pub destination: String,
+    /// `tesSUCCESS` or a `tec`.
+    pub result: &'static str,
+    /// Drops that arrived.
+    pub delivered: Option<u64>,
+}
+
+impl World {
+    /// All validated payments that carry this InvoiceID, `tec` included.
+    pub(super) fn payments_by_invoice(&self, invoice_id: &str) -> Vec<SeenPayment> {
+        let carries = |tx: &Tx| {
+            tx.json
+                .get("InvoiceID")
+                .and_then(Value::as_str)
+                .is_some_and(|id| id.eq_ignore_ascii_case(invoice_id))
+        };
+        self.included()
+            .filter(|(_, included)| carries(&included.tx))
+            .filter_map(seen_payment)
+            .collect()
+    }
+
+    /// All validated payments from this account, `tec` included, oldest first.
+    pub(super) fn payments_from(&self, address: &str) -> Vec<SeenPayment> {
+        self.included()
+            .filter_map(seen_payment)
+            .filter(|payment| payment.account == address)
+            .collect()
+    }
+
+    /// The validated transaction that used this Sequence of the account.
+    pub(super) fn slot_consumer(&self, account: &AccountId, sequence: u32) -> Option<(Hash, u32)> {
+        self.positions(account)
+            .iter()
+            .find_map(|(index, position)| {
+                let included = self.ledger(*index)?.txs.get(*position)?;
+                let uses = included.tx.account == *account
+                    && included.tx.ticket.is_none()
+                    && included.tx.sequence == sequence;
+                uses.then_some((included.tx.hash, *index))
+            })
+    }
+
+    fn included(&self) -> impl Iterator<Item = (u32, &Included)> {
+        self.ledgers()
+            .iter()
+            .flat_map(|ledger| ledger.txs.iter().map(|included| (ledger.index, included)))
+    }
+}
+
+fn seen_payment((ledger_index, included): (u32, &Included)) -> Option<SeenPayment> {
+    let Kind::Payment { destination, .. } = included.tx.kind else {
+        return None;
+    };
+    Some(SeenPayment {
+        hash: included.tx.hash,
+        ledger_index,
+        account: included.tx.account.to_string(),
+        sequence: included.tx.sequence,
+        destination: destination.to_string(),
+        result: included.ter.name(),
+        delivered: included.delivered,
+    })
+}

@@ -1,0 +1,314 @@
+//! The network front: a WebSocket listener and a JSON-RPC one, on loopback.
+//!
+//! Owns: frames, HTTP statuses, the order of messages on a socket, the clock that closes ledgers. May not: know what a
+//! command means. One request of a socket is answered before the next is looked at, as recorded.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Map, Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use super::hub::SocketId;
+use super::node::Node;
+use super::rpc::{Answer, Call, Role, RpcError, api_version, dispatch, parse_submit};
+use super::shapes::object;
+use super::types::Millis;
+
+/// The node as all tasks share it.
+#[derive(Clone)]
+pub(super) struct Shared(Arc<Mutex<Node>>);
+
+impl Shared {
+    /// Shares a node.
+    pub(super) fn new(node: Node) -> Self {
+        Self(Arc::new(Mutex::new(node)))
+    }
+
+    /// The node, for a moment.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Node> {
+        self.0
+            .lock()
+            .expect("no command of the simulated server panicked")
+    }
+}
+
+/// The time, read here and nowhere else in the simulation.
+pub(super) fn now() -> Millis {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Binds a loopback port; 0 takes any.
+pub(super) async fn bind(port: u16) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// Closes a ledger every so often.
+pub(super) async fn close_ledgers(node: Shared, every: Duration) {
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let node = node.clone();
+        // Closing syncs a file: not on a thread that answers requests.
+        let closed = tokio::task::spawn_blocking(move || node.lock().close(now())).await;
+        closed
+            .expect("closing a ledger does not panic")
+            .expect("the state directory takes the closed ledger");
+    }
+}
+
+/// Serves WebSocket clients.
+pub(super) async fn serve_websockets(listener: TcpListener, node: Shared) {
+    let mut sockets = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                if let Ok((stream, _)) = accepted {
+                    sockets.spawn(serve_socket(stream, node.clone()));
+                }
+            }
+            Some(_) = sockets.join_next() => {}
+        }
+    }
+}
+
+async fn serve_socket(stream: TcpStream, node: Shared) {
+    let _ = stream.set_nodelay(true);
+    let Ok(socket) = tokio_tungstenite::accept_async(stream).await else {
+        return;
+    };
+    let (id, pushed) = node.lock().hub.connect();
+    // An error here is the client's going away.
+    let _ = converse(socket, &node, id, pushed).await;
+    node.lock().hub.disconnect(id);
+}
+
+async fn converse(
+    mut socket: WebSocketStream<TcpStream>,
+    node: &Shared,
+    id: SocketId,
+    mut pushed: mpsc::Receiver<String>,
+) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+    loop {
+        tokio::select! {
+            biased;
+            message = pushed.recv() => match message {
+                Some(text) => socket.send(Message::text(text)).await?,
+                None => {
+                    let reason = "Policy error: client is too slow.".into();
+                    return socket.close(Some(CloseFrame { code: CloseCode::Policy, reason })).await;
+                }
+            },
+            frame = socket.next() => match frame {
+                None => return Ok(()),
+                Some(Err(error)) => return Err(error),
+                Some(Ok(Message::Text(text))) => answer_frame(&mut socket, node, id, &mut pushed, text.as_str()).await?,
+                Some(Ok(Message::Binary(bytes))) => {
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    answer_frame(&mut socket, node, id, &mut pushed, &text).await?;
+                }
+                Some(Ok(_)) => {}
+            },
+        }
+    }
+}
+
+async fn answer_frame(
+    socket: &mut WebSocketStream<TcpStream>,
+    node: &Shared,
+    id: SocketId,
+    pushed: &mut mpsc::Receiver<String>,
+    text: &str,
+) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+    let answer = answer_text(node, id, text);
+    // What a request pushed to its own socket goes out before its answer.
+    while let Ok(text) = pushed.try_recv() {
+        socket.feed(Message::text(text)).await?;
+    }
+    if let Some(answer) = answer {
+        socket
+            .feed(Message::text(json!(answer).to_string()))
+            .await?;
+    }
+    socket.flush().await
+}
+
+/// The answer to a WebSocket message; None if a test's script swallows it.
+fn answer_text(node: &Shared, id: SocketId, text: &str) -> Option<Map<String, Value>> {
+    let Ok(Value::Object(request)) = serde_json::from_str(text) else {
+        return Some(object(
+            json!({ "error": "jsonInvalid", "type": "error", "value": text }),
+        ));
+    };
+    let command = match (request.get("command"), request.get("method")) {
+        (Some(Value::String(command)), None) | (None, Some(Value::String(command))) => {
+            Some(command.as_str())
+        }
+        (Some(Value::String(command)), Some(Value::String(method))) if command == method => {
+            Some(command.as_str())
+        }
+        _ => None,
+    };
+    let answer = match (command, api_version(&request)) {
+        (None, _) => Err(RpcError::bare("missingCommand")),
+        (Some(_), None) => Err(RpcError::bare("invalid_API_version")),
+        (Some(command), Some(api)) => {
+            let parsed = parse_submit(command, &request, |hash| node.lock().cached(&hash).cloned());
+            let call = Call {
+                params: &request,
+                api,
+                role: Role::Public,
+                socket: Some(id),
+                parsed,
+                now: now(),
+            };
+            run(&mut node.lock(), command, &call)?
+        }
+    };
+    Some(websocket_frame(&request, answer))
+}
+
+/// Runs a command unless the script loses the request, and loses the answer if the script says so.
+fn run(node: &mut Node, command: &str, call: &Call<'_>) -> Option<Answer> {
+    if command != "submit" {
+        return Some(dispatch(node, command, call));
+    }
+    if let Some(left) = node.script.drop_submit_requests.checked_sub(1) {
+        node.script.drop_submit_requests = left;
+        return None;
+    }
+    let answer = dispatch(node, command, call);
+    if let Some(left) = node.script.drop_submit_answers.checked_sub(1) {
+        node.script.drop_submit_answers = left;
+        return None;
+    }
+    Some(answer)
+}
+
+fn websocket_frame(request: &Map<String, Value>, answer: Answer) -> Map<String, Value> {
+    let mut frame = match answer {
+        Ok(result) => object(json!({ "result": result, "status": "success" })),
+        Err(error) => {
+            let mut frame = error.fields;
+            frame.insert("request".into(), json!(request));
+            frame.insert("status".into(), json!("error"));
+            frame
+        }
+    };
+    frame.insert("type".into(), json!("response"));
+    for name in ["id", "api_version"] {
+        if let Some(value) = request.get(name) {
+            frame.insert(name.into(), value.clone());
+        }
+    }
+    frame
+}
+
+/// Serves JSON-RPC clients.
+pub(super) async fn serve_rpc(listener: TcpListener, node: Shared) {
+    let app = Router::new().route("/", post(rpc)).with_state(node);
+    let served = axum::serve(listener, app).await;
+    served.expect("the JSON-RPC listener stays open");
+}
+
+async fn rpc(State(node): State<Shared>, body: String) -> Response {
+    // A command may sync a file or decode a blob: not on a thread that serves other clients.
+    let answered = tokio::task::spawn_blocking(move || rpc_body(&node, &body)).await;
+    let (status, text) = answered.expect("answering a request does not panic");
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/json; charset=UTF-8")],
+        text,
+    )
+        .into_response()
+}
+
+/// Status and body of the answer to a JSON-RPC request.
+fn rpc_body(node: &Shared, body: &str) -> (StatusCode, String) {
+    let refuse = |text: &str| (StatusCode::BAD_REQUEST, text.to_owned());
+    let request = match serde_json::from_str(body) {
+        Ok(Value::Object(request)) if !request.is_empty() => request,
+        Ok(Value::Object(_) | Value::Null | Value::Array(_)) => {
+            return refuse("Unable to parse request:");
+        }
+        _ => {
+            return refuse(
+                "Unable to parse request: * Line 1, Column 1\n  Syntax error: value, object or array expected.",
+            );
+        }
+    };
+    let command = match request.get("method") {
+        None | Some(Value::Null) => return refuse("Null method"),
+        Some(Value::String(method)) if method.is_empty() => return refuse("method is empty"),
+        Some(Value::String(method)) => method,
+        Some(_) => return refuse("method is not string"),
+    };
+    let params = match request.get("params") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Array(list)) if list.is_empty() => Map::new(),
+        Some(Value::Object(params)) if params.is_empty() => Map::new(),
+        Some(Value::Array(list)) => match list.as_slice() {
+            [Value::Object(params)] => params.clone(),
+            _ => return refuse("params unparsable"),
+        },
+        Some(_) => return refuse("params unparsable"),
+    };
+    let Some(api) = api_version(&params) else {
+        return refuse("invalid_API_version");
+    };
+    let parsed = parse_submit(command, &params, |hash| node.lock().cached(&hash).cloned());
+    let call = Call {
+        params: &params,
+        api,
+        role: Role::Admin,
+        socket: None,
+        parsed,
+        now: now(),
+    };
+    let Some(answer) = run(&mut node.lock(), command, &call) else {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Server is overloaded\r\n".to_owned(),
+        );
+    };
+    (
+        StatusCode::OK,
+        json!({ "result": rpc_result(command, &params, answer) }).to_string(),
+    )
+}
+
+fn rpc_result(command: &str, params: &Map<String, Value>, answer: Answer) -> Map<String, Value> {
+    match answer {
+        Ok(mut result) => {
+            result.insert("status".into(), json!("success"));
+            result
+        }
+        Err(error) => {
+            let mut result = error.fields;
+            let mut request = params.clone();
+            request.insert("command".into(), json!(command));
+            result.insert("request".into(), Value::Object(request));
+            result.insert("status".into(), json!("error"));
+            result
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! One server of the network: its open ledger, what it holds and retries, and what it answers to `submit`.
+//!
+//! Owns: everything that a restart loses. May not: read clocks or sockets; time comes in with every call. There is one
+//! server, and a ledger is validated the moment it closes, as in a real server's standalone mode.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use super::apply::{Mode, apply};
+use super::blob::Tx;
+use super::codes::Ter;
+use super::hub::Hub;
+use super::state::{Account, Overlay};
+use super::store::{Store, StoreError};
+use super::types::{AccountId, Hash, Millis};
+use super::world::{Leftover, World};
+
+/// Ledgers for which a server goes on trying what it was given itself.
+const LOCAL_LEDGERS: u32 = 5;
+/// Held successors that are tried after a success.
+const POPPED_MAX: usize = 10;
+/// A transaction is not relayed again for this long.
+const RELAY_MS: u64 = 30_000;
+/// How long a malformed transaction is remembered.
+const BAD_MS: u64 = 300_000;
+/// A held transaction whose end is this near is held again.
+const HELD_NEAR_END_LEDGERS: u32 = 5;
+/// Transactions that a server remembers; the oldest go first.
+const CACHE_TXS_MAX: usize = 65_536;
+
+/// What `submit` found out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Submitted {
+    /// Preliminary result.
+    pub ter: Ter,
+    /// In the open ledger now.
+    pub applied: bool,
+    /// Sent to peers now.
+    pub broadcast: bool,
+    /// Will be tried again by this server.
+    pub kept: bool,
+    /// Sequence of the account in the open ledger; None if the blob was known to be bad and not looked at.
+    pub account_sequence: Option<u32>,
+}
+
+/// A blob as it arrived, for who checks a gateway from above.
+#[derive(Debug, Clone)]
+pub(super) struct Arrival {
+    /// Which transaction.
+    pub tx: Arc<Tx>,
+    /// What was answered.
+    pub ter: Ter,
+}
+
+/// What tests make go wrong next.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// So many answers to `submit` are never sent; the transaction is processed all the same.
+    pub drop_submit_answers: u32,
+    /// So many `submit` requests are not even processed, and never answered.
+    pub drop_submit_requests: u32,
+}
+
+struct Local {
+    tx: Arc<Tx>,
+    expires: u32,
+}
+
+#[derive(Default)]
+struct Open {
+    over: Overlay,
+    txs: Vec<Arc<Tx>>,
+}
+
+/// The server.
+pub(super) struct Node {
+    /// The chain that it knows.
+    pub world: World,
+    /// Who listens.
+    pub hub: Hub,
+    /// Faults to come.
+    pub script: Script,
+    /// Every blob that arrived and passed the local checks.
+    pub arrivals: Vec<Arrival>,
+    store: Option<Store>,
+    stopped: bool,
+    capacity: Option<usize>,
+    open: Open,
+    held: BTreeMap<(AccountId, u32, Hash), Arc<Tx>>,
+    held_before: HashSet<Hash>,
+    locals: Vec<Local>,
+    cache: HashMap<Hash, Arc<Tx>>,
+    cache_order: VecDeque<Hash>,
+    bad_until: HashMap<Hash, Millis>,
+    relayed_at: HashMap<Hash, Millis>,
+}
+
+impl Node {
+    /// A server that has just started on this chain.
+    pub(super) fn new(world: World, store: Option<Store>, capacity: Option<usize>) -> Self {
+        Self {
+            world,
+            hub: Hub::default(),
+            script: Script::default(),
+            arrivals: Vec::new(),
+            store,
+            stopped: false,
+            capacity,
+            open: Open::default(),
+            held: BTreeMap::new(),
+            held_before: HashSet::new(),
+            locals: Vec::new(),
+            cache: HashMap::new(),
+            cache_order: VecDeque::new(),
+            bad_until: HashMap::new(),
+            relayed_at: HashMap::new(),
+        }
+    }
+
+    /// Index of the open ledger.
+    pub(super) fn open_index(&self) -> u32 {
+        self.world.validated().index + 1
+    }
+
+    /// The transactions in the open ledger, in the order in which they were applied.
+    pub(super) fn open_txs(&self) -> &[Arc<Tx>] {
+        &self.open.txs
+    }
+
+    /// An account in the open ledger.
+    pub(super) fn open_account(&mut self, id: &AccountId) -> Option<Account> {
+        self.world.view(&mut self.open.over).get(id).cloned()
+    }
+
+    /// A transaction that this server was given since it started.
+    pub(super) fn cached(&self, hash: &Hash) -> Option<&Arc<Tx>> {
+        self.cache.get(hash)
+    }
+
+    /// Takes a transaction from a client.
+    pub(super) fn submit(&mut self, tx: &Arc<Tx>, fail_hard: bool, now: Millis) -> Submitted {
+        self.remember(tx);
+        if self
+            .bad_until
+            .get(&tx.hash)
+            .is_some_and(|until| now < *until)
+        {
+            self.mark_bad(tx.hash, now);
+            let ter = Ter::TemBadSignature;
+            self.arrivals.push(Arrival {
+                tx: tx.clone(),
+                ter,
+            });
+            return Submitted {
+                ter,
+                applied: false,
+                broadcast: false,
+                kept: false,
+                account_sequence: None,
+            };
+        }
+        let (ter, applied) = self.try_open(tx, fail_hard, now);
+        self.arrivals.push(Arrival {
+            tx: tx.clone(),
+            ter,
+        });
+        let kept = !fail_hard || ter == Ter::TesSuccess;
+        if kept {
+            let last = self.open_index() + LOCAL_LEDGERS;
+            let expires = tx
+                .last_ledger
+                .map_or(last, |end| end.saturating_add(1).min(last));
+            self.locals.push(Local {
+                tx: tx.clone(),
+                expires,
+            });
+        }
+        if kept && holds(ter) {
+            self.hold(tx.clone());
+        }
+        let broadcast = applied && self.relay(tx.hash, now);
+        // The successors come after the answer: as recorded, it does not count them.
+        let account_sequence = self
+            .open_account(&tx.account)
+            .map_or(0, |account| account.sequence);
+        if ter == Ter::TesSuccess {
+            self.pop_successors(tx, now);
+        }
+        Submitted {
+            ter,
+            applied,
+            broadcast,
+            kept,
+            account_sequence: Some(account_sequence),
+        }
+    }
+
+    fn remember(&mut self, tx: &Arc<Tx>) {
+        if self.cache.insert(tx.hash, tx.clone()).is_none() {
+            self.cache_order.push_back(tx.hash);
+        }
+        if self.cache_order.len() > CACHE_TXS_MAX
+            && let Some(oldest) = self.cache_order.pop_front()
+        {
+            self.cache.remove(&oldest);
+        }
+    }
+
+    fn mark_bad(&mut self, hash: Hash, now: Millis) {
+        self.bad_until.insert(hash, Millis(now.0 + BAD_MS));
+    }
+
+    /// True if it goes out to peers: not if it did a moment ago.
+    fn relay(&mut self, hash: Hash, now: Millis) -> bool {
+        let recently = self
+            .relayed_at
+            .get(&hash)
+            .is_some_and(|at| now.0 < at.0 + RELAY_MS);
+        if !recently {
+            self.relayed_at.insert(hash, now);
+        }
+        !recently
+    }
+
+    /// Tries the open ledger, and tells the subscribers if it changed.
+    fn try_open(&mut self, tx: &Arc<Tx>, fail_hard: bool, now: Millis) -> (Ter, bool) {
+        let mut view = self.world.view(&mut self.open.over);
+        let applied = apply(
+            &mut view,
+            tx,
+            Mode {
+                fail_hard,
+                ..Mode::OPEN
+            },
+        );
+        if applied.ter.is_tem() {
+            self.mark_bad(tx.hash, now);
+        }
+        let Some(effect) = applied.effect else {
+            return (applied.ter, false);
+        };
+        self.open.txs.push(tx.clone());
+        let affected: Vec<AccountId> = effect.nodes.values().map(|(_, after)| after.id).collect();
+        let open_index = self.open_index();
+        self.hub
+            .publish_proposed(tx, applied.ter, &affected, open_index);
+        (applied.ter, true)
+    }
+
+    fn hold(&mut self, tx: Arc<Tx>) {
+        self.held
+            .insert((tx.account, tx.ticket.unwrap_or(tx.sequence), tx.hash), tx);
+    }
+
+    /// After a success the next ones of that account that were held get their turn.
+    fn pop_successors(&mut self, tx: &Tx, now: Millis) {
+        let mut successors = Vec::new();
+        let mut next = tx.sequence.saturating_add(1);
+        while successors.len() < POPPED_MAX {
+            let range = (tx.account, next, Hash([0; 32]))..=(tx.account, next, Hash([0xFF; 32]));
+            let Some(key) = self.held.range(range).next().map(|(key, _)| *key) else {
+                break;
+            };
+            successors.extend(self.held.remove(&key));
+            next = next.saturating_add(1);
+        }
+        for successor in successors {
+            self.retry_held(successor, now);
+        }
+    }
+
+    fn retry_held(&mut self, tx: Arc<Tx>, now: Millis) {
+        let (ter, applied) = self.try_open(&tx, false, now);
+        if applied {
+            self.relay(tx.hash, now);
+        } else if holds(ter) {
+            // A passed end wraps around to a distance that is not near.
+            let distance = tx
+                .last_ledger
+                .map(|end| end.wrapping_sub(self.open_index()));
+            let near_end = distance.is_some_and(|ledgers| ledgers <= HELD_NEAR_END_LEDGERS);
+            if near_end || self.held_before.insert(tx.hash) {
+                self.hold(tx);
+            }
+        }
+    }
+
+    /// Closes the open ledger and validates it: held ones get a last try, the ledger is built, made durable, published,
+    /// and what is left goes into the next open ledger.
+    pub(super) fn close(&mut self, now: Millis) -> Result<(), StoreError> {
+        if self.stopped {
+            return Ok(());
+        }
+        for (_, tx) in std::mem::take(&mut self.held) {
+            self.retry_held(tx, now);
+        }
+        let room = self.capacity.unwrap_or(usize::MAX).min(self.open.txs.len());
+        let (candidates, overflow) = self.open.txs.split_at(room);
+        let (built, leftover) = self.world.build(candidates, now.ledger_time());
+        let next: Leftover = leftover
+            .into_iter()
+            .chain(overflow.iter().cloned())
+            .collect();
+        if let Some(store) = &mut self.store {
+            store.append(&built)?;
+        }
+        self.world.push(built);
+        self.hub.publish_ledger(&self.world);
+        self.reopen(next, now);
+        Ok(())
+    }
+
+    /// Ends it: no ledger closes any more, and its file is free for the next server.
+    pub(super) fn stop(&mut self) {
+        self.stopped = true;
+        self.store = None;
+    }
+
+    fn reopen(&mut self, next: Leftover, now: Millis) {
+        self.open = Open::default();
+        let mut locals: Vec<Arc<Tx>> = self.locals.iter().map(|local| local.tx.clone()).collect();
+        locals.sort_by_key(|tx| (tx.account, tx.slot_order()));
+        for tx in next.iter().chain(&locals) {
+            if self.world.find(tx.hash).is_some() {
+                continue;
+            }
+            let mut view = self.world.view(&mut self.open.over);
+            // Nobody is told: the first message about a transaction that enters here is the validated one.
+            if apply(&mut view, tx, Mode::OPEN).effect.is_some() {
+                self.open.txs.push(tx.clone());
+                self.relay(tx.hash, now);
+            }
+        }
+        let validated = self.world.validated().index;
+        let world = &self.world;
+        self.locals.retain(|local| {
+            let passed = world
+                .accounts
+                .get(&local.tx.account)
+                .is_some_and(|account| {
+                    local.tx.ticket.is_none() && account.sequence > local.tx.sequence
+                });
+            local.expires >= validated && !passed && world.find(local.tx.hash).is_none()
+        });
+        self.bad_until.retain(|_, until| now < *until);
+        self.relayed_at.retain(|_, at| now.0 < at.0 + RELAY_MS);
+    }
+}
+
+/// Results after which a server keeps a transaction to try it when the ledger closes.
+fn holds(ter: Ter) -> bool {
+    !ter.is_in_ledger() && !ter.is_tem() && ter != Ter::TefPastSeq
+}

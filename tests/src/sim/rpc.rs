@@ -1,0 +1,397 @@
+//! Commands: a request in, a result or an error out, the same for both transports.
+//!
+//! Owns: the list of commands, their parameters and errors, and the commands about the server itself. May not: know
+//! how requests arrive (`net`); accounts and ledgers are in `rpc_data`,
+//! searches in `rpc_history`.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::blob::{BlobError, Tx};
+use super::hub::{SocketId, Stream, Wanted, ledger_facts};
+use super::node::Node;
+use super::rpc_data;
+use super::rpc_history;
+use super::shapes::{ApiVersion, complete_ledgers, ctid, object};
+use super::types::{AccountId, Hash, Millis};
+
+/// What `build_version` says: the server whose behaviour was recorded.
+const BUILD_VERSION: &str = "3.3.0-b0";
+/// Fee level of a transaction that pays the base fee.
+const REFERENCE_LEVEL: u64 = 256;
+/// Fee of a median transaction when a ledger is full, as a multiple of the base fee; never reached here.
+const MEDIAN_MULTIPLE: u64 = 500;
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The JSON-RPC port: also `ledger_accept` and `sim_script`.
+    Admin,
+    /// The WebSocket port.
+    Public,
+}
+
+/// What a command needs to know besides its parameters.
+pub(super) struct Call<'a> {
+    /// Parameters, for WebSocket the whole message.
+    pub params: &'a Map<String, Value>,
+    /// Version asked for.
+    pub api: ApiVersion,
+    /// Who asks.
+    pub role: Role,
+    /// The WebSocket it came by.
+    pub socket: Option<SocketId>,
+    /// The blob of a `submit`, already decoded and checked outside any lock.
+    pub parsed: Option<Result<Arc<Tx>, BlobError>>,
+    /// The time.
+    pub now: Millis,
+}
+
+/// An error as it goes out: `error`, and for most `error_code` and `error_message`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RpcError {
+    /// All its fields, without `request` and `status`.
+    pub fields: Map<String, Value>,
+}
+
+impl RpcError {
+    /// An error with number and text.
+    pub(super) fn new(error: &str, code: u32, message: &str) -> Self {
+        Self {
+            fields: object(json!({ "error": error, "error_code": code, "error_message": message })),
+        }
+    }
+
+    /// An error of which servers say only the name.
+    pub(super) fn bare(error: &str) -> Self {
+        Self {
+            fields: object(json!({ "error": error })),
+        }
+    }
+
+    /// The error for parameters that make no sense.
+    pub(super) fn invalid_params() -> Self {
+        Self::new("invalidParams", 31, "Invalid parameters.")
+    }
+
+    /// The same with a text of its own.
+    pub(super) fn invalid_params_because(message: &str) -> Self {
+        Self::new("invalidParams", 31, message)
+    }
+
+    /// With further fields.
+    pub(super) fn with(mut self, fields: Map<String, Value>) -> Self {
+        self.fields.extend(fields);
+        self
+    }
+}
+
+/// What a command answers.
+pub(super) type Answer = Result<Map<String, Value>, RpcError>;
+
+/// The version a request asks for; None if there is no such version.
+pub(super) fn api_version(params: &Map<String, Value>) -> Option<ApiVersion> {
+    match params.get("api_version") {
+        None => Some(ApiVersion::V1),
+        Some(Value::Number(number)) if number.as_u64() == Some(1) => Some(ApiVersion::V1),
+        Some(Value::Number(number)) if number.as_u64() == Some(2) => Some(ApiVersion::V2),
+        Some(_) => None,
+    }
+}
+
+/// Decodes the blob of a `submit` before the server is locked, unless the server knows it already; None for any other
+/// request.
+pub(super) fn parse_submit(
+    command: &str,
+    params: &Map<String, Value>,
+    known: impl FnOnce(Hash) -> Option<Arc<Tx>>,
+) -> Option<Result<Arc<Tx>, BlobError>> {
+    let blob = params.get("tx_blob").filter(|_| command == "submit")?;
+    let bytes = blob
+        .as_str()
+        .and_then(|text| hex::decode(text).ok())
+        .filter(|bytes| !bytes.is_empty());
+    Some(match bytes {
+        None => Err(BlobError::NotHex),
+        Some(bytes) => match known(Tx::hash_of(&bytes)) {
+            Some(tx) => Ok(tx),
+            None => Tx::from_bytes(bytes).map(Arc::new),
+        },
+    })
+}
+
+/// Runs a command.
+pub(super) fn dispatch(node: &mut Node, command: &str, call: &Call<'_>) -> Answer {
+    match command {
+        "ping" => Ok(ping(call)),
+        "server_info" => Ok(object(json!({ "info": server(node, call, true) }))),
+        "server_state" => Ok(object(json!({ "state": server(node, call, false) }))),
+        "fee" => Ok(fee(node)),
+        "submit" => submit(node, call),
+        "tx" => rpc_history::tx(node, call),
+        "account_info" => rpc_data::account_info(node, call),
+        "account_tx" => rpc_history::account_tx(node, call),
+        "ledger" => rpc_data::ledger(node, call),
+        "ledger_current" => Ok(object(json!({ "ledger_current_index": node.open_index() }))),
+        "ledger_closed" => {
+            let closed = node.world.validated();
+            Ok(object(
+                json!({ "ledger_hash": closed.hash.to_string(), "ledger_index": closed.index }),
+            ))
+        }
+        "subscribe" => subscribe(node, call),
+        "unsubscribe" => unsubscribe(node, call),
+        "ledger_accept" | "sim_script" if call.role == Role::Public => {
+            Err(RpcError::new("forbidden", 3, "Bad credentials."))
+        }
+        "ledger_accept" => {
+            node.close(call.now)
+                .expect("the state directory takes the closed ledger");
+            Ok(object(json!({ "ledger_current_index": node.open_index() })))
+        }
+        "sim_script" => sim_script(node, call),
+        _ => Err(RpcError::new("unknownCmd", 32, "Unknown method.")),
+    }
+}
+
+fn ping(call: &Call<'_>) -> Map<String, Value> {
+    match call.role {
+        Role::Admin => object(json!({ "role": "admin" })),
+        Role::Public => Map::new(),
+    }
+}
+
+/// Tests only, and not on a real server: what is to go wrong next.
+fn sim_script(node: &mut Node, call: &Call<'_>) -> Answer {
+    let count = |name: &str| match call.params.get(name) {
+        None => Ok(None),
+        Some(value) => {
+            let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
+            count.map(Some).ok_or_else(RpcError::invalid_params)
+        }
+    };
+    if let Some(answers) = count("drop_submit_answers")? {
+        node.script.drop_submit_answers = answers;
+    }
+    if let Some(requests) = count("drop_submit_requests")? {
+        node.script.drop_submit_requests = requests;
+    }
+    Ok(object(json!({
+        "drop_submit_answers": node.script.drop_submit_answers, "drop_submit_requests": node.script.drop_submit_requests,
+    })))
+}
+
+/// The body of `server_info` (human units) and of `server_state` (drops).
+fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
+    let world = &node.world;
+    let validated = world.validated();
+    let fees = world.genesis.fees;
+    let states = ["connected", "disconnected", "full", "syncing", "tracking"];
+    let accounting: Map<String, Value> = states
+        .iter()
+        .map(|state| {
+            let transitions = if *state == "full" { "1" } else { "0" };
+            (
+                (*state).to_owned(),
+                json!({ "duration_us": "0", "transitions": transitions }),
+            )
+        })
+        .collect();
+    let mut body = object(json!({
+        "build_version": BUILD_VERSION,
+        "complete_ledgers": complete_ledgers(world),
+        "initial_sync_duration_us": "0",
+        "io_latency_ms": 1,
+        "jq_trans_overflow": "0",
+        "network_id": world.genesis.network_id,
+        "peer_disconnects": "0",
+        "peer_disconnects_resources": "0",
+        "peers": 0,
+        "ports": [],
+        "pubkey_node": "n9LU1CYf3eugYKoSRGu5rXiu2P4WTkJ8yNyR5mPBAFzQKV7JdYxb",
+        "server_state": "full",
+        "server_state_duration_us": "0",
+        "state_accounting": accounting,
+        "time": super::types::human(call.now.ledger_time()),
+        "uptime": 0,
+        "validation_quorum": 1,
+    }));
+    if human {
+        body.extend(object(json!({
+            "hostid": "FUM",
+            "last_close": { "converge_time_s": 2, "proposers": 0 },
+            "load_factor": 1,
+            "validated_ledger": {
+                "age": call.now.ledger_time().saturating_sub(validated.close_time),
+                "base_fee_xrp": xrp(fees.base_drops),
+                "hash": validated.hash.to_string(),
+                "reserve_base_xrp": xrp(fees.reserve_base_drops),
+                "reserve_inc_xrp": xrp(fees.reserve_inc_drops),
+                "seq": validated.index,
+            },
+        })));
+    } else {
+        body.extend(object(json!({
+            "last_close": { "converge_time": 2000, "proposers": 0 },
+            "load_base": REFERENCE_LEVEL,
+            "load_factor": REFERENCE_LEVEL,
+            "load_factor_fee_escalation": REFERENCE_LEVEL,
+            "load_factor_fee_queue": REFERENCE_LEVEL,
+            "load_factor_fee_reference": REFERENCE_LEVEL,
+            "load_factor_server": REFERENCE_LEVEL,
+            "validated_ledger": {
+                "base_fee": fees.base_drops,
+                "close_time": validated.close_time,
+                "hash": validated.hash.to_string(),
+                "reserve_base": fees.reserve_base_drops,
+                "reserve_inc": fees.reserve_inc_drops,
+                "seq": validated.index,
+            },
+        })));
+    }
+    body
+}
+
+/// Drops as a JSON number of XRP, which `server_info` shows; nothing computes with it.
+fn xrp(drops: u64) -> Value {
+    let (whole, rest) = (drops / 1_000_000, drops % 1_000_000);
+    if rest == 0 {
+        return json!(whole);
+    }
+    json!(
+        format!("{whole}.{rest:06}")
+            .parse::<f64>()
+            .expect("digits, a point and digits")
+    )
+}
+
+fn fee(node: &Node) -> Map<String, Value> {
+    let base = node.world.genesis.fees.base_drops;
+    object(json!({
+        "current_ledger_size": node.open_txs().len().to_string(),
+        "current_queue_size": "0",
+        "drops": {
+            "base_fee": base.to_string(),
+            "median_fee": base.saturating_mul(MEDIAN_MULTIPLE).to_string(),
+            "minimum_fee": base.to_string(),
+            "open_ledger_fee": base.to_string(),
+        },
+        "expected_ledger_size": "1000",
+        "ledger_current_index": node.open_index(),
+        "levels": {
+            "median_level": (REFERENCE_LEVEL * MEDIAN_MULTIPLE).to_string(),
+            "minimum_level": REFERENCE_LEVEL.to_string(),
+            "open_ledger_level": REFERENCE_LEVEL.to_string(),
+            "reference_level": REFERENCE_LEVEL.to_string(),
+        },
+        "max_queue_size": "20000",
+    }))
+}
+
+fn submit(node: &mut Node, call: &Call<'_>) -> Answer {
+    let parsed = match &call.parsed {
+        Some(parsed) => parsed,
+        None if call.params.contains_key("tx_json") => {
+            return Err(RpcError::new(
+                "notSupported",
+                75,
+                "Signing is not supported by this server.",
+            ));
+        }
+        None => return Err(RpcError::invalid_params_because("Missing field 'secret'.")),
+    };
+    let fail_hard = match call.params.get("fail_hard") {
+        None => false,
+        Some(value) => value.as_bool().ok_or_else(RpcError::invalid_params)?,
+    };
+    let tx = match parsed {
+        Ok(tx) => tx,
+        Err(BlobError::NotHex) => return Err(RpcError::invalid_params()),
+        Err(BlobError::Invalid(text)) => {
+            let exception = object(json!({ "error_exception": text }));
+            return Err(RpcError::bare("invalidTransaction").with(exception));
+        }
+    };
+    let submitted = node.submit(tx, fail_hard, call.now);
+    let mut tx_json = tx.json.clone();
+    tx_json.insert("hash".into(), json!(tx.hash.to_string()));
+    if let Some((ledger, position)) = node.world.find(tx.hash) {
+        if let Some(ctid) = ctid(node.world.genesis.network_id, ledger.index, position) {
+            tx_json.insert("ctid".into(), json!(ctid));
+        }
+        tx_json.insert("inLedger".into(), json!(ledger.index));
+        tx_json.insert("ledger_index".into(), json!(ledger.index));
+    }
+    let mut result = object(json!({
+        "accepted": submitted.applied || submitted.broadcast || submitted.kept,
+        "applied": submitted.applied,
+        "broadcast": submitted.broadcast,
+        "engine_result": submitted.ter.name(),
+        "engine_result_code": submitted.ter.code(),
+        "engine_result_message": submitted.ter.message(),
+        "kept": submitted.kept,
+        "queued": false,
+        "tx_blob": hex::encode_upper(&tx.blob),
+        "tx_json": tx_json,
+    }));
+    if let Some(sequence) = submitted.account_sequence {
+        result.extend(object(json!({
+            "account_sequence_available": sequence,
+            "account_sequence_next": sequence,
+            "open_ledger_cost": node.world.genesis.fees.base_drops.to_string(),
+            "validated_ledger_index": node.world.validated().index,
+        })));
+    }
+    Ok(result)
+}
+
+fn subscribe(node: &mut Node, call: &Call<'_>) -> Answer {
+    let wanted = wanted(call)?;
+    let socket = call.socket.ok_or_else(RpcError::invalid_params)?;
+    let shows_ledger = wanted.streams.contains(&Stream::Ledger);
+    node.hub.subscribe(socket, call.api, wanted);
+    Ok(if shows_ledger {
+        ledger_facts(&node.world, node.world.validated())
+    } else {
+        Map::new()
+    })
+}
+
+fn unsubscribe(node: &mut Node, call: &Call<'_>) -> Answer {
+    let wanted = wanted(call)?;
+    let socket = call.socket.ok_or_else(RpcError::invalid_params)?;
+    node.hub.unsubscribe(socket, &wanted);
+    Ok(Map::new())
+}
+
+fn wanted(call: &Call<'_>) -> Result<Wanted, RpcError> {
+    let malformed_stream = || RpcError::new("malformedStream", 71, "Stream malformed.");
+    let list = |name: &str| match call.params.get(name) {
+        None => Ok(None),
+        Some(Value::Array(list)) => Ok(Some(list)),
+        Some(_) => Err(RpcError::invalid_params()),
+    };
+    let mut wanted = Wanted::default();
+    for name in list("streams")?.into_iter().flatten() {
+        let stream = name
+            .as_str()
+            .and_then(Stream::from_name)
+            .ok_or_else(malformed_stream)?;
+        wanted.streams.push(stream);
+    }
+    let accounts = |name: &str| -> Result<Vec<AccountId>, RpcError> {
+        let malformed = || RpcError::new("actMalformed", 35, "Account malformed.");
+        let Some(list) = list(name)? else {
+            return Ok(Vec::new());
+        };
+        let ids = list
+            .iter()
+            .map(|text| AccountId::from_address(text.as_str()?))
+            .collect::<Option<Vec<_>>>();
+        ids.filter(|ids| !ids.is_empty()).ok_or_else(malformed)
+    };
+    wanted.accounts_proposed = accounts("accounts_proposed")?;
+    wanted.accounts = accounts("accounts")?;
+    Ok(wanted)
+}

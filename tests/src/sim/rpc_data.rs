@@ -1,0 +1,227 @@
+//! Commands about accounts and whole ledgers.
+//!
+//! Owns: how a request names a ledger, and what is answered from it. May not: change anything.
+
+use serde_json::{Map, Value, json};
+
+use super::node::Node;
+use super::rpc::{Answer, Call, RpcError};
+use super::shapes::{ApiVersion, index_json, ledger_header, ledger_tx, object, tx_fields};
+use super::state::{
+    Account, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_DISALLOW_XRP, LSF_REQUIRE_DEST_TAG,
+};
+use super::types::{AccountId, Hash};
+
+/// The ledger that a request is about.
+pub(super) enum Which {
+    Current,
+    Validated(u32),
+}
+
+impl Which {
+    /// What every answer about it says of it.
+    fn facts(&self, node: &Node) -> Map<String, Value> {
+        match self {
+            Self::Current => {
+                object(json!({ "ledger_current_index": node.open_index(), "validated": false }))
+            }
+            Self::Validated(index) => {
+                let hash = node
+                    .world
+                    .ledger(*index)
+                    .expect("found before")
+                    .hash
+                    .to_string();
+                object(json!({ "ledger_hash": hash, "ledger_index": index, "validated": true }))
+            }
+        }
+    }
+}
+
+fn ledger_not_found() -> RpcError {
+    RpcError::new("lgrNotFound", 21, "ledgerNotFound")
+}
+
+/// The ledger that the request names; the open one if it names none.
+pub(super) fn which_ledger(node: &Node, params: &Map<String, Value>) -> Result<Which, RpcError> {
+    if let Some(hash) = params.get("ledger_hash") {
+        let hash = hash.as_str().and_then(Hash::from_hex);
+        let hash = hash.ok_or_else(|| {
+            RpcError::invalid_params_because("Invalid field 'ledger_hash', not hex string.")
+        })?;
+        return node
+            .world
+            .ledger_by_hash(hash)
+            .map(|ledger| Which::Validated(ledger.index))
+            .ok_or_else(ledger_not_found);
+    }
+    let malformed =
+        || RpcError::invalid_params_because("Invalid field 'ledger_index', not string or number.");
+    let number = match params.get("ledger_index") {
+        None => return Ok(Which::Current),
+        Some(Value::String(name)) => match name.as_str() {
+            "current" | "" => return Ok(Which::Current),
+            "validated" | "closed" => return Ok(Which::Validated(node.world.validated().index)),
+            digits => digits.parse().map_err(|_| malformed())?,
+        },
+        Some(value) => {
+            u32::try_from(value.as_u64().ok_or_else(malformed)?).map_err(|_| malformed())?
+        }
+    };
+    if number == node.open_index() {
+        return Ok(Which::Current);
+    }
+    node.world
+        .ledger(number)
+        .map(|ledger| Which::Validated(ledger.index))
+        .ok_or_else(ledger_not_found)
+}
+
+pub(super) fn account_info(node: &mut Node, call: &Call<'_>) -> Answer {
+    let address = match call
+        .params
+        .get("account")
+        .or_else(|| call.params.get("ident"))
+    {
+        None => return Err(RpcError::invalid_params_because("Missing field 'account'.")),
+        Some(Value::String(address)) => address,
+        Some(_) => return Err(RpcError::invalid_params_because("Invalid field 'account'.")),
+    };
+    let which = which_ledger(node, call.params)?;
+    let facts = which.facts(node);
+    let malformed = || RpcError::new("actMalformed", 35, "Account malformed.").with(facts.clone());
+    let id = AccountId::from_address(address).ok_or_else(malformed)?;
+    let account = match which {
+        Which::Current => node.open_account(&id),
+        Which::Validated(index) => node.world.accounts.get_at(&id, index).cloned(),
+    };
+    let Some(account) = account else {
+        let named = object(json!({ "account": address }));
+        return Err(RpcError::new("actNotFound", 19, "Account not found.")
+            .with(facts)
+            .with(named));
+    };
+    let wants = |name: &str| {
+        call.params
+            .get(name)
+            .and_then(Value::as_bool)
+            .unwrap_or(false)
+    };
+    if wants("queue") && matches!(which, Which::Validated(_)) {
+        return Err(RpcError::invalid_params().with(facts));
+    }
+    let mut data = account_data(&account);
+    let mut result = facts;
+    if wants("signer_lists") {
+        let place = if call.api == ApiVersion::V1 {
+            &mut data
+        } else {
+            &mut result
+        };
+        place.insert("signer_lists".into(), json!([]));
+    }
+    if wants("queue") {
+        result.insert("queue_data".into(), json!({ "txn_count": 0 }));
+    }
+    result.insert("account_data".into(), Value::Object(data));
+    result.insert("account_flags".into(), account_flags(&account));
+    Ok(result)
+}
+
+fn account_data(account: &Account) -> Map<String, Value> {
+    let (hash, ledger) = account.previous.unwrap_or_default();
+    let mut data = account.fields();
+    data.insert("LedgerEntryType".into(), json!("AccountRoot"));
+    data.insert("PreviousTxnID".into(), json!(hash.to_string()));
+    data.insert("PreviousTxnLgrSeq".into(), json!(ledger));
+    data.insert("index".into(), json!(account.id.root_index().to_string()));
+    data
+}
+
+fn account_flags(account: &Account) -> Value {
+    json!({
+        "allowTrustLineClawback": false,
+        "allowTrustLineLocking": false,
+        "defaultRipple": false,
+        "depositAuth": account.has(LSF_DEPOSIT_AUTH),
+        "disableMasterKey": account.has(LSF_DISABLE_MASTER),
+        "disallowIncomingCheck": false,
+        "disallowIncomingNFTokenOffer": false,
+        "disallowIncomingPayChan": false,
+        "disallowIncomingTrustline": false,
+        "disallowIncomingXRP": account.has(LSF_DISALLOW_XRP),
+        "globalFreeze": false,
+        "noFreeze": false,
+        "passwordSpent": false,
+        "requireAuthorization": false,
+        "requireDestinationTag": account.has(LSF_REQUIRE_DEST_TAG),
+    })
+}
+
+pub(super) fn ledger(node: &Node, call: &Call<'_>) -> Answer {
+    let named = call.params.contains_key("ledger_index") || call.params.contains_key("ledger_hash");
+    if !named {
+        let closed = ledger_header(node.world.validated(), call.api);
+        return Ok(object(
+            json!({ "closed": { "ledger": closed }, "open": { "ledger": open_header(node, call.api) } }),
+        ));
+    }
+    let flag = |name: &str| match call.params.get(name) {
+        None => Ok(false),
+        Some(value) => value.as_bool().ok_or_else(RpcError::invalid_params),
+    };
+    let (transactions, expand) = (flag("transactions")?, flag("expand")?);
+    let which = which_ledger(node, call.params)?;
+    let mut body = match which {
+        Which::Current => open_header(node, call.api),
+        Which::Validated(index) => {
+            ledger_header(node.world.ledger(index).expect("found before"), call.api)
+        }
+    };
+    if transactions {
+        body.insert(
+            "transactions".into(),
+            ledger_transactions(node, &which, call.api, expand),
+        );
+    }
+    let mut result = which.facts(node);
+    result.insert("ledger".into(), Value::Object(body));
+    Ok(result)
+}
+
+fn ledger_transactions(node: &Node, which: &Which, api: ApiVersion, expand: bool) -> Value {
+    match which {
+        Which::Current if !expand => node.open_txs().iter().map(|tx| json!(tx.hash.to_string())).collect(),
+        Which::Current => node
+            .open_txs()
+            .iter()
+            .map(|tx| {
+                let mut fields = tx_fields(tx, api);
+                match api {
+                    ApiVersion::V1 => {
+                        fields.insert("hash".into(), json!(tx.hash.to_string()));
+                        Value::Object(fields)
+                    }
+                    ApiVersion::V2 => json!({ "hash": tx.hash.to_string(), "tx_json": fields, "validated": false }),
+                }
+            })
+            .collect(),
+        Which::Validated(index) => {
+            let ledger = node.world.ledger(*index).expect("found before");
+            let txs = ledger.txs.iter();
+            if expand {
+                txs.map(|included| ledger_tx(ledger, included, api)).collect()
+            } else {
+                txs.map(|included| json!(included.tx.hash.to_string())).collect()
+            }
+        }
+    }
+}
+
+fn open_header(node: &Node, api: ApiVersion) -> Map<String, Value> {
+    object(json!({
+        "closed": false,
+        "ledger_index": index_json(node.open_index(), api),
+        "parent_hash": node.world.validated().hash.to_string(),
+    }))
+}

@@ -1,0 +1,407 @@
+//! The god view: the validated chain, and how a set of transactions becomes its next ledger.
+//!
+//! Owns: ledgers, their hashes, the indexes over them. May not: know servers, sockets, files or clocks. Everything is
+//! synchronous and decided by its arguments.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::apply::{Mode, apply};
+use super::blob::Tx;
+use super::codes::Ter;
+use super::state::{Account, Accounts, Fees, Overlay, TOTAL_DROPS, View};
+use super::types::{AccountId, Hash, sha512_half};
+
+/// The account that holds all XRP that nobody else was given: seed `snoPBrXtMeMyMHUVTgbuqAfg1SUTb`, "masterpassphrase".
+pub const GENESIS_ADDRESS: &str = "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh";
+/// Close times are multiples of this, in seconds, unless ledgers close faster.
+const CLOSE_TIME_RESOLUTION_S: u32 = 10;
+/// Passes over the candidates while a ledger is built.
+const PASSES_MAX: u32 = 3;
+/// Hash prefix "LWR\0" of a ledger header.
+const LEDGER_PREFIX: [u8; 4] = *b"LWR\0";
+
+/// Where a network starts.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Genesis {
+    /// Its id; above 1024 every transaction must name it.
+    pub network_id: u32,
+    /// Index of the first ledger.
+    pub start_index: u32,
+    /// Its fees and reserves.
+    pub fees: Fees,
+    /// Classic addresses and their first balances in drops.
+    pub funded: BTreeMap<String, u64>,
+    /// Ledger time of the first ledger; two networks started at different times have different hashes.
+    pub close_time: u32,
+}
+
+/// Why a network cannot start like that.
+#[derive(Debug, thiserror::Error)]
+pub enum GenesisError {
+    /// Not a classic address.
+    #[error("funded account {0:?} is not a classic address")]
+    Address(String),
+    /// More than there is.
+    #[error("funded balances exceed the 100 billion XRP there are")]
+    TooMuch,
+}
+
+/// A transaction in a validated ledger.
+#[derive(Debug)]
+pub(super) struct Included {
+    /// The transaction.
+    pub tx: Arc<Tx>,
+    /// Its final result.
+    pub ter: Ter,
+    /// Metadata as printed.
+    pub meta: Map<String, Value>,
+    /// XRP that reached the destination.
+    pub delivered: Option<u64>,
+    /// XRP that it burned as its fee.
+    pub burned: u64,
+    /// Accounts in the metadata.
+    pub affected: Vec<AccountId>,
+}
+
+/// A validated ledger.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    /// Its number.
+    pub index: u32,
+    /// Identifies it, and through `parent_hash` everything before it.
+    pub hash: Hash,
+    /// The ledger before it.
+    pub parent_hash: Hash,
+    /// In ledger seconds.
+    pub close_time: u32,
+    /// Of the ledger before it.
+    pub parent_close_time: u32,
+    /// XRP not burned yet.
+    pub total_drops: u64,
+    /// Stands for the state tree: it chains over all changes.
+    pub account_hash: Hash,
+    /// Stands for the transaction tree.
+    pub transaction_hash: Hash,
+    /// In the order of `TransactionIndex`.
+    pub txs: Vec<Included>,
+}
+
+/// A ledger that is built but not yet part of the chain.
+#[derive(Debug)]
+pub(super) struct Built {
+    /// The ledger.
+    pub ledger: Ledger,
+    changed: Vec<Account>,
+}
+
+/// What is left of the candidates: no ledger holds them and they are not refused for good.
+pub(super) type Leftover = Vec<Arc<Tx>>;
+
+/// A position in the chain: ledger index, and position in it.
+pub(super) type Position = (u32, usize);
+
+/// The validated chain.
+pub(super) struct World {
+    /// How it began.
+    pub genesis: Genesis,
+    /// Validated accounts.
+    pub accounts: Accounts,
+    ledgers: Vec<Ledger>,
+    by_hash: HashMap<Hash, Position>,
+    by_account: HashMap<AccountId, Vec<Position>>,
+}
+
+impl World {
+    /// A network with its first ledger.
+    pub(super) fn new(genesis: Genesis) -> Result<Self, GenesisError> {
+        let mut accounts = Accounts::default();
+        let mut rest = TOTAL_DROPS;
+        let mut seed = format!(
+            "network {} start {}",
+            genesis.network_id, genesis.start_index
+        );
+        let mut fund = |address: &str, drops: u64, sequence: u32| {
+            let id = AccountId::from_address(address)
+                .ok_or_else(|| GenesisError::Address(address.to_owned()))?;
+            seed.push_str(&format!(" {id} {drops}"));
+            let account = Account {
+                id,
+                balance: drops,
+                sequence,
+                owner_count: 0,
+                flags: 0,
+                regular_key: None,
+                previous: None,
+            };
+            accounts.put(genesis.start_index, account);
+            Ok(())
+        };
+        for (address, drops) in genesis
+            .funded
+            .iter()
+            .filter(|(address, _)| *address != GENESIS_ADDRESS)
+        {
+            rest = rest.checked_sub(*drops).ok_or(GenesisError::TooMuch)?;
+            fund(address, *drops, genesis.start_index)?;
+        }
+        fund(GENESIS_ADDRESS, rest, 1)?;
+        let mut first = Ledger {
+            index: genesis.start_index,
+            hash: Hash::default(),
+            parent_hash: Hash::default(),
+            close_time: genesis.close_time,
+            parent_close_time: 0,
+            total_drops: TOTAL_DROPS,
+            account_hash: sha512_half(&[seed.as_bytes()]),
+            transaction_hash: Hash::default(),
+            txs: Vec::new(),
+        };
+        first.hash = header_hash(&first);
+        let (by_hash, by_account) = (HashMap::new(), HashMap::new());
+        Ok(Self {
+            genesis,
+            accounts,
+            ledgers: vec![first],
+            by_hash,
+            by_account,
+        })
+    }
+
+    /// The last validated ledger.
+    pub(super) fn validated(&self) -> &Ledger {
+        self.ledgers.last().expect("a network has a first ledger")
+    }
+
+    /// The first ledger: the anchor that identifies this network.
+    pub(super) fn first(&self) -> &Ledger {
+        self.ledgers.first().expect("a network has a first ledger")
+    }
+
+    /// A validated ledger by its index.
+    pub(super) fn ledger(&self, index: u32) -> Option<&Ledger> {
+        self.ledgers
+            .get(usize::try_from(index.checked_sub(self.genesis.start_index)?).ok()?)
+    }
+
+    /// A validated ledger by its hash.
+    pub(super) fn ledger_by_hash(&self, hash: Hash) -> Option<&Ledger> {
+        self.ledgers.iter().rev().find(|ledger| ledger.hash == hash)
+    }
+
+    /// A validated transaction.
+    pub(super) fn find(&self, hash: Hash) -> Option<(&Ledger, usize)> {
+        let (index, position) = *self.by_hash.get(&hash)?;
+        Some((self.ledger(index)?, position))
+    }
+
+    /// Where the account's validated transactions are, oldest first.
+    pub(super) fn positions(&self, account: &AccountId) -> &[Position] {
+        self.by_account.get(account).map_or(&[], Vec::as_slice)
+    }
+
+    /// All validated ledgers, oldest first.
+    pub(super) fn ledgers(&self) -> &[Ledger] {
+        &self.ledgers
+    }
+
+    /// An open view on the validated state.
+    pub(super) fn view<'a>(&'a self, over: &'a mut Overlay) -> View<'a> {
+        View {
+            base: &self.accounts,
+            over,
+            index: self.validated().index + 1,
+            fees: self.genesis.fees,
+            network_id: self.genesis.network_id,
+        }
+    }
+
+    /// Builds the next ledger from the candidates, in the canonical order and passes of consensus.
+    pub(super) fn build(&self, candidates: &[Arc<Tx>], now: u32) -> (Built, Leftover) {
+        let mut over = Overlay::default();
+        let mut view = self.view(&mut over);
+        let mut waiting = canonical_order(candidates);
+        let mut included = Vec::new();
+        let mut certain_retry = true;
+        for pass in 0..PASSES_MAX {
+            let mut still_waiting = Vec::new();
+            let before = included.len();
+            for tx in waiting {
+                let applied = apply(
+                    &mut view,
+                    &tx,
+                    Mode {
+                        retry: certain_retry,
+                        ..Mode::CLOSING
+                    },
+                );
+                match applied.effect {
+                    Some(effect) => {
+                        included.push(include(tx, applied.ter, &effect, included.len()))
+                    }
+                    None if applied.ter.is_ter() || applied.ter.is_tec() => still_waiting.push(tx),
+                    None => {}
+                }
+            }
+            waiting = still_waiting;
+            let changed = included.len() > before;
+            if !changed && !certain_retry {
+                break;
+            }
+            if !changed || pass >= 1 {
+                certain_retry = false;
+            }
+        }
+        let close_time = next_close_time(self.validated().close_time, now);
+        (self.finish(included, over, close_time), waiting)
+    }
+
+    /// Builds again a ledger that was once validated: these transactions in this order.
+    pub(super) fn rebuild(&self, txs: Vec<Arc<Tx>>, close_time: u32) -> Option<Built> {
+        let mut over = Overlay::default();
+        let mut view = self.view(&mut over);
+        let mut included = Vec::new();
+        for tx in txs {
+            let applied = apply(&mut view, &tx, Mode::CLOSING);
+            included.push(include(tx, applied.ter, &applied.effect?, included.len()));
+        }
+        Some(self.finish(included, over, close_time))
+    }
+
+    fn finish(&self, txs: Vec<Included>, over: Overlay, close_time: u32) -> Built {
+        let parent = self.validated();
+        let changed: Vec<Account> = over.into_changed().collect();
+        let burned: u64 = txs.iter().map(|included| included.burned).sum();
+        let mut ledger = Ledger {
+            index: parent.index + 1,
+            hash: Hash::default(),
+            parent_hash: parent.hash,
+            close_time,
+            parent_close_time: parent.close_time,
+            total_drops: parent.total_drops - burned,
+            account_hash: account_hash(parent.account_hash, &changed),
+            transaction_hash: transaction_hash(&txs),
+            txs,
+        };
+        ledger.hash = header_hash(&ledger);
+        Built { ledger, changed }
+    }
+
+    /// Makes a built ledger the last validated one.
+    pub(super) fn push(&mut self, built: Built) {
+        let Built { ledger, changed } = built;
+        assert_eq!(
+            ledger.parent_hash,
+            self.validated().hash,
+            "a ledger follows the one it was built on"
+        );
+        for account in changed {
+            self.accounts.put(ledger.index, account);
+        }
+        for (position, included) in ledger.txs.iter().enumerate() {
+            self.by_hash
+                .insert(included.tx.hash, (ledger.index, position));
+            for account in &included.affected {
+                self.by_account
+                    .entry(*account)
+                    .or_default()
+                    .push((ledger.index, position));
+            }
+        }
+        self.ledgers.push(ledger);
+    }
+
+    /// Panics unless all balances and all burned fees add up to all the XRP there ever was.
+    pub(super) fn assert_conserved(&self) {
+        assert_eq!(
+            self.accounts.total_drops(),
+            self.validated().total_drops,
+            "balances and burned fees do not add up"
+        );
+    }
+}
+
+fn include(tx: Arc<Tx>, ter: Ter, effect: &super::apply::Effect, position: usize) -> Included {
+    let mut meta = effect.meta(ter);
+    meta.insert("TransactionIndex".into(), json!(position));
+    let affected = effect.nodes.values().map(|(_, after)| after.id).collect();
+    Included {
+        tx,
+        ter,
+        meta,
+        delivered: effect.delivered,
+        burned: effect.fee,
+        affected,
+    }
+}
+
+/// By account in an order that depends on the set, then by slot, then by hash.
+fn canonical_order(candidates: &[Arc<Tx>]) -> Vec<Arc<Tx>> {
+    let mut hashes: Vec<Hash> = candidates.iter().map(|tx| tx.hash).collect();
+    hashes.sort_unstable();
+    let parts: Vec<&[u8]> = hashes.iter().map(|hash| hash.0.as_slice()).collect();
+    let salt = sha512_half(&parts);
+    let mut seen = HashSet::new();
+    let mut order: Vec<Arc<Tx>> = candidates
+        .iter()
+        .filter(|tx| seen.insert(tx.hash))
+        .cloned()
+        .collect();
+    order.sort_by_cached_key(|tx| {
+        let mut salted = tx.account.0;
+        salted
+            .iter_mut()
+            .zip(salt.0)
+            .for_each(|(byte, salt)| *byte ^= salt);
+        (salted, tx.slot_order())
+    });
+    order
+}
+
+fn next_close_time(parent: u32, now: u32) -> u32 {
+    let rounded = now.saturating_add(CLOSE_TIME_RESOLUTION_S / 2) / CLOSE_TIME_RESOLUTION_S
+        * CLOSE_TIME_RESOLUTION_S;
+    rounded.max(parent.saturating_add(1))
+}
+
+fn header_hash(ledger: &Ledger) -> Hash {
+    sha512_half(&[
+        &LEDGER_PREFIX,
+        &ledger.index.to_be_bytes(),
+        &ledger.total_drops.to_be_bytes(),
+        &ledger.parent_hash.0,
+        &ledger.transaction_hash.0,
+        &ledger.account_hash.0,
+        &ledger.parent_close_time.to_be_bytes(),
+        &ledger.close_time.to_be_bytes(),
+        &[
+            u8::try_from(CLOSE_TIME_RESOLUTION_S).expect("10 fits a byte"),
+            0,
+        ],
+    ])
+}
+
+fn account_hash(parent: Hash, changed: &[Account]) -> Hash {
+    let mut text = parent.to_string();
+    for account in changed {
+        text.push_str(&format!("{account:?}"));
+    }
+    if changed.is_empty() {
+        parent
+    } else {
+        sha512_half(&[text.as_bytes()])
+    }
+}
+
+fn transaction_hash(txs: &[Included]) -> Hash {
+    if txs.is_empty() {
+        return Hash::default();
+    }
+    let lines: String = txs
+        .iter()
+        .map(|included| format!("{} {}\n", included.tx.hash, json!(included.meta)))
+        .collect();
+    sha512_half(&[lines.as_bytes()])
+}

@@ -1,0 +1,301 @@
+//! The story of 200 payments during which the gateway, the signer and the ledger's server are killed ten times each.
+//!
+//! All moments are drawn from one seed, which is printed; `PAYGATE_SEED=N` draws them again. What the processes do in
+//! between is theirs, so that a seed repeats the plan and not every interleaving.
+#![allow(clippy::unwrap_used, reason = "a story ends where it goes wrong")]
+#![allow(clippy::print_stderr, reason = "the seed is the bug report")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use paygate_proto::v1::{CreatePaymentRequest, Payment, PaymentState, TimelineStage};
+use paygate_tests::world::client::{Client, DROPS_PER_XRP, payment};
+use paygate_tests::world::wallet::payee;
+use paygate_tests::world::{Setup, World};
+use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+const PAYMENTS: u64 = 200;
+const KILLS_OF_EACH: usize = 10;
+
+/// Stories in a row with `PAYGATE_TESTS_FULL=1`, each of another seed.
+const FULL_STORIES: u64 = 5;
+
+/// Kills of the gateway beyond the ten, until one has fallen between signing and submitting.
+const EXTRA_KILLS_MAX: usize = 30;
+
+const CLOSE_MS: u64 = 400;
+const WALLET_XRP: u64 = 10_000;
+const PAYEE_XRP: u64 = 100;
+
+/// A caller repeats itself for as long as the whole story may take.
+const STORED_WITHIN: Duration = Duration::from_secs(150);
+
+/// From the last kill to the last payment.
+const FINAL_WITHIN: Duration = Duration::from_secs(90);
+
+/// Longest a kill waits for the moment between signing and submitting.
+const HUNT_WITHIN: Duration = Duration::from_millis(2500);
+
+/// What a killed process had written to a socket arrives within this.
+const ARRIVED_WITHIN: Duration = Duration::from_millis(200);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Gateway,
+    Signer,
+    Ledger,
+}
+
+/// SplitMix64: every draw follows from the seed.
+struct Draws(u64);
+
+impl Draws {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    fn millis(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_millis(from + self.below(to - from))
+    }
+}
+
+fn seed() -> u64 {
+    match std::env::var("PAYGATE_SEED") {
+        Ok(text) => text.parse().expect("PAYGATE_SEED is a number"),
+        Err(_) => {
+            let mut bytes = [0; 4];
+            SystemRandom::new().fill(&mut bytes).unwrap();
+            u64::from(u32::from_be_bytes(bytes))
+        }
+    }
+}
+
+/// Ten kills of each in a drawn order.
+fn plan(draws: &mut Draws) -> Vec<Target> {
+    let mut kills = [
+        [Target::Gateway; KILLS_OF_EACH],
+        [Target::Signer; KILLS_OF_EACH],
+        [Target::Ledger; KILLS_OF_EACH],
+    ]
+    .concat();
+    for at in (1..kills.len()).rev() {
+        kills.swap(at, usize::try_from(draws.below(at as u64 + 1)).unwrap());
+    }
+    kills
+}
+
+fn request(number: u64) -> CreatePaymentRequest {
+    // Amounts differ, so that one payment cannot pass for another.
+    payment(
+        &format!("crash-{number}"),
+        &payee("alice"),
+        DROPS_PER_XRP + number,
+    )
+}
+
+/// The 200 payments, handed out bit by bit to callers that repeat themselves until they have an answer.
+struct Callers {
+    client: Client,
+    next: u64,
+    running: JoinSet<Payment>,
+}
+
+impl Callers {
+    fn release(&mut self, count: u64) {
+        for number in self.next..(self.next + count).min(PAYMENTS) {
+            let client = self.client.clone();
+            self.running.spawn(async move {
+                client
+                    .create_until_stored(&request(number), STORED_WITHIN)
+                    .await
+                    .unwrap()
+            });
+        }
+        self.next = (self.next + count).min(PAYMENTS);
+    }
+}
+
+/// Watches the newest payments until one is signed and nothing is noted of its being sent. The hashes of those.
+async fn hunt(client: &Client, newest: std::ops::Range<u64>) -> Vec<String> {
+    let deadline = Instant::now() + HUNT_WITHIN;
+    while Instant::now() < deadline {
+        for number in newest.clone() {
+            let Ok(explained) = client.explain(&format!("crash-{number}")).await else {
+                continue;
+            };
+            let has = |stage| explained.events.iter().any(|event| event.stage() == stage);
+            if has(TimelineStage::Signed) && !has(TimelineStage::Submitted) {
+                let versions = explained.payment.unwrap_or_default().versions;
+                return versions
+                    .into_iter()
+                    .map(|version| version.tx_hash)
+                    .filter(|hash| !hash.is_empty())
+                    .collect();
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// Kills the gateway, if possible between signing and submitting. True: the ledger's server has never seen what was signed.
+async fn kill_gateway(world: &mut World, hunted: std::ops::Range<u64>) -> bool {
+    let hashes = hunt(&world.client(), hunted).await;
+    world.kill_gateway();
+    // What the timeline lacks may have been sent all the same: only the ledger's server knows.
+    tokio::time::sleep(ARRIVED_WITHIN).await;
+    for hash in &hashes {
+        let known = world
+            .ledger()
+            .ask("tx", json!({ "transaction": hash }))
+            .await;
+        if !known.is_err_and(|error| error.to_string().contains("txnNotFound")) {
+            return false;
+        }
+    }
+    !hashes.is_empty()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_killed_each_payment_is_paid_once() {
+    let full = std::env::var_os("PAYGATE_TESTS_FULL").is_some_and(|value| value == "1");
+    let first = seed();
+    for story in 0..if full { FULL_STORIES } else { 1 } {
+        tell(first.wrapping_add(story)).await;
+    }
+}
+
+async fn tell(seed: u64) {
+    eprintln!(
+        "to draw the same moments again: PAYGATE_SEED={seed} cargo test -p paygate-tests --test crashes"
+    );
+    let mut draws = Draws(seed);
+    let setup = Setup {
+        close_ms: CLOSE_MS,
+        wallet_xrp: WALLET_XRP,
+        funded: vec![(payee("alice"), PAYEE_XRP)],
+        daily_limit_xrp: "100000".to_owned(),
+        max_pending: 300,
+        ..Setup::default()
+    };
+    let mut world = World::start(setup).await.unwrap();
+    let kills = plan(&mut draws);
+    let mut callers = Callers {
+        client: world.client(),
+        next: 0,
+        running: JoinSet::new(),
+    };
+    let mut between = 0;
+    for (at, target) in kills.iter().enumerate() {
+        // The last few payments are kept for the kills after the plan.
+        let per_kill = (PAYMENTS - 20) / kills.len() as u64;
+        let newest = callers.next..callers.next + per_kill;
+        callers.release(per_kill);
+        tokio::time::sleep(draws.millis(50, 900)).await;
+        match target {
+            // Half of the gateway's kills fall at any moment, half at the one that is hardest.
+            Target::Gateway if at % 2 == 0 => world.kill_gateway(),
+            Target::Gateway => between += usize::from(kill_gateway(&mut world, newest).await),
+            Target::Signer => world.kill_signer(),
+            Target::Ledger => world.kill_ledger(),
+        }
+        tokio::time::sleep(draws.millis(0, 300)).await;
+        restart(&mut world, *target).await;
+    }
+    let mut extra = 0;
+    while between == 0 {
+        assert!(
+            extra < EXTRA_KILLS_MAX,
+            "no kill fell between signing and submitting"
+        );
+        extra += 1;
+        let newest = callers.next..PAYMENTS.min(callers.next + 1);
+        callers.release(1);
+        between += usize::from(kill_gateway(&mut world, newest).await);
+        restart(&mut world, Target::Gateway).await;
+    }
+    eprintln!(
+        "{between} kills fell between signing and submitting; {extra} were needed beyond the plan"
+    );
+    callers.release(PAYMENTS);
+    let stored = callers.running.join_all().await;
+    assert_eq!(stored.len() as u64, PAYMENTS);
+    let mut paid = BTreeMap::new();
+    for number in 0..PAYMENTS {
+        let payment = world
+            .client()
+            .until_final(&format!("crash-{number}"), FINAL_WITHIN)
+            .await
+            .unwrap();
+        assert_eq!(
+            payment.state(),
+            PaymentState::Paid,
+            "crash-{number}: {payment:?}"
+        );
+        paid.insert(number, payment);
+    }
+    assert_paid_once(&world, &paid).await;
+    assert_books_balance(&world).await;
+}
+
+async fn restart(world: &mut World, target: Target) {
+    match target {
+        Target::Gateway => world.start_gateway().await.unwrap(),
+        Target::Signer => world.start_signer().await.unwrap(),
+        Target::Ledger => drop(world.start_ledger().await.unwrap()),
+    }
+}
+
+async fn assert_paid_once(world: &World, paid: &BTreeMap<u64, Payment>) {
+    let invoices = world
+        .ledger()
+        .paid_invoices(&world.wallet().address())
+        .await
+        .unwrap();
+    let twice: Vec<_> = invoices.iter().filter(|(_, times)| **times != 1).collect();
+    assert!(twice.is_empty(), "paid more than once: {twice:?}");
+    let expected: BTreeSet<&String> = paid.values().map(|payment| &payment.invoice_id).collect();
+    assert_eq!(expected.len() as u64, PAYMENTS);
+    assert_eq!(invoices.keys().collect::<BTreeSet<_>>(), expected);
+    let slots: BTreeSet<_> = paid
+        .values()
+        .map(|payment| format!("{:?}", payment.slot))
+        .collect();
+    assert_eq!(slots.len() as u64, PAYMENTS, "a slot serves one payment");
+}
+
+/// By the ledger's own figures, drop by drop.
+async fn assert_books_balance(world: &World) {
+    let wallet = world.wallet().address();
+    let history = world.ledger().history(&wallet).await.unwrap();
+    let made: Vec<_> = history
+        .iter()
+        .filter(|entry| entry.account == wallet)
+        .collect();
+    let fees: u64 = made.iter().map(|entry| entry.fee_drops).sum();
+    let delivered: u64 = made.iter().map(|entry| entry.delivered_drops).sum();
+    assert_eq!(
+        delivered,
+        (0..PAYMENTS)
+            .map(|number| DROPS_PER_XRP + number)
+            .sum::<u64>()
+    );
+    let (balance, _) = world.ledger().account(&wallet).await.unwrap().unwrap();
+    assert_eq!(balance, WALLET_XRP * DROPS_PER_XRP - delivered - fees);
+    let (received, _) = world
+        .ledger()
+        .account(&payee("alice"))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(received, PAYEE_XRP * DROPS_PER_XRP + delivered);
+}
