@@ -16,10 +16,11 @@ use paygate_telemetry::shutdown::StopToken;
 use paygate_telemetry::{TraceParent, propagation};
 use xrpl_tx::{Drops, Memo};
 
+use super::slot::exposure;
 use super::{Engine, EngineError};
 use crate::clock::{self, Millis};
 use crate::metrics::Stage;
-use crate::store::{OpenSlot, Reconciled, Reconciliation, SettledStats, StoreError};
+use crate::store::{Reconciled, Reconciliation, SettledStats, StoreError};
 use crate::view::AccountView;
 use crate::xrpl::{AccountFacts, AccountTxError, At, CallError, LedgerEvent, LedgerTransaction};
 
@@ -296,7 +297,7 @@ async fn publish(
     newest: LedgerEvent,
 ) -> Result<(), Delay> {
     let open = engine.store.open_slots().await.map_err(Delay::Store)?;
-    let at_large = at_large(&open);
+    let at_large = exposure(open.iter());
     let reserve = newest
         .reserve_inc
         .get()
@@ -327,13 +328,6 @@ async fn publish(
     });
     engine.reconciled.notify_one();
     Ok(())
-}
-
-/// What every slot that is not decided yet may still take out of the wallet: its amount and its dearest fee.
-fn at_large(open: &[OpenSlot]) -> Drops {
-    open.iter().fold(Drops::ZERO, |sum, slot| {
-        sum.checked_add(slot.exposure()).unwrap_or(Drops::MAX)
-    })
 }
 
 fn close_time(seconds: u32) -> Millis {

@@ -6,24 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paygate_payments::filler::Filler;
-use paygate_payments::payment::{State, VersionKind, Versions};
-use paygate_payments::slots::{self, NoRoom, Room, SlotFacts};
+use paygate_payments::payment::{VersionKind, Versions};
+use paygate_payments::slots;
 use paygate_payments::step::Event;
-use paygate_payments::terms::{self, FeeFacts, NoTerms};
+use paygate_payments::terms::{self, FeeFacts};
 use paygate_payments::{LedgerIndex, LedgerRef};
-use paygate_proto::signer::v1::DescribeSignerResponse;
 use paygate_proto::v1::PaymentReason;
 use paygate_telemetry::shutdown::StopToken;
 use tokio::task::JoinSet;
-use xrpl_tx::{Drops, Slot};
 
 use super::confirm::is_fatal;
 use super::sign::{Answer, Unsigned};
 use super::submit::{LastAnswers, Sendable};
-use super::{Engine, EngineError, join_trace};
+use super::{Engine, EngineError};
 use crate::clock;
-use crate::metrics::Stage;
-use crate::store::{Bind, OpenSlot, Record, StoreError};
+use crate::store::{OpenSlot, StoreError};
 use crate::view::{AccountView, Blocked, EngineView};
 
 /// Signatures asked for at once: enough to fill the signer's group commit, few enough to keep answers in order.
@@ -33,8 +30,8 @@ const SIGN_BATCH_MAX: usize = 16;
 const TURN_PERIOD: Duration = Duration::from_millis(500);
 
 /// What a dispatcher remembers between turns. Nothing of it is needed for safety.
-struct Dispatcher {
-    engine: Arc<Engine>,
+pub(super) struct Dispatcher {
+    pub(super) engine: Arc<Engine>,
     /// What the store had reconciled when this process began.
     reconciled_before: Option<LedgerIndex>,
     /// Store, signer and ledger were compared.
@@ -45,10 +42,9 @@ struct Dispatcher {
 }
 
 /// What a turn works with: one consistent picture.
-struct Turn {
-    validated: LedgerRef,
-    account: AccountView,
-    signer: DescribeSignerResponse,
+pub(super) struct Turn {
+    pub(super) validated: LedgerRef,
+    pub(super) account: AccountView,
 }
 
 pub(super) async fn run(engine: Arc<Engine>, mut stop: StopToken) -> Result<(), EngineError> {
@@ -83,8 +79,9 @@ impl Dispatcher {
     /// One turn. Returns why accepted payments wait, if they do.
     async fn turn(&mut self) -> Result<Option<Blocked>, StoreError> {
         let engine = Arc::clone(&self.engine);
-        let view = engine.view.now();
+        // Rows first: the picture is then at least as new, and a slot decided in between is seen as open, never as a gap.
         let open = engine.store.open_slots().await?;
+        let view = engine.view.now();
         self.answers
             .keep_only(|slot| open.iter().any(|o| o.slot == slot));
         // What is at large already goes first: its slots are lower.
@@ -132,11 +129,7 @@ impl Dispatcher {
         engine.end_quarantine(validated.index).await?;
         Ok(match obstacle(&engine.view.now()) {
             Some(obstacle) => Err(obstacle),
-            None => Ok(Turn {
-                validated,
-                account,
-                signer,
-            }),
+            None => Ok(Turn { validated, account }),
         })
     }
 
@@ -233,86 +226,6 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Binds as many accepted payments as there is room for, all in one commit.
-    async fn bind(
-        &self,
-        turn: &Turn,
-        open: &[OpenSlot],
-        facts: FeeFacts,
-        head: LedgerIndex,
-    ) -> Result<(usize, Option<Blocked>), StoreError> {
-        let engine = &self.engine;
-        let mut room = self.room(turn, open);
-        let left = room.at_large_max.saturating_sub(room.at_large);
-        let waiting = engine.store.waiting(left.saturating_add(1)).await?;
-        if waiting.is_empty() {
-            return Ok((0, None));
-        }
-        let stored = engine.store.slot_facts().await?;
-        let slot_facts = SlotFacts {
-            validated_sequence: turn.account.sequence,
-            highest_bound: stored.highest_bound,
-            signer_highest: turn.signer.highest_sequence,
-        };
-        let mut next = match slots::next(slot_facts) {
-            Ok(slot) => slot,
-            Err(doubt) => {
-                return Ok((
-                    0,
-                    Some(blocked(PaymentReason::Quarantine, &doubt.to_string())),
-                ));
-            }
-        };
-        let mut binds = Vec::new();
-        let mut why = None;
-        for record in &waiting {
-            match take(record, &mut room, facts, engine, turn.validated.index, head) {
-                Ok(terms) => {
-                    let key = record.payment.intent.key.clone();
-                    binds.push(Bind {
-                        key,
-                        slot: next,
-                        since: turn.validated.index,
-                        terms,
-                    });
-                    next = match next.number().checked_add(1) {
-                        Some(number) => Slot::Sequence(number),
-                        None => break,
-                    };
-                }
-                Err(blocked) => {
-                    // Strictly in order: who waits is not overtaken by smaller ones.
-                    why = Some(blocked);
-                    break;
-                }
-            }
-        }
-        let count = binds.len();
-        if count > 0 {
-            for record in engine.store.bind(engine.epoch, binds, clock::now()).await? {
-                trace_bound(engine, &record);
-            }
-        }
-        Ok((count, why))
-    }
-
-    /// How much may be bound now.
-    fn room(&self, turn: &Turn, open: &[OpenSlot]) -> Room {
-        let limits = turn.signer.limits.unwrap_or_default();
-        let day = limits.max_day_drops.saturating_sub(limits.used_day_drops);
-        let unsigned = open.iter().filter(|slot| !slot.ever_signed());
-        let promised = unsigned.fold(Drops::ZERO, |sum, s| {
-            sum.checked_add(s.exposure()).unwrap_or(Drops::MAX)
-        });
-        Room {
-            at_large: open.len(),
-            at_large_max: self.engine.settings.at_large_max,
-            signer_day_left: drops(day).saturating_sub(promised),
-            signer_payment_max: drops(limits.max_payment_drops),
-            spendable: turn.account.spendable,
-        }
-    }
-
     /// Has everything signed that is committed and not signed, in order, some at once.
     async fn sign_all(
         &self,
@@ -404,53 +317,6 @@ fn obstacle(view: &EngineView) -> Option<Blocked> {
     None
 }
 
-fn take(
-    record: &Record,
-    room: &mut Room,
-    facts: FeeFacts,
-    engine: &Engine,
-    validated: LedgerIndex,
-    head: LedgerIndex,
-) -> Result<terms::Terms, Blocked> {
-    let deadline = record.payment.deadline;
-    let terms =
-        terms::choose(facts, engine.settings.terms, validated, head, deadline).map_err(|why| {
-            match why {
-                NoTerms::FeeAboveCap { .. } => {
-                    blocked(PaymentReason::FeeAboveCap, &why.to_string())
-                }
-                NoTerms::DeadlinePassed { .. } => {
-                    blocked(PaymentReason::DeadlinePassed, &why.to_string())
-                }
-            }
-        })?;
-    room.take(record.payment.intent.drops(), terms)
-        .map_err(|why| {
-            let reason = match why {
-                NoRoom::AtLarge { .. } => PaymentReason::Queued,
-                NoRoom::SignerDay { .. } | NoRoom::SignerPayment { .. } => PaymentReason::Headroom,
-                NoRoom::Balance { .. } => PaymentReason::InsufficientFunds,
-            };
-            blocked(reason, &why.to_string())
-        })?;
-    Ok(terms)
-}
-
-fn trace_bound(engine: &Engine, record: &Record) {
-    let span = tracing::info_span!(
-        "payment.bind",
-        payment_id = record.payment.intent.key.payment.as_str(),
-        xrpl.slot = record.payment.state.slot().map(Slot::number),
-    );
-    join_trace(&span, Some(record));
-    engine
-        .metrics
-        .stage(Stage::Queue, record.updated.since(record.created));
-    span.in_scope(|| {
-        tracing::info!(payment_id = %record.payment.intent.key.payment, slot = ?record.payment.state.slot(), "payment bound");
-    });
-}
-
 /// Committed versions without a signature, lowest slot first.
 fn unsigned(open: &[OpenSlot]) -> Vec<Unsigned> {
     let newest = |slot: &OpenSlot, versions: &Versions, memo| {
@@ -504,68 +370,9 @@ fn sendable(slot: &OpenSlot, validated: LedgerIndex) -> Option<Sendable> {
     })
 }
 
-impl OpenSlot {
-    /// Versions of a payment that is at large on this slot.
-    fn live_versions(&self) -> Option<&Versions> {
-        match &self.owner.as_ref()?.payment.state {
-            State::AtLarge(at_large) => Some(&at_large.versions),
-            _ => None,
-        }
-    }
-
-    fn is_cancelled(&self) -> bool {
-        matches!(self.owner.as_ref().map(|r| &r.payment.state), Some(State::AtLarge(a)) if a.cancel.is_some())
-    }
-
-    /// A cancel was committed and no no-op competes for the slot yet.
-    fn wants_noop(&self) -> bool {
-        let has_noop = |v: &Versions| v.as_slice().iter().any(|v| v.kind == VersionKind::NoOp);
-        self.is_cancelled() && !self.live_versions().is_some_and(has_noop)
-    }
-
-    fn noop_memo(&self) -> Option<xrpl_tx::Memo> {
-        let key = &self.owner.as_ref()?.payment.intent.key;
-        Some(xrpl_tx::noop_memo(
-            key.client.as_str(),
-            key.payment.as_str(),
-        ))
-    }
-
-    fn versions(&self) -> Option<&Versions> {
-        self.live_versions()
-            .or_else(|| self.filler.as_ref()?.versions.as_ref())
-    }
-
-    fn ever_signed(&self) -> bool {
-        self.versions().is_some_and(Versions::ever_signed)
-    }
-
-    fn highest_last_ledger(&self) -> Option<LedgerIndex> {
-        self.versions().map(Versions::highest_last_ledger)
-    }
-
-    /// The most that this slot may still take out of the wallet: an amount at most once, and its dearest fee.
-    pub(super) fn exposure(&self) -> Drops {
-        let fee = self
-            .versions()
-            .and_then(|v| v.as_slice().iter().map(|v| v.fee).max())
-            .unwrap_or(Drops::ZERO);
-        let amount = match (&self.filler, &self.owner) {
-            (None, Some(record)) => record.payment.intent.drops(),
-            _ => Drops::ZERO,
-        };
-        amount.checked_add(fee).unwrap_or(Drops::MAX)
-    }
-}
-
-fn blocked(reason: PaymentReason, detail: &str) -> Blocked {
+pub(super) fn blocked(reason: PaymentReason, detail: &str) -> Blocked {
     Blocked {
         reason,
         detail: detail.to_owned(),
     }
-}
-
-/// The signer's limits are drops; a number past all XRP there is means no limit.
-fn drops(number: u64) -> Drops {
-    Drops::new(number).unwrap_or(Drops::MAX)
 }

@@ -4,7 +4,9 @@
 //! the store inside the transaction that keeps it; every loop works from rows, and queues and wake-ups are only hints.
 //!
 //! # Layout
-//! - `dispatch`: binds accepted payments to slots, has versions signed, fills dead slots
+//! - `dispatch`: one turn after another: fills dead slots, has versions signed, sends
+//! - `bind`: binds accepted payments to slots, as many as there is room for
+//! - `slot`: what is read off an open slot
 //! - `sign`: one request to the signer, its check by an independent decoder, its commit
 //! - `submit`: sends blobs, lowest slot first, again with each validated ledger
 //! - `confirm`: brings validated ledgers in; the only path to a final state of a bound payment
@@ -12,10 +14,12 @@
 //! - `start`: whether store, signer and ledger tell one story
 //! - `watch`: health of signer and link, metrics, the signer's spans
 
+mod bind;
 mod confirm;
 mod dispatch;
 mod fees;
 mod sign;
+mod slot;
 mod start;
 mod submit;
 mod watch;

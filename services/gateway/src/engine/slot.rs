@@ -1,0 +1,70 @@
+//! What the dispatcher reads off a slot that no ledger has decided yet.
+//!
+//! Owns: questions about rows, answered from the rows alone. May not: remember anything.
+
+use paygate_payments::LedgerIndex;
+use paygate_payments::payment::{State, VersionKind, Versions};
+use xrpl_tx::Drops;
+
+use crate::store::OpenSlot;
+
+impl OpenSlot {
+    /// Versions of a payment that is at large on this slot.
+    pub(super) fn live_versions(&self) -> Option<&Versions> {
+        match &self.owner.as_ref()?.payment.state {
+            State::AtLarge(at_large) => Some(&at_large.versions),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        matches!(self.owner.as_ref().map(|r| &r.payment.state), Some(State::AtLarge(a)) if a.cancel.is_some())
+    }
+
+    /// A cancel was committed and no no-op competes for the slot yet.
+    pub(super) fn wants_noop(&self) -> bool {
+        let has_noop = |v: &Versions| v.as_slice().iter().any(|v| v.kind == VersionKind::NoOp);
+        self.is_cancelled() && !self.live_versions().is_some_and(has_noop)
+    }
+
+    pub(super) fn noop_memo(&self) -> Option<xrpl_tx::Memo> {
+        let key = &self.owner.as_ref()?.payment.intent.key;
+        Some(xrpl_tx::noop_memo(
+            key.client.as_str(),
+            key.payment.as_str(),
+        ))
+    }
+
+    fn versions(&self) -> Option<&Versions> {
+        self.live_versions()
+            .or_else(|| self.filler.as_ref()?.versions.as_ref())
+    }
+
+    pub(super) fn ever_signed(&self) -> bool {
+        self.versions().is_some_and(Versions::ever_signed)
+    }
+
+    pub(super) fn highest_last_ledger(&self) -> Option<LedgerIndex> {
+        self.versions().map(Versions::highest_last_ledger)
+    }
+
+    /// The most that this slot may still take out of the wallet: an amount at most once, and its dearest fee.
+    pub(super) fn exposure(&self) -> Drops {
+        let fee = self
+            .versions()
+            .and_then(|v| v.as_slice().iter().map(|v| v.fee).max())
+            .unwrap_or(Drops::ZERO);
+        let amount = match (&self.filler, &self.owner) {
+            (None, Some(record)) => record.payment.intent.drops(),
+            _ => Drops::ZERO,
+        };
+        amount.checked_add(fee).unwrap_or(Drops::MAX)
+    }
+}
+
+/// The most that these slots may still take out of the wallet.
+pub(super) fn exposure<'a>(slots: impl Iterator<Item = &'a OpenSlot>) -> Drops {
+    slots.fold(Drops::ZERO, |sum, slot| {
+        sum.checked_add(slot.exposure()).unwrap_or(Drops::MAX)
+    })
+}
