@@ -74,7 +74,7 @@ pub enum Stage {
     Sign,
     /// One submit and its answer.
     Submit,
-    /// From the first submit to the validated ledger.
+    /// From the stored row to the validated ledger that decided it.
     Confirm,
 }
 
