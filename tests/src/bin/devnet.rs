@@ -111,20 +111,37 @@ async fn run(cli: &Cli) -> Result<Outcome, Box<dyn std::error::Error>> {
     // Before anything is started: a signal must find somebody who stops what runs.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        outcome = serve(cli) => outcome,
-        _ = terminate.recv() => Ok(stopped("SIGTERM")),
-        _ = interrupt.recv() => Ok(stopped("Ctrl-C")),
+    let mut restart = signal(SignalKind::user_defined1())?;
+    let begun = tokio::select! {
+        begun = begin(cli) => Some(begun?),
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+    };
+    let Some((mut world, outcome)) = begun else {
+        // The world was dropped with the future that held it, and its processes were killed with it.
+        step("stopped before the first payment was final");
+        return Ok(Outcome::NotPaid);
+    };
+    if !cli.once {
+        let mut watch = tokio::time::interval(WATCH_EVERY);
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                Some(()) = restart.recv(), if cli.restart_gateway_on_usr1 => restart_gateway(&mut world).await?,
+                _ = watch.tick() => if let Some(what) = world.ended_by_itself() {
+                    return Err(with_logs(&mut world, &what));
+                },
+            }
+        }
     }
+    step("stopping");
+    world.stop().await?;
+    Ok(outcome)
 }
 
-/// The world was dropped with the future that held it, and its processes were killed with it.
-fn stopped(by: &str) -> Outcome {
-    eprintln!("devnet: stopped by {by} before the first payment was final; everything has ended");
-    Outcome::NotPaid
-}
-
-async fn serve(cli: &Cli) -> Result<Outcome, Box<dyn std::error::Error>> {
+/// Starts everything and pays once.
+async fn begin(cli: &Cli) -> Result<(World, Outcome), Box<dyn std::error::Error>> {
     step("building paygate, paygate-signer and xrpl-sim");
     let mut world = World::prepare(setup(cli)).await?;
     step(&format!(
@@ -136,20 +153,32 @@ async fn serve(cli: &Cli) -> Result<Outcome, Box<dyn std::error::Error>> {
         world.start_gateway().await
     };
     if let Err(error) = started.await {
-        let directory = world.keep_directory();
-        return Err(format!("{error}\nlogs and data are kept in {}", directory.display()).into());
+        return Err(with_logs(&mut world, &error.to_string()));
     }
     step(&format!(
         "signer and gateway run, wallet {}",
         world.wallet().address()
     ));
-    let outcome = pay(cli, &mut world).await?;
-    if cli.once {
-        world.stop().await?;
-    } else {
-        keep_serving(cli, &mut world).await?;
+    let outcome = pay(cli, &mut world).await;
+    Ok((world, outcome))
+}
+
+async fn restart_gateway(world: &mut World) -> Result<(), Box<dyn std::error::Error>> {
+    world.kill_gateway();
+    if let Err(error) = world.start_gateway().await {
+        return Err(with_logs(world, &error.to_string()));
     }
-    Ok(outcome)
+    step(&format!(
+        "the gateway was killed and runs again with process id {}",
+        world.gateway_pid()
+    ));
+    Ok(())
+}
+
+/// What happened, and where its traces are left.
+fn with_logs(world: &mut World, what: &str) -> Box<dyn std::error::Error> {
+    let directory = world.keep_directory();
+    format!("{what}\nlogs and data are kept in {}", directory.display()).into()
 }
 
 fn setup(cli: &Cli) -> Setup {
@@ -162,13 +191,12 @@ fn setup(cli: &Cli) -> Setup {
         wallet: Wallet::random(seed_type),
         otlp_endpoint: cli.otlp_endpoint.clone(),
         directory: cli.directory.clone(),
-        own_groups: true,
         ..Setup::default()
     }
 }
 
 /// Pays once and shows it.
-async fn pay(cli: &Cli, world: &mut World) -> Result<Outcome, Box<dyn std::error::Error>> {
+async fn pay(cli: &Cli, world: &mut World) -> Outcome {
     let (payment_id, traceparent) = (
         format!("devnet-{}", random_hex(4)),
         format!("00-{}-{}-01", random_hex(16), random_hex(8)),
@@ -210,7 +238,7 @@ async fn pay(cli: &Cli, world: &mut World) -> Result<Outcome, Box<dyn std::error
         ),
     }
     let why = match finished {
-        Ok(payment) if payment.state() == PaymentState::Paid => return Ok(Outcome::Paid),
+        Ok(payment) if payment.state() == PaymentState::Paid => return Outcome::Paid,
         Ok(payment) => format!(
             "the payment is {}: {}",
             state_name(payment.state()),
@@ -223,7 +251,7 @@ async fn pay(cli: &Cli, world: &mut World) -> Result<Outcome, Box<dyn std::error
         "devnet: logs and data are kept in {}",
         world.keep_directory().display()
     );
-    Ok(Outcome::NotPaid)
+    Outcome::NotPaid
 }
 
 fn show_payment(cli: &Cli, world: &World, explained: &ExplainPaymentResponse) {
@@ -236,32 +264,6 @@ fn show_payment(cli: &Cli, world: &World, explained: &ExplainPaymentResponse) {
             }
         }
     }
-}
-
-/// Serves until a signal, or until a process ends by itself.
-async fn keep_serving(cli: &Cli, world: &mut World) -> Result<(), Box<dyn std::error::Error>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut restart = signal(SignalKind::user_defined1())?;
-    let mut watch = tokio::time::interval(WATCH_EVERY);
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            Some(()) = restart.recv(), if cli.restart_gateway_on_usr1 => {
-                world.kill_gateway();
-                world.start_gateway().await?;
-                step(&format!("the gateway was killed and runs again with process id {}", world.gateway_pid()));
-            }
-            _ = watch.tick() => if let Some(what) = world.ended_by_itself() {
-                let directory = world.keep_directory();
-                return Err(format!("{what}; logs and data are kept in {}", directory.display()).into());
-            },
-        }
-    }
-    step("stopping");
-    world.stop().await?;
-    Ok(())
 }
 
 /// One line about what happens, apart from the result.

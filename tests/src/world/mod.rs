@@ -68,8 +68,6 @@ pub struct Setup {
     pub directory: Option<PathBuf>,
     /// Variables that override keys of the gateway's configuration.
     pub gateway_variables: Vec<(String, String)>,
-    /// Processes in groups of their own, see [`Launch::own_group`].
-    pub own_groups: bool,
 }
 
 /// Why there is no world.
@@ -139,7 +137,6 @@ impl Default for Setup {
             otlp_endpoint: None,
             directory: None,
             gateway_variables: Vec::new(),
-            own_groups: false,
         }
     }
 }
@@ -289,7 +286,6 @@ impl World {
             arguments,
             environment,
             logs,
-            own_group: self.setup.own_groups,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! One real process: started, watched, killed, and never left behind.
 //!
-//! Owns: the child, its log files, its ready line. May not: know which program it is.
+//! Owns: the child, its log files, its ready line, and a guard that kills it should its parent be killed. May not: know
+//! which program it is.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -31,8 +32,6 @@ pub struct Launch {
     pub environment: Vec<(String, String)>,
     /// Where its logs are kept.
     pub logs: PathBuf,
-    /// In a process group of its own, so that Ctrl-C at a terminal reaches only its parent, which then stops it in order.
-    pub own_group: bool,
 }
 
 /// Why a process is not what it should be.
@@ -92,6 +91,7 @@ pub enum ProcessError {
 pub struct Process {
     name: &'static str,
     child: Child,
+    guard: Child,
     log: PathBuf,
 }
 
@@ -156,15 +156,21 @@ impl Launch {
             .stdin(Stdio::null())
             .stdout(File::create(self.output())?)
             .stderr(errors);
-        if self.own_group {
-            command.process_group(0);
+        // Ctrl-C at a terminal reaches only the parent, which then ends its children in order.
+        let mut child = command.process_group(0).spawn()?;
+        match guard(child.id()) {
+            Ok(guard) => Ok(Process {
+                name: self.name,
+                child,
+                guard,
+                log,
+            }),
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error)
+            }
         }
-        let child = command.spawn()?;
-        Ok(Process {
-            name: self.name,
-            child,
-            log,
-        })
     }
 }
 
@@ -221,6 +227,11 @@ impl Process {
         // It may have ended by itself already: then there is nothing to kill, only to reap.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // A line tells the guard that there is nothing left to kill.
+        if let Some(mut line) = self.guard.stdin.take() {
+            let _ = line.write_all(b"ended\n");
+        }
+        let _ = self.guard.wait();
     }
 }
 
@@ -228,6 +239,22 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// A shell that waits for a line, and kills the process if its parent is gone instead, however that ended.
+fn guard(pid: u32) -> io::Result<Child> {
+    Command::new("/bin/sh")
+        .args([
+            "-c",
+            "read -r ended || kill -9 \"$1\"",
+            "guard",
+            &pid.to_string(),
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
 }
 
 /// The end of a log.
