@@ -1741,7 +1741,6 @@ pub mod operations_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Unfreeze lets sending go on after a freeze that a person has understood. It decides no payment. Safe to repeat.
-        /// This version answers UNIMPLEMENTED.
         pub async fn unfreeze(
             &mut self,
             request: impl tonic::IntoRequest<super::UnfreezeRequest>,
@@ -1968,7 +1967,6 @@ pub mod operations_service_server {
             request: tonic::Request<super::ResumeRequest>,
         ) -> std::result::Result<tonic::Response<super::ResumeResponse>, tonic::Status>;
         /// Unfreeze lets sending go on after a freeze that a person has understood. It decides no payment. Safe to repeat.
-        /// This version answers UNIMPLEMENTED.
         async fn unfreeze(
             &self,
             request: tonic::Request<super::UnfreezeRequest>,

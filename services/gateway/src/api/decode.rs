@@ -2,6 +2,7 @@
 //!
 //! Owns: what a field may hold. May not: read a clock or the store, nor repeat text that it did not understand.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use paygate_payments::LedgerIndex;
@@ -11,11 +12,12 @@ use paygate_payments::payment::StateName;
 use paygate_proto::v1::create_payment_request::Amount as AskedAmount;
 use paygate_proto::v1::{
     CreatePaymentRequest, ErrorReason, ListPaymentsRequest, Memo as AskedMemo, PaymentState,
+    UnfreezeRequest,
 };
 use prost_types::Timestamp;
 use tonic::Status;
 use xrpl_tx::{
-    ACCOUNT_ZERO, AccountId, Amount, Destination, Drops, Memo, MemoError, Memos, XNetwork,
+    ACCOUNT_ZERO, AccountId, Amount, Destination, Drops, Hash256, Memo, MemoError, Memos, XNetwork,
 };
 
 use super::errors::{self, Violation};
@@ -31,6 +33,9 @@ const MAIN_NETWORK_ID: u32 = 0;
 
 /// Seeds in base58 have 29 or 31 characters; some more on both sides, for one cut or mistyped.
 const SEED_CHARS: std::ops::RangeInclusive<usize> = 24..=36;
+
+/// A reason is a sentence for whoever reads the events later, not a report.
+const REASON_CHARS_MAX: usize = 200;
 
 /// What a request is measured by, as it is at this moment.
 #[derive(Clone, Copy, Debug)]
@@ -191,6 +196,33 @@ pub(super) fn list(request: &ListPaymentsRequest, caller: Id) -> Result<ListQuer
 // --- fields
 
 /// Puts a violation aside, so that the other fields are looked at as well.
+/// A person's reason, and the foreign transactions that are known to that person.
+pub(super) fn unfreeze(request: &UnfreezeRequest) -> Result<(String, BTreeSet<Hash256>), Status> {
+    let mut bad = Vec::new();
+    let length = request.reason.chars().count();
+    if !(1..=REASON_CHARS_MAX).contains(&length) {
+        let problem = format!("has {length} characters, must have 1 to {REASON_CHARS_MAX}");
+        bad.push(Violation::malformed("reason", problem).with_limit(REASON_CHARS_MAX));
+    }
+    let mut hashes = BTreeSet::new();
+    for (at, text) in request.acknowledged_tx_hashes.iter().enumerate() {
+        match text.parse() {
+            Ok(hash) => {
+                hashes.insert(hash);
+            }
+            Err(_) => bad.push(Violation::malformed(
+                format!("acknowledged_tx_hashes[{at}]"),
+                "is no transaction hash: 64 hex digits",
+            )),
+        }
+    }
+    if bad.is_empty() {
+        Ok((request.reason.clone(), hashes))
+    } else {
+        Err(errors::invalid(&bad))
+    }
+}
+
 fn keep<T>(field: Result<T, Violation>, bad: &mut Vec<Violation>) -> Option<T> {
     field.map_err(|violation| bad.push(violation)).ok()
 }

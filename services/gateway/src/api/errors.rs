@@ -181,6 +181,22 @@ pub(super) fn on_ledger(key: &PaymentKey, tx_hash: Hash256) -> Status {
     )
 }
 
+/// Nothing was changed: a person must first know of these transactions.
+pub(super) fn unnamed_foreign(unnamed: &[Hash256]) -> Status {
+    let listed: Vec<String> = unnamed.iter().map(ToString::to_string).collect();
+    let message = format!(
+        "acknowledged_tx_hashes lacks {} of the wallet's foreign transactions: {}; find out who made them before sending goes on",
+        unnamed.len(),
+        listed.join(", ")
+    );
+    let metadata = vec![("unacknowledged", listed.join(","))];
+    Status::with_error_details(
+        Code::FailedPrecondition,
+        message,
+        info(ErrorReason::StateForbids, metadata),
+    )
+}
+
 /// There is no such payment of this client.
 pub(super) fn payment_not_found(key: &PaymentKey) -> Status {
     let metadata = vec![

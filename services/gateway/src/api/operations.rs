@@ -20,9 +20,9 @@ use paygate_telemetry::health::{NameState, Serving};
 use tokio_stream::Empty;
 use tonic::{Request, Response, Status};
 
-use super::{Api, encode, errors, identity};
+use super::{Api, decode, encode, errors, identity};
 use crate::clock::{self, Millis};
-use crate::store::Summary;
+use crate::store::{Summary, Unfrozen};
 use crate::view::EngineView;
 
 /// What an operator does instead of pausing, for example.
@@ -73,12 +73,28 @@ impl OperationsService for OperationsApi {
 
     async fn unfreeze(
         &self,
-        _request: Request<UnfreezeRequest>,
+        request: Request<UnfreezeRequest>,
     ) -> Result<Response<UnfreezeResponse>, Status> {
-        Err(errors::not_implemented(
-            "Unfreeze",
-            "a freeze lasts; GetStatus tells its reason",
-        ))
+        let caller = identity::caller(&request)?;
+        let (reason, acknowledged) = decode::unfreeze(&request.into_inner())?;
+        let unfrozen = self
+            .0
+            .store
+            .unfreeze(reason.clone(), acknowledged, clock::now())
+            .await
+            .map_err(|error| errors::store("unfreeze", &error))?;
+        match unfrozen {
+            Unfrozen::Unnamed(unnamed) => return Err(errors::unnamed_foreign(&unnamed)),
+            Unfrozen::Now => {
+                tracing::warn!(client_id = %caller, %reason, "a person has unfrozen the wallet");
+                self.0.view.update(|view| view.frozen = None);
+                self.0.wake.notify_one();
+            }
+            Unfrozen::WasNotFrozen => {}
+        }
+        Ok(Response::new(UnfreezeResponse {
+            freeze: Some(Freeze::default()),
+        }))
     }
 
     async fn announce_transaction(

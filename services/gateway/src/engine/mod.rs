@@ -213,9 +213,7 @@ impl Engine {
             why,
             since: clock::now(),
         };
-        self.store
-            .set_frozen(Some(freeze.clone()), clock::now())
-            .await?;
+        self.store.set_frozen(freeze.clone(), clock::now()).await?;
         self.view.update(|v| v.frozen = Some(freeze));
         Ok(())
     }

@@ -298,7 +298,7 @@ impl Round<'_, '_> {
 
     fn freeze(&mut self, why: String) -> Result<(), StoreError> {
         let at = self.ledger.at;
-        wallet::set_frozen(self.scope, Some(&Freeze { why, since: at }), at)?;
+        wallet::set_frozen(self.scope, &Freeze { why, since: at }, at)?;
         self.gate.frozen = true;
         self.effect(Effect::FreezeWallet);
         Ok(())

@@ -36,6 +36,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ pub use error::{OpenError, StoreError};
 pub use types::{
     Accept, Advanced, Bind, Cursor, Freeze, ListPage, ListQuery, NewPayment, Note, OpenSlot,
     Reconciled, Reconciliation, Record, RetryRefusal, SettledStats, StoreOptions, StoreSlots,
-    Summary, TimelineRow,
+    Summary, TimelineRow, Unfrozen,
 };
 
 /// Most payments on a page.
@@ -257,9 +258,20 @@ impl Store {
             .await
     }
 
-    /// Freezes sending, or lets a person thaw it. A freeze keeps its first reason.
-    pub async fn set_frozen(&self, freeze: Option<Freeze>, at: Millis) -> Result<(), StoreError> {
-        self.write(move |scope| wallet::set_frozen(scope, freeze.as_ref(), at))
+    /// Freezes sending. A freeze keeps its first reason.
+    pub async fn set_frozen(&self, freeze: Freeze, at: Millis) -> Result<(), StoreError> {
+        self.write(move |scope| wallet::set_frozen(scope, &freeze, at))
+            .await
+    }
+
+    /// Lets sending go on for a person who gives a reason and names every foreign transaction that is not acknowledged.
+    pub async fn unfreeze(
+        &self,
+        reason: String,
+        acknowledged: BTreeSet<Hash256>,
+        at: Millis,
+    ) -> Result<Unfrozen, StoreError> {
+        self.write(move |scope| wallet::unfreeze(scope, &reason, &acknowledged, at))
             .await
     }
 

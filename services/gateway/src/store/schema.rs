@@ -128,7 +128,7 @@ CREATE TABLE events (
 ) STRICT;
 CREATE INDEX events_payment ON events (payment, sequence) WHERE payment IS NOT NULL;
 
--- Validated transactions of the wallet that no row made.
+-- Validated transactions of the wallet that no row made; acknowledged once a person has said that they are known.
 CREATE TABLE foreign_transactions (
     tx_hash      BLOB    PRIMARY KEY CHECK (length(tx_hash) = 32),
     slot_kind    INTEGER NOT NULL,
@@ -139,7 +139,8 @@ CREATE TABLE foreign_transactions (
     destination  BLOB,
     drops        INTEGER,
     result       TEXT    NOT NULL,
-    seen_ms      INTEGER NOT NULL
+    seen_ms      INTEGER NOT NULL,
+    acknowledged_ms INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX foreign_invoice ON foreign_transactions (invoice_id) WHERE invoice_id IS NOT NULL;
 ";

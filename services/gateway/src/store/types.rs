@@ -102,6 +102,17 @@ pub struct Record {
     pub versions: Option<Versions>,
 }
 
+/// What became of a person's wish to unfreeze.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfrozen {
+    /// Sending goes on.
+    Now,
+    /// It was not frozen.
+    WasNotFrozen,
+    /// Still frozen: these foreign transactions were not named.
+    Unnamed(Vec<Hash256>),
+}
+
 /// Which payments to list, newest first. Filters are combined with "and".
 #[derive(Clone, Debug, Default)]
 pub struct ListQuery {

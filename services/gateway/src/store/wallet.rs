@@ -2,6 +2,8 @@
 //!
 //! Owns: the row `meta`, once the store is open. May not: begin or end a quarantine or a thaw by itself; a freeze, yes.
 
+use std::collections::BTreeSet;
+
 use paygate_payments::continuity::{Doubt, Quarantine};
 use paygate_payments::step::{Effect, Step};
 use paygate_payments::{LedgerIndex, LedgerRef};
@@ -12,7 +14,7 @@ use xrpl_tx::{Drops, Hash256};
 use super::codec::{self, Whole};
 use super::error::StoreError;
 use super::timeline;
-use super::types::{Cursor, Freeze, Record};
+use super::types::{Cursor, Freeze, Record, Unfrozen};
 use super::writer::Scope;
 use crate::clock::Millis;
 
@@ -179,38 +181,55 @@ pub(super) fn set_quarantine(
     timeline::of_wallet(scope.conn, TimelineStage::Waiting, &summary, &[], at)
 }
 
-/// Freezes or thaws. Frozen already: the first reason stays.
-pub(super) fn set_frozen(
+/// Thaws, if the person who asks has named every foreign transaction that nobody has acknowledged yet. Decides no payment.
+pub(super) fn unfreeze(
     scope: &Scope<'_>,
-    freeze: Option<&Freeze>,
+    reason: &str,
+    acknowledged: &BTreeSet<Hash256>,
     at: Millis,
-) -> Result<(), StoreError> {
-    let sql = match freeze {
-        Some(_) => {
-            "UPDATE meta SET frozen_why = ?1, frozen_since_ms = ?2 WHERE id = 1 AND frozen_why IS NULL"
-        }
-        None => {
-            "UPDATE meta SET frozen_why = ?1, frozen_since_ms = ?2 WHERE id = 1 AND frozen_why IS NOT NULL"
-        }
-    };
-    let row = params![freeze.map(|f| f.why.as_str()), freeze.map(|f| f.since.0)];
+) -> Result<Unfrozen, StoreError> {
+    if cursor(scope.conn)?.frozen.is_none() {
+        return Ok(Unfrozen::WasNotFrozen);
+    }
+    let sql = "SELECT tx_hash FROM foreign_transactions WHERE acknowledged_ms IS NULL ORDER BY ledger_index, tx_hash";
+    let mut statement = scope.conn.prepare_cached(sql)?;
+    let known = statement.query_map([], |row| row.get::<_, [u8; 32]>(0))?;
+    let known = known.collect::<Result<Vec<_>, _>>()?;
+    let unnamed: Vec<Hash256> = known
+        .iter()
+        .map(|hash| Hash256::from_bytes(*hash))
+        .filter(|hash| !acknowledged.contains(hash))
+        .collect();
+    if !unnamed.is_empty() {
+        return Ok(Unfrozen::Unnamed(unnamed));
+    }
+    let sql = "UPDATE foreign_transactions SET acknowledged_ms = ?1 WHERE acknowledged_ms IS NULL";
+    scope.conn.prepare_cached(sql)?.execute([at.0])?;
+    let sql = "UPDATE meta SET frozen_why = NULL, frozen_since_ms = NULL WHERE id = 1";
+    scope.conn.prepare_cached(sql)?.execute([])?;
+    let summary = format!("Sending was unfrozen by a person: {reason}");
+    let named: Vec<String> = known.iter().map(hex::encode_upper).collect();
+    let details = [
+        ("reason", reason.to_owned()),
+        ("acknowledged", named.join(",")),
+    ];
+    timeline::of_wallet(scope.conn, TimelineStage::Waiting, &summary, &details, at)?;
+    Ok(Unfrozen::Now)
+}
+
+/// Freezes. Frozen already: the first reason stays.
+pub(super) fn set_frozen(scope: &Scope<'_>, freeze: &Freeze, at: Millis) -> Result<(), StoreError> {
+    let sql =
+        "UPDATE meta SET frozen_why = ?1, frozen_since_ms = ?2 WHERE id = 1 AND frozen_why IS NULL";
+    let row = params![freeze.why.as_str(), freeze.since.0];
     if scope.conn.prepare_cached(sql)?.execute(row)? == 0 {
         return Ok(());
     }
-    let (stage, summary) = match freeze {
-        Some(freeze) => (
-            TimelineStage::Held,
-            format!(
-                "Sending is frozen until a person unfreezes it: {}.",
-                freeze.why
-            ),
-        ),
-        None => (
-            TimelineStage::Waiting,
-            "Sending was unfrozen by a person.".to_owned(),
-        ),
-    };
-    timeline::of_wallet(scope.conn, stage, &summary, &[], at)
+    let summary = format!(
+        "Sending is frozen until a person unfreezes it: {}.",
+        freeze.why
+    );
+    timeline::of_wallet(scope.conn, TimelineStage::Held, &summary, &[], at)
 }
 
 pub(super) fn check(scope: &Scope<'_>) -> Result<(), StoreError> {
@@ -232,7 +251,7 @@ pub(super) fn freeze_on(
         return Ok(());
     }
     let why = format!("payment {} is on hold", record.payment.intent.key);
-    set_frozen(scope, Some(&Freeze { why, since: at }), at)
+    set_frozen(scope, &Freeze { why, since: at }, at)
 }
 
 fn word(doubt: Doubt) -> &'static str {

@@ -5,12 +5,12 @@ use paygate_payments::continuity::{Doubt, Quarantine};
 use paygate_payments::payment::{EndProof, State, StateName, VersionKind};
 use paygate_payments::step::{Effect, Event};
 use paygate_proto::v1::TimelineStage;
-use xrpl_tx::{Slot, filler_memo, noop_memo};
+use xrpl_tx::{Hash256, Slot, filler_memo, noop_memo};
 
 use super::world::{
     NOON, World, XRP, drops, hash, key, ledger, new, noop_tx, payment_tx, shown, signed, terms,
 };
-use crate::store::{Accept, Bind, NewPayment, Note, StoreError};
+use crate::store::{Accept, Bind, NewPayment, Note, StoreError, Unfrozen};
 
 #[tokio::test]
 async fn a_payment_is_bound_signed_and_paid() {
@@ -244,7 +244,17 @@ async fn a_foreign_transaction_is_reported_once_and_freezes() {
             .await,
         Err(StoreError::Frozen)
     );
-    world.store.set_frozen(None, NOON).await.unwrap();
+    // Only a person who knows of it lets sending go on.
+    let thaw = |named: &[Hash256]| {
+        let named = named.iter().copied().collect();
+        world
+            .store
+            .unfreeze("it was the treasury".to_owned(), named, NOON)
+    };
+    assert_eq!(thaw(&[]).await, Ok(Unfrozen::Unnamed(vec![hash(66)])));
+    assert!(world.frozen().await);
+    assert_eq!(thaw(&[hash(66)]).await, Ok(Unfrozen::Now));
+    assert_eq!(thaw(&[]).await, Ok(Unfrozen::WasNotFrozen));
     let refused = world.store.bind(world.epoch, vec![bind], NOON).await;
     assert_eq!(
         refused,
