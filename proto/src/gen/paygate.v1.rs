@@ -163,7 +163,7 @@ pub struct Evidence {
     /// What the ledger took as fee, in drops.
     #[prost(uint64, tag = "8")]
     pub fee_drops: u64,
-    /// The servers that each returned the deciding fact itself for the same ledger hash, as configured URLs.
+    /// The operators of the servers that each returned the deciding fact itself for the same ledger hash, as configured.
     #[prost(string, repeated, tag = "9")]
     pub servers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// The ledger's close time, which the network rounds. Absent if no ledger is involved.

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use paygate_payments::LedgerRef;
 use paygate_payments::continuity::Quarantine;
+use paygate_payments::{LedgerIndex, LedgerRef};
 use tokio::sync::watch;
 use xrpl_tx::Drops;
 
@@ -81,6 +81,8 @@ pub struct LinkView {
     pub detail: String,
     /// How long the last request took.
     pub latency_ms: u32,
+    /// The newest validated ledger that the server announced.
+    pub newest: Option<LedgerIndex>,
 }
 
 /// A reason that holds back accepted payments, with words for a person.
@@ -98,6 +100,19 @@ pub struct View(watch::Sender<EngineView>);
 
 /// Capabilities by name: `Ok` serves, `Err` tells why not.
 pub type Capabilities = BTreeMap<&'static str, Result<(), String>>;
+
+// === impl EngineView ===
+
+impl EngineView {
+    /// How many ledgers the server has announced that are not reconciled here.
+    #[must_use]
+    pub fn unreconciled(&self) -> u32 {
+        match (self.link.newest, self.validated) {
+            (Some(newest), Some(done)) => newest.0.saturating_sub(done.index.0),
+            _ => 0,
+        }
+    }
+}
 
 // === impl View ===
 

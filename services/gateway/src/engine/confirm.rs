@@ -27,6 +27,9 @@ use crate::xrpl::{AccountFacts, AccountTxError, At, CallError, LedgerEvent, Ledg
 /// Ledgers reconciled in one transaction: some ten minutes of the network, far within one walk of account_tx.
 const LEDGERS_PER_STEP_MAX: u32 = 200;
 
+/// Further behind the server than this, what is known of the wallet is too old to bind by, and confirming does not work.
+pub(super) const LEDGERS_BEHIND_MAX: u32 = 5;
+
 /// Without news from the stream, the newest ledger is looked at so often.
 const RETRY_PERIOD: Duration = Duration::from_secs(1);
 

@@ -15,7 +15,7 @@ use paygate_proto::v1::PaymentReason;
 use paygate_telemetry::shutdown::StopToken;
 use tokio::task::JoinSet;
 
-use super::confirm::is_fatal;
+use super::confirm::{LEDGERS_BEHIND_MAX, is_fatal};
 use super::sign::{Answer, Unsigned};
 use super::submit::{LastAnswers, Sendable};
 use super::{Engine, EngineError};
@@ -301,6 +301,11 @@ fn obstacle(view: &EngineView) -> Option<Blocked> {
     }
     if !view.link.connected {
         return Some(blocked(PaymentReason::LedgerUnavailable, &view.link.detail));
+    }
+    let behind = view.unreconciled();
+    if behind > LEDGERS_BEHIND_MAX {
+        let detail = format!("{behind} validated ledgers are not reconciled yet");
+        return Some(blocked(PaymentReason::LedgerUnavailable, &detail));
     }
     if view.halted {
         return Some(blocked(

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use paygate_payments::LedgerIndex;
 use paygate_payments::payment::StateName;
 use paygate_telemetry::SpanForwarder;
 use paygate_telemetry::health::Health;
@@ -13,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use xrpl_tx::Drops;
 
-use super::confirm::is_fatal;
+use super::confirm::{LEDGERS_BEHIND_MAX, is_fatal};
 use super::{Engine, EngineError};
 use crate::admin::{Check, CheckStatus, HealthReport};
 use crate::clock;
@@ -100,22 +101,21 @@ async fn see_link(engine: &Engine, progress: &mut Progress) {
     let halted = progress.is_halted(engine.settings.halt_after, now);
     engine.metrics.ledger_lag(progress.since_change(now));
     let state = engine.link.connection().borrow().clone();
-    let mut link = match state {
-        ConnectionState::Connected { .. } => LinkView {
-            connected: true,
-            detail: String::new(),
-            latency_ms: 0,
-        },
-        ConnectionState::Disconnected { reason, .. } => LinkView {
-            connected: false,
-            detail: reason.to_string(),
-            latency_ms: 0,
-        },
-        ConnectionState::WrongNetwork { mismatch, .. } => LinkView {
-            connected: false,
-            detail: mismatch.to_string(),
-            latency_ms: 0,
-        },
+    let (connected, detail) = match state {
+        ConnectionState::Connected { .. } => (true, String::new()),
+        ConnectionState::Disconnected { reason, .. } => (false, reason.to_string()),
+        ConnectionState::WrongNetwork { mismatch, .. } => (false, mismatch.to_string()),
+    };
+    let newest = engine
+        .link
+        .watch_ledgers()
+        .borrow()
+        .map(|ledger| LedgerIndex(ledger.index));
+    let mut link = LinkView {
+        connected,
+        detail,
+        latency_ms: 0,
+        newest,
     };
     if link.connected {
         match engine.link.server_info().await {
@@ -209,11 +209,15 @@ fn tell(
     };
     let stored = store.clone().map(|_| ());
     let accept = drained.clone().and(stored.clone());
-    let confirm = ledger.clone().and(stored.clone()).and(
-        view.validated
-            .map(|_| ())
-            .ok_or("no ledger reconciled yet".to_owned()),
-    );
+    let reconciled = match (view.validated, view.unreconciled()) {
+        (None, _) => Err("no ledger reconciled yet".to_owned()),
+        (Some(done), behind) if behind > LEDGERS_BEHIND_MAX => Err(format!(
+            "reconciled up to ledger {}, {behind} behind the server",
+            done.index
+        )),
+        (Some(_), _) => Ok(()),
+    };
+    let confirm = ledger.clone().and(stored.clone()).and(reconciled);
     let submit = accept
         .clone()
         .and(ledger.clone())
