@@ -26,6 +26,8 @@ mod decode;
 mod drops;
 mod encode;
 mod fields;
+#[cfg(test)]
+mod fuzz;
 mod hash;
 mod invoice;
 mod key;

@@ -1,5 +1,5 @@
 //! What the reader of transactions refuses, field by field. That it reads all that is written is a property in
-//! `oracle.rs`.
+//! `oracle.rs`, that it never panics is tried in `src/fuzz.rs`.
 #![allow(clippy::unwrap_used)]
 
 use xrpl_tx::{
