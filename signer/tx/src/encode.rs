@@ -3,46 +3,14 @@
 
 use crate::address::AccountId;
 use crate::drops::Drops;
+use crate::fields::{
+    ACCOUNT, AMOUNT, ARRAY_END, DESTINATION, DESTINATION_TAG, FEE, Field, INVOICE_ID,
+    LAST_LEDGER_SEQUENCE, MEMO, MEMO_DATA, MEMO_FORMAT, MEMO_TYPE, MEMOS, NETWORK_ID, OBJECT_END,
+    ONE_BYTE_LENGTH_MAX, SEQUENCE, SIGNING_PUB_KEY, SOURCE_TAG, TICKET_SEQUENCE, TRANSACTION_TYPE,
+    TWO_BYTE_LENGTH_MAX, TXN_SIGNATURE, TYPE_ACCOUNT_SET, TYPE_PAYMENT, XRP_POSITIVE,
+};
 use crate::memo::{Memo, Memos};
 use crate::tx::{Amount, Body, Slot, Unsigned};
-
-// Field headers. One byte, type and field code four bits each; a field code above 15 takes a second byte.
-const TRANSACTION_TYPE: &[u8] = &[0x12];
-const NETWORK_ID: &[u8] = &[0x21];
-const SOURCE_TAG: &[u8] = &[0x23];
-const SEQUENCE: &[u8] = &[0x24];
-const DESTINATION_TAG: &[u8] = &[0x2E];
-const LAST_LEDGER_SEQUENCE: &[u8] = &[0x20, 27];
-const TICKET_SEQUENCE: &[u8] = &[0x20, 41];
-const INVOICE_ID: &[u8] = &[0x50, 17];
-const AMOUNT: &[u8] = &[0x61];
-const FEE: &[u8] = &[0x68];
-const SIGNING_PUB_KEY: &[u8] = &[0x73];
-const TXN_SIGNATURE: &[u8] = &[0x74];
-const MEMO_TYPE: &[u8] = &[0x7C];
-const MEMO_DATA: &[u8] = &[0x7D];
-const MEMO_FORMAT: &[u8] = &[0x7E];
-const ACCOUNT: &[u8] = &[0x81];
-const DESTINATION: &[u8] = &[0x83];
-const MEMO: &[u8] = &[0xEA];
-const OBJECT_END: &[u8] = &[0xE1];
-const MEMOS: &[u8] = &[0xF9];
-const ARRAY_END: &[u8] = &[0xF1];
-
-/// TransactionType of a Payment.
-const TYPE_PAYMENT: u16 = 0;
-
-/// TransactionType of an AccountSet.
-const TYPE_ACCOUNT_SET: u16 = 3;
-
-/// Set in every amount of XRP that is not negative, and ours never are.
-const XRP_POSITIVE: u64 = 0x4000_0000_0000_0000;
-
-/// The longest byte string whose length takes one byte.
-const ONE_BYTE_LENGTH_MAX: usize = 192;
-
-/// The longest byte string whose length takes two bytes. Three are never needed: memos end far below.
-const TWO_BYTE_LENGTH_MAX: usize = 12_480;
 
 /// Enough for a payment with every field and a short memo, so that the buffer rarely grows.
 const TRANSACTION_BYTES_USUAL: usize = 512;
@@ -101,10 +69,14 @@ pub(crate) fn transaction(prefix: &[u8], tx: &Unsigned, signature: Option<&[u8]>
 /// Bytes that a memo takes within the array, its own header and end marker included: what servers count.
 pub(crate) fn memo_bytes(memo: &Memo) -> usize {
     let part = |part: &Option<Vec<u8>>| match part {
-        Some(bytes) => MEMO_DATA.len() + length_prefix_bytes(bytes.len()) + bytes.len(),
+        Some(bytes) => MEMO_DATA.header.len() + length_prefix_bytes(bytes.len()) + bytes.len(),
         None => 0,
     };
-    MEMO.len() + part(&memo.memo_type) + part(&memo.data) + part(&memo.format) + OBJECT_END.len()
+    MEMO.header.len()
+        + part(&memo.memo_type)
+        + part(&memo.data)
+        + part(&memo.format)
+        + OBJECT_END.header.len()
 }
 
 // === Writers, one for each kind of field. An absent field takes no byte. ===
@@ -117,32 +89,32 @@ fn transaction_type(body: &Body) -> u16 {
 }
 
 #[inline]
-fn put(out: &mut Vec<u8>, header: &[u8], value: &[u8]) {
-    out.extend_from_slice(header);
+fn put(out: &mut Vec<u8>, field: Field, value: &[u8]) {
+    out.extend_from_slice(field.header);
     out.extend_from_slice(value);
 }
 
 #[inline]
-fn put_u32(out: &mut Vec<u8>, header: &[u8], value: Option<u32>) {
+fn put_u32(out: &mut Vec<u8>, field: Field, value: Option<u32>) {
     if let Some(value) = value {
-        put(out, header, &value.to_be_bytes());
+        put(out, field, &value.to_be_bytes());
     }
 }
 
 #[inline]
-fn put_xrp(out: &mut Vec<u8>, header: &[u8], drops: Drops) {
-    put(out, header, &(XRP_POSITIVE | drops.get()).to_be_bytes());
+fn put_xrp(out: &mut Vec<u8>, field: Field, drops: Drops) {
+    put(out, field, &(XRP_POSITIVE | drops.get()).to_be_bytes());
 }
 
 #[inline]
-fn put_account(out: &mut Vec<u8>, header: &[u8], account: &AccountId) {
-    put_bytes(out, header, account.as_bytes());
+fn put_account(out: &mut Vec<u8>, field: Field, account: &AccountId) {
+    put_bytes(out, field, account.as_bytes());
 }
 
 /// A byte string after its length.
 #[inline]
-fn put_bytes(out: &mut Vec<u8>, header: &[u8], value: &[u8]) {
-    out.extend_from_slice(header);
+fn put_bytes(out: &mut Vec<u8>, field: Field, value: &[u8]) {
+    out.extend_from_slice(field.header);
     put_length(out, value.len());
     out.extend_from_slice(value);
 }
@@ -151,21 +123,21 @@ fn put_memos(out: &mut Vec<u8>, memos: &Memos) {
     if memos.is_empty() {
         return;
     }
-    out.extend_from_slice(MEMOS);
+    out.extend_from_slice(MEMOS.header);
     for memo in memos.as_slice() {
-        out.extend_from_slice(MEMO);
-        for (header, part) in [
+        out.extend_from_slice(MEMO.header);
+        for (field, part) in [
             (MEMO_TYPE, &memo.memo_type),
             (MEMO_DATA, &memo.data),
             (MEMO_FORMAT, &memo.format),
         ] {
             if let Some(bytes) = part {
-                put_bytes(out, header, bytes);
+                put_bytes(out, field, bytes);
             }
         }
-        out.extend_from_slice(OBJECT_END);
+        out.extend_from_slice(OBJECT_END.header);
     }
-    out.extend_from_slice(ARRAY_END);
+    out.extend_from_slice(ARRAY_END.header);
 }
 
 fn put_length(out: &mut Vec<u8>, length: usize) {

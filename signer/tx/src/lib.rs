@@ -13,15 +13,21 @@
 //! - `key.rs`: [`PublicKey`] and the account that it owns.
 //! - `memo.rs`: [`Memo`], [`Memos`], with the limits that servers enforce.
 //! - `tx.rs`: [`Unsigned`], [`Signed`] and their parts.
-//! - `encode.rs`: the canonical binary form (private).
+//! - `fields.rs`: names and headers of fields (private).
+//! - `encode.rs`: the canonical binary form, written (private).
+//! - `decode.rs`: the same form read back, and nothing else: [`DecodeError`].
 //! - `invoice.rs`: [`invoice_id`] and the memos of no-ops, which the gateway and the signer both compute.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod address;
 mod base58;
+mod decode;
 mod drops;
 mod encode;
+mod fields;
+#[cfg(test)]
+mod fuzz;
 mod hash;
 mod invoice;
 mod key;
@@ -31,6 +37,7 @@ mod tx;
 pub use address::{
     ACCOUNT_ONE, ACCOUNT_ZERO, AccountId, AddressError, Destination, XNetwork, to_x_address,
 };
+pub use decode::DecodeError;
 pub use drops::{Drops, DropsError};
 pub use hash::{Hash256, HashError, sha256, sha512_half};
 pub use invoice::{FILLER_MEMO_TYPE, NOOP_MEMO_TYPE, filler_memo, invoice_id, noop_memo};

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::address::AccountId;
+use crate::decode::{self, DecodeError};
 use crate::drops::Drops;
 use crate::encode;
 use crate::hash::{Hash256, sha512_half};
@@ -11,7 +12,7 @@ use crate::key::{Algorithm, PublicKey};
 use crate::memo::Memos;
 
 /// Precedes the fields in what is signed: "STX" and a zero.
-const HASH_PREFIX_SIGN: [u8; 4] = *b"STX\0";
+pub(crate) const HASH_PREFIX_SIGN: [u8; 4] = *b"STX\0";
 
 /// Precedes the blob in what is hashed to the transaction's id: "TXN" and a zero.
 const HASH_PREFIX_ID: [u8; 4] = *b"TXN\0";
@@ -145,6 +146,17 @@ impl Unsigned {
     /// The bytes to sign. Ed25519 signs them as they are, secp256k1 signs their SHA-512 half.
     pub fn signing_payload(&self) -> Vec<u8> {
         encode::transaction(&HASH_PREFIX_SIGN, self, None)
+    }
+
+    /// Reads back what [`Unsigned::signing_payload`] wrote, and refuses all else.
+    pub fn from_signing_payload(payload: &[u8]) -> Result<Unsigned, DecodeError> {
+        decode::signing_payload(payload)
+    }
+
+    /// Reads back the blob of a [`Signed`] with its signature, and refuses all else. Whether the signature is right is
+    /// not looked at; [`Unsigned::sign_with`] makes the same blob of what this returns.
+    pub fn from_blob(blob: &[u8]) -> Result<(Unsigned, Vec<u8>), DecodeError> {
+        decode::blob(blob)
     }
 
     /// Puts the signature in. Checks its length only: whoever made it answers for it.

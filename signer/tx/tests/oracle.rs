@@ -184,6 +184,13 @@ proptest! {
     }
 
     #[test]
+    fn what_is_written_is_read_back((tx, signature) in signed()) {
+        let blob = tx.sign_with(&signature).unwrap().blob;
+        prop_assert_eq!(Unsigned::from_signing_payload(&tx.signing_payload()), Ok(tx.clone()));
+        prop_assert_eq!(Unsigned::from_blob(&blob), Ok((tx, signature)));
+    }
+
+    #[test]
     fn both_encoders_have_the_same_bytes_signed(tx in unsigned()) {
         let ours = hex::encode_upper(tx.signing_payload());
         prop_assert_eq!(ours, binarycodec::encode_for_signing(&as_json(&tx, None)).unwrap());
