@@ -1,0 +1,106 @@
+//! The signer's vault and keys, asked for given transactions.
+
+use std::collections::BTreeSet;
+
+use paygate_signer::intent::{Fence, NoOpRequest, PaymentKey, PaymentRequest, Version};
+use paygate_signer::keys::SigningKey;
+use paygate_signer::keys::seed::Seed;
+use paygate_signer::policy::{DAY_MS, Policy};
+use paygate_signer::vault::{self, Ledger, Outcome, Vault};
+use xrpl_tx::{Amount, Body, Drops, NoOp, Unsigned};
+
+use crate::fields::Named;
+
+const NOON_MS: u64 = 1_800_000_000_000;
+
+/// A vault that allows everything that can be said, with a clock that leaves a day between any two signatures.
+pub(crate) struct Signer {
+    vault: Vault,
+    now_ms: u64,
+    _directory: tempfile::TempDir,
+}
+
+impl Signer {
+    pub(crate) fn new(seed: &str, network_id: u32) -> Signer {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&directory.path().join("journal"), network_id).unwrap();
+        let key = key(seed);
+        let wallet = vault::Wallet {
+            account: key.public().account_id(),
+            network_id,
+        };
+        let policy = Policy {
+            max_payment: Drops::MAX,
+            max_day: Drops::MAX,
+            max_fee: Drops::MAX,
+            last_ledger_window: u32::MAX,
+            anchor_ledger_index: 1,
+            anchor_time_ms: NOON_MS,
+            ledger_min_close_ms: 3000,
+            denied_destinations: BTreeSet::new(),
+        };
+        Signer {
+            vault: Vault::new(wallet, policy, key, ledger).unwrap(),
+            now_ms: NOON_MS,
+            _directory: directory,
+        }
+    }
+
+    /// Asks for this transaction. What no request can say, the InvoiceID, a no-op's memo, the NetworkID, is the vault's.
+    pub(crate) fn sign(&mut self, tx: &Unsigned, named: Option<&Named>) -> Vec<u8> {
+        self.now_ms += DAY_MS + 1;
+        let key = named.map(|named| PaymentKey::new(&named.client, &named.payment).unwrap());
+        let fence = Fence {
+            store_id: [7; 16],
+            epoch: 1,
+            known: None,
+        };
+        let version = Version {
+            fee_drops: tx.fee.get(),
+            last_ledger_sequence: tx.last_ledger_sequence,
+        };
+        let outcome = match &tx.body {
+            Body::Payment(payment) => {
+                let Amount::Xrp(amount) = payment.amount;
+                let mut request = PaymentRequest {
+                    fence,
+                    key: key.expect("a payment has a name"),
+                    account: tx.account,
+                    slot: tx.slot,
+                    destination: payment.destination,
+                    destination_tag: payment.destination_tag,
+                    source_tag: tx.source_tag,
+                    amount,
+                    memos: tx.memos.as_slice().to_vec(),
+                    version,
+                    claimed_digest: [0; 32],
+                };
+                let network_id = self.vault.describe(self.now_ms).unwrap().wallet.network_id;
+                request.claimed_digest = request.digest(network_id);
+                self.vault.sign_payment(&request, self.now_ms)
+            }
+            Body::NoOp(NoOp) => {
+                let request = NoOpRequest {
+                    fence,
+                    account: tx.account,
+                    slot: tx.slot,
+                    for_payment: key,
+                    source_tag: tx.source_tag,
+                    version,
+                };
+                self.vault.sign_noop(&request, self.now_ms)
+            }
+        };
+        match outcome.unwrap() {
+            Outcome::Signed { recorded, .. } => {
+                recorded.record().transaction().unwrap().blob.clone()
+            }
+            Outcome::Denied { denial, .. } => panic!("{denial}"),
+        }
+    }
+}
+
+/// The key of a written seed, as the signer derives it.
+pub(crate) fn key(seed: &str) -> SigningKey {
+    SigningKey::from_seed(Seed::parse(seed.as_bytes()).unwrap()).unwrap()
+}
