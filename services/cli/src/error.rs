@@ -11,6 +11,9 @@ use std::time::Duration;
 use tonic::{Code, ConnectError, Status};
 use tonic_types::StatusExt as _;
 
+/// Whose reasons count: the gateway's own. A proxy has others, or none.
+const DOMAIN: &str = "paygate.v1";
+
 /// Why a call did not give what was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -129,7 +132,10 @@ impl Refusal {
     #[must_use]
     pub fn from_status(status: &Status) -> Refusal {
         let details = status.get_error_details();
-        let info = details.error_info().cloned();
+        let info = details
+            .error_info()
+            .filter(|info| info.domain == DOMAIN)
+            .cloned();
         let fields = details
             .bad_request()
             .map(|bad| bad.field_violations.clone());

@@ -55,17 +55,21 @@ where
         let meaning = meaning(&status);
         reached |= meaning != Meaning::NotSent;
         unknown |= meaning == Meaning::Unknown;
-        let settled = match meaning {
-            Meaning::RefusedForGood => true,
-            Meaning::Refused => kind == Kind::Read || !unknown,
-            Meaning::NotSent | Meaning::Unknown => false,
+        // Without a reason of ours it comes from something in between, which cannot know what is stored.
+        let own = !last.reason.is_empty();
+        let settled = match (meaning, kind) {
+            (Meaning::Refused | Meaning::RefusedForGood, Kind::Read) => true,
+            (Meaning::RefusedForGood, Kind::Write) => own,
+            (Meaning::Refused, Kind::Write) => own && !unknown,
+            (Meaning::NotSent | Meaning::Unknown, _) => false,
         };
         if settled {
             return Err(CallError::Refused(Box::new(last)));
         }
         let pause = last.retry_after.unwrap_or_else(|| pause_after(attempts));
         // A refusal that settles nothing comes again: a person has to look the payment up.
-        if meaning == Meaning::Refused || Instant::now() + pause >= deadline {
+        let refused = matches!(meaning, Meaning::Refused | Meaning::RefusedForGood);
+        if refused || Instant::now() + pause >= deadline {
             let unanswered = Unanswered {
                 attempts,
                 reached,

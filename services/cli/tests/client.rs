@@ -279,6 +279,16 @@ async fn a_refusal_after_silence_leaves_it_unknown() {
     assert_eq!(unanswered.last.reason, "RATE_LIMITED");
 }
 
+/// A proxy that answers for the gateway knows nothing about payments.
+#[tokio::test]
+async fn a_refusal_that_is_not_the_gateways_own_settles_nothing() {
+    let foreign = Does::Fails(Status::permission_denied("403 by some proxy"));
+    let (gateway, client) = Gateway::start([foreign]).await;
+    let error = client.create_payment(rent()).await.unwrap_err();
+    assert!(matches!(error, CallError::Unanswered(_)), "{error}");
+    assert_eq!(gateway.created().len(), 1, "it would say the same again");
+}
+
 /// An id belongs to one content for ever: whatever the first attempt did, it did not store this one.
 #[tokio::test]
 async fn a_used_id_after_silence_is_a_refusal() {
@@ -312,7 +322,7 @@ async fn a_gateway_that_is_not_there_was_not_reached() {
 #[tokio::test]
 async fn silence_ends_in_time_and_is_unknown() {
     let (_gateway, client) = Gateway::start(vec![Does::Nothing; 20]).await;
-    let client = hasty(client, Duration::from_secs(1)).with_trace(TRACE.parse().unwrap());
+    let client = hasty(client, Duration::from_secs(1));
     let error = tokio::time::timeout(TOTAL, client.create_payment(rent()))
         .await
         .unwrap()

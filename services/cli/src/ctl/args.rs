@@ -89,6 +89,9 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// Apart from what belongs to the command itself.
+const FOR_ALL: &str = "For all commands";
+
 /// What all commands have.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
@@ -96,6 +99,7 @@ pub(crate) struct Common {
     #[arg(
         long,
         global = true,
+        help_heading = FOR_ALL,
         env = "PAYGATE_ENDPOINT",
         default_value = "http://127.0.0.1:50051",
         value_name = "URL"
@@ -105,7 +109,7 @@ pub(crate) struct Common {
     #[arg(long, global = true, default_value = "30s", value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Duration,
     /// Text for a person, or JSON for a script.
-    #[arg(long, short, global = true, value_enum, default_value_t = Format::Text)]
+    #[arg(long, short, global = true, help_heading = FOR_ALL, value_enum, default_value_t = Format::Text)]
     pub(crate) output: Format,
 }
 

@@ -70,6 +70,9 @@ async fn send(
         note("this payment was stored by an earlier call");
     }
     if asked.wait {
+        if !context.out.is_json() {
+            note("stored; waiting for a validated ledger");
+        }
         let seen = wait(context, payment(&created.payment), asked.wait_timeout).await;
         created.payment = Some(seen);
     }

@@ -8,12 +8,8 @@ use super::names;
 use super::out::{Out, Tone, clean};
 use super::{show, words};
 
-/// Details that a summary may not hold and that tell where to look further, in the order in which they are shown.
-const SHOWN_DETAILS: [(&str, &str); 3] = [
-    ("engine_result", "answer"),
-    ("server", "server"),
-    ("tx_hash", "transaction"),
-];
+/// Details that a summary may not hold: who said what. The rest is in the JSON.
+const SHOWN_DETAILS: [(&str, &str); 2] = [("engine_result", "answer"), ("server", "server")];
 
 /// The payment, its events, the evidence.
 pub(crate) fn timeline(out: Out, explained: &ExplainPaymentResponse) -> String {
@@ -25,6 +21,11 @@ pub(crate) fn timeline(out: Out, explained: &ExplainPaymentResponse) -> String {
         words::meaning(&payment)
     ));
     let first = explained.events.first().map_or(0, millis);
+    let widest = explained
+        .events
+        .iter()
+        .map(|event| names::stage(event.stage).len());
+    let widest = widest.max().unwrap_or_default();
     let mut day = String::new();
     for event in &explained.events {
         let clock = event
@@ -40,7 +41,7 @@ pub(crate) fn timeline(out: Out, explained: &ExplainPaymentResponse) -> String {
             ));
             day = today.to_owned();
         }
-        text.push_str(&line(out, event, millis(event) - first, &clock));
+        text.push_str(&line(out, event, millis(event) - first, &clock, widest));
     }
     text.push('\n');
     let reason = words::reason(&payment);
@@ -51,10 +52,10 @@ pub(crate) fn timeline(out: Out, explained: &ExplainPaymentResponse) -> String {
     text
 }
 
-fn line(out: Out, event: &TimelineEvent, since: i64, clock: &str) -> String {
+fn line(out: Out, event: &TimelineEvent, since: i64, clock: &str, widest: usize) -> String {
     let clock = out.paint(Tone::Dim, clock.get(11..19).unwrap_or(clock));
     let stage = names::stage(event.stage);
-    let gap = " ".repeat(18_usize.saturating_sub(stage.chars().count()));
+    let gap = " ".repeat(widest.saturating_sub(stage.len()));
     let stage = out.paint(tone(&stage), &stage);
     let details = SHOWN_DETAILS.iter().filter_map(|(key, name)| {
         let value = event.details.get(*key)?;
@@ -70,7 +71,7 @@ fn line(out: Out, event: &TimelineEvent, since: i64, clock: &str) -> String {
     };
     let summary = clean(&event.summary);
     format!(
-        "  {:>11}  {clock}  {stage}{gap} {summary}{details}\n",
+        "  {:>11}  {clock}  {stage}{gap}  {summary}{details}\n",
         span(since)
     )
 }
