@@ -214,6 +214,10 @@ fn refusal(code: Code, reason: &str) -> Status {
     Status::with_error_details(code, "no", details)
 }
 
+#[allow(
+    clippy::needless_update,
+    reason = "the contract may get further fields"
+)]
 fn message(cursor: &str, state: Option<PaymentState>) -> WatchPaymentsResponse {
     WatchPaymentsResponse {
         cursor: cursor.to_owned(),
@@ -221,6 +225,7 @@ fn message(cursor: &str, state: Option<PaymentState>) -> WatchPaymentsResponse {
             state: state.into(),
             ..Payment::default()
         }),
+        ..WatchPaymentsResponse::default()
     }
 }
 

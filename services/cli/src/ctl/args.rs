@@ -63,7 +63,7 @@ Examples:
   paygatectl watch --state paid,failed --output json
   paygatectl watch --cursor \"$(cat cursor)\"
 
-Follows breaks of the connection and restarts of the gateway by itself. Each JSON line holds the cursor of its change: store it
+Follows breaks of the connection and restarts of the gateway by itself, unless one is longer than --timeout. Each JSON line holds the cursor of its change: store it
 after dealing with the change, and go on with --cursor. A change may come twice, none is left out.";
 
 const CANCEL_HELP: &str = "\

@@ -71,6 +71,8 @@ pub(crate) fn text(error: &CallError, asked: Asked<'_>, trace_id: &str) -> Strin
         answer
             .metadata
             .iter()
+            // Named above, with what is wrong with it.
+            .filter(|(key, _)| *key != "field" || answer.fields.is_empty())
             .map(|(key, value)| format!("  {:<15} {}", clean(key), clean(value))),
     );
     lines.extend(

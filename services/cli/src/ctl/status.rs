@@ -3,7 +3,7 @@
 //! Owns: layout. May not: hide what stops payments: that comes first.
 
 use paygate_client::proto::{Capability, GetStatusResponse, LedgerServer};
-use prost_types::Duration;
+use prost_types::{Duration, Timestamp};
 use serde_json::{Value, json};
 
 use super::json::{duration, number, time};
@@ -64,7 +64,10 @@ pub(crate) fn text(out: Out, status: &GetStatusResponse) -> String {
         ),
         (
             "agreement",
-            format!("{} of {} servers", ledger.agreement, ledger.servers.len()),
+            format!(
+                "{} operators must say the same, or one server of our own",
+                ledger.agreement
+            ),
         ),
         ("signer", clean(&signs)),
         (
@@ -100,17 +103,13 @@ pub(crate) fn text(out: Out, status: &GetStatusResponse) -> String {
 fn stops(out: Out, status: &GetStatusResponse) -> String {
     let mut stops = Vec::new();
     if let Some(freeze) = status.freeze.as_ref().filter(|freeze| freeze.active) {
-        stops.push(format!(
-            "FROZEN since {}: {}",
-            show::time(&freeze.since),
-            freeze.reason
-        ));
+        stops.push(format!("FROZEN{}: {}", since(&freeze.since), freeze.reason));
     }
     if let Some(pause) = status.pause.as_ref().filter(|pause| pause.active) {
         stops.push(format!(
-            "PAUSED by {} since {}: {}",
+            "PAUSED by {}{}: {}",
             pause.paused_by,
-            show::time(&pause.since),
+            since(&pause.since),
             pause.reason
         ));
     }
@@ -139,7 +138,7 @@ fn stops(out: Out, status: &GetStatusResponse) -> String {
             .capabilities
             .iter()
             .filter(|one| !one.serving)
-            .map(|one| format!("NOT SERVING {}: {}", one.name, one.reason)),
+            .map(|one| format!("NOT SERVING {}: {}", capability(&one.name), one.reason)),
     );
     if stops.is_empty() {
         return format!("{}\n", out.paint(Tone::Good, "payments flow"));
@@ -148,6 +147,15 @@ fn stops(out: Out, status: &GetStatusResponse) -> String {
         .iter()
         .map(|stop| format!("{}\n", out.paint(Tone::Bad, stop)))
         .collect()
+}
+
+fn since(time: &Option<Timestamp>) -> String {
+    let time = show::time(time);
+    if time.is_empty() {
+        time
+    } else {
+        format!(" since {time}")
+    }
 }
 
 fn hardening(active: &[String], waived: &[String]) -> String {
@@ -207,7 +215,7 @@ fn capabilities(out: Out, capabilities: &[Capability]) -> String {
             (Tone::Bad, "not serving".to_owned())
         };
         vec![
-            (Tone::Plain, one.name.clone()),
+            (Tone::Plain, capability(&one.name).to_owned()),
             state,
             (Tone::Dim, show::time(&one.since)),
             (Tone::Plain, one.reason.clone()),
@@ -218,6 +226,15 @@ fn capabilities(out: Out, capabilities: &[Capability]) -> String {
         &columns,
         &capabilities.iter().map(row).collect::<Vec<_>>(),
     )
+}
+
+/// The health service's name for the whole has no letters.
+fn capability(name: &str) -> &str {
+    if name.is_empty() {
+        "(ready to accept)"
+    } else {
+        name
+    }
 }
 
 fn seconds(span: &Duration) -> String {
@@ -300,4 +317,50 @@ fn signer_json(status: &GetStatusResponse) -> Value {
         "hardening": signer.hardening,
         "waived": signer.waived,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ctl::out::PLAIN;
+    use paygate_client::proto::{Freeze, SignerStatus};
+
+    fn healthy() -> GetStatusResponse {
+        GetStatusResponse {
+            signer: Some(SignerStatus {
+                reachable: true,
+                ..SignerStatus::default()
+            }),
+            capabilities: vec![Capability {
+                serving: true,
+                ..Capability::default()
+            }],
+            ..GetStatusResponse::default()
+        }
+    }
+
+    #[test]
+    fn what_stops_payments_comes_first() {
+        assert!(text(PLAIN, &healthy()).starts_with("payments flow\n"));
+        let mut stopped = healthy();
+        stopped.freeze = Some(Freeze {
+            active: true,
+            reason: "a transaction that nobody here made".into(),
+            since: None,
+        });
+        stopped.signer = None;
+        stopped.capabilities[0].serving = false;
+        stopped.capabilities[0].reason = "no ledger".into();
+        let shown = text(PLAIN, &stopped);
+        let first: Vec<_> = shown.lines().take(3).collect();
+        assert_eq!(
+            first,
+            [
+                "FROZEN: a transaction that nobody here made",
+                "SIGNER UNREACHABLE: nothing further is signed",
+                "NOT SERVING (ready to accept): no ledger",
+            ]
+        );
+        assert!(!shown.contains("payments flow"));
+    }
 }
