@@ -4,187 +4,19 @@
 //! moments. What a real gateway makes of the calls is told in `tests/tests/cli.rs` at the workspace's root.
 #![allow(clippy::unwrap_used, reason = "a story ends where it goes wrong")]
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+mod scripted;
+
 use std::time::Duration;
 
-use paygate_client::proto::payment_service_server::{PaymentService, PaymentServiceServer};
 use paygate_client::proto::{
-    BatchCreatePaymentsRequest, BatchCreatePaymentsResponse, CancelPaymentRequest,
-    CancelPaymentResponse, CreatePaymentRequest, CreatePaymentResponse, ExplainPaymentRequest,
-    ExplainPaymentResponse, GetPaymentRequest, GetPaymentResponse, ListPaymentsRequest,
-    ListPaymentsResponse, Payment, PaymentState, WatchPaymentsRequest, WatchPaymentsResponse,
+    CreatePaymentRequest, Payment, PaymentState, WatchPaymentsRequest, WatchPaymentsResponse,
     create_payment_request,
 };
-use paygate_client::{CallError, Client, Outcome, Settings, TraceParent, outcome};
+use paygate_client::{CallError, Client, Outcome, Settings, outcome};
+use scripted::{ATTEMPT, Does, Gateway, TOTAL, TRACE, client, refusal};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::Server;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
-
-const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-
-/// One attempt: short, as some of these gateways never answer.
-const ATTEMPT: Duration = Duration::from_millis(300);
-
-/// All attempts, on a busy machine.
-const TOTAL: Duration = Duration::from_secs(20);
-
-/// What the gateway does with one request.
-#[derive(Clone)]
-enum Does {
-    Answers(PaymentState),
-    Fails(Status),
-    /// Takes the request and says nothing.
-    Nothing,
-}
-
-/// One stream: what it sends before it ends with an error.
-type Stream = Vec<WatchPaymentsResponse>;
-
-#[derive(Default)]
-struct Script {
-    does: Mutex<VecDeque<Does>>,
-    streams: Mutex<VecDeque<Stream>>,
-    created: Mutex<Vec<(CreatePaymentRequest, String)>>,
-    cursors: Mutex<Vec<String>>,
-}
-
-#[derive(Clone, Default)]
-struct Gateway(Arc<Script>);
-
-impl Gateway {
-    async fn start(does: impl IntoIterator<Item = Does>) -> (Gateway, Client) {
-        Gateway::start_with(Script {
-            does: Mutex::new(does.into_iter().collect()),
-            ..Script::default()
-        })
-        .await
-    }
-
-    async fn start_with(script: Script) -> (Gateway, Client) {
-        let gateway = Gateway(Arc::new(script));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let served = PaymentServiceServer::new(gateway.clone());
-        tokio::spawn(
-            Server::builder()
-                .add_service(served)
-                .serve_with_incoming(TcpListenerStream::new(listener)),
-        );
-        (gateway, client(&format!("http://{address}")))
-    }
-
-    async fn next(&self) -> Result<Payment, Status> {
-        let does = self.0.does.lock().unwrap().pop_front();
-        match does.expect("the story has an answer for each call") {
-            Does::Answers(state) => Ok(Payment {
-                payment_id: "rent".to_owned(),
-                state: state.into(),
-                ..Payment::default()
-            }),
-            Does::Fails(status) => Err(status),
-            Does::Nothing => std::future::pending().await,
-        }
-    }
-
-    fn created(&self) -> Vec<(CreatePaymentRequest, String)> {
-        self.0.created.lock().unwrap().clone()
-    }
-}
-
-#[tonic::async_trait]
-impl PaymentService for Gateway {
-    type WatchPaymentsStream =
-        tokio_stream::Iter<std::vec::IntoIter<Result<WatchPaymentsResponse, Status>>>;
-
-    async fn create_payment(
-        &self,
-        request: Request<CreatePaymentRequest>,
-    ) -> Result<Response<CreatePaymentResponse>, Status> {
-        let trace = request.metadata().get("traceparent").unwrap().to_str();
-        let trace = trace.unwrap().to_owned();
-        assert!(
-            request.metadata().contains_key("grpc-timeout"),
-            "the gateway is told how long the caller waits"
-        );
-        let asked = (request.into_inner(), trace);
-        self.0.created.lock().unwrap().push(asked);
-        let payment = Some(self.next().await?);
-        Ok(Response::new(CreatePaymentResponse {
-            payment,
-            existed: false,
-        }))
-    }
-
-    async fn get_payment(
-        &self,
-        request: Request<GetPaymentRequest>,
-    ) -> Result<Response<GetPaymentResponse>, Status> {
-        assert!(
-            request.metadata().get("traceparent").is_none(),
-            "polls stay out of the payment's trace"
-        );
-        let payment = Some(self.next().await?);
-        Ok(Response::new(GetPaymentResponse { payment }))
-    }
-
-    async fn watch_payments(
-        &self,
-        request: Request<WatchPaymentsRequest>,
-    ) -> Result<Response<Self::WatchPaymentsStream>, Status> {
-        let cursor = request.into_inner().cursor;
-        self.0.cursors.lock().unwrap().push(cursor);
-        let stream = self.0.streams.lock().unwrap().pop_front();
-        let Some(stream) = stream else {
-            return Err(refusal(Code::Unimplemented, "NOT_IMPLEMENTED"));
-        };
-        let broken = Err(Status::unavailable("the gateway was killed"));
-        let messages: Vec<_> = stream.into_iter().map(Ok).chain([broken]).collect();
-        Ok(Response::new(tokio_stream::iter(messages)))
-    }
-
-    async fn batch_create_payments(
-        &self,
-        _: Request<BatchCreatePaymentsRequest>,
-    ) -> Result<Response<BatchCreatePaymentsResponse>, Status> {
-        Err(Status::unimplemented("in no story"))
-    }
-
-    async fn list_payments(
-        &self,
-        _: Request<ListPaymentsRequest>,
-    ) -> Result<Response<ListPaymentsResponse>, Status> {
-        Err(Status::unimplemented("in no story"))
-    }
-
-    async fn cancel_payment(
-        &self,
-        _: Request<CancelPaymentRequest>,
-    ) -> Result<Response<CancelPaymentResponse>, Status> {
-        let payment = Some(self.next().await?);
-        Ok(Response::new(CancelPaymentResponse { payment }))
-    }
-
-    async fn explain_payment(
-        &self,
-        _: Request<ExplainPaymentRequest>,
-    ) -> Result<Response<ExplainPaymentResponse>, Status> {
-        Err(Status::unimplemented("in no story"))
-    }
-}
-
-fn client(endpoint: &str) -> Client {
-    let settings = Settings {
-        attempt_timeout: ATTEMPT,
-        total_timeout: TOTAL,
-        ..Settings::default()
-    };
-    let trace: TraceParent = TRACE.parse().unwrap();
-    let client = Client::new(endpoint).unwrap();
-    client.with_settings(settings).with_trace(trace)
-}
 
 fn hasty(client: Client, total: Duration) -> Client {
     client.with_settings(Settings {
@@ -201,17 +33,6 @@ fn rent() -> CreatePaymentRequest {
         amount: Some(create_payment_request::Amount::XrpDrops(5)),
         ..CreatePaymentRequest::default()
     }
-}
-
-fn refusal(code: Code, reason: &str) -> Status {
-    let mut details = ErrorDetails::with_error_info(
-        reason,
-        "paygate.v1",
-        [("field".to_owned(), "amount".to_owned())],
-    );
-    details.add_bad_request_violation("amount", "5 differs from 6");
-    details.set_retry_info(Some(Duration::from_secs(7)));
-    Status::with_error_details(code, "no", details)
 }
 
 #[allow(
@@ -393,11 +214,7 @@ async fn a_watch_goes_on_where_it_broke_and_misses_nothing() {
         vec![],
         vec![message("c4", Some(PaymentState::Paid))],
     ];
-    let script = Script {
-        streams: Mutex::new(streams.into()),
-        ..Script::default()
-    };
-    let (gateway, client) = Gateway::start_with(script).await;
+    let (gateway, client) = Gateway::watched(streams).await;
     let mut watch = client.watch_payments(WatchPaymentsRequest::default());
     let mut seen = Vec::new();
     for _ in 0..3 {
@@ -413,17 +230,13 @@ async fn a_watch_goes_on_where_it_broke_and_misses_nothing() {
         seen,
         wanted.map(|(cursor, state)| (cursor.to_owned(), state))
     );
-    assert_eq!(*gateway.0.cursors.lock().unwrap(), ["", "c2", "c3", "c3"]);
+    assert_eq!(gateway.cursors(), ["", "c2", "c3", "c3"]);
     assert_eq!(watch.cursor(), "c4");
 }
 
 #[tokio::test]
 async fn a_watch_that_breaks_before_its_first_cursor_says_so() {
-    let script = Script {
-        streams: Mutex::new([vec![]].into()),
-        ..Script::default()
-    };
-    let (_gateway, client) = Gateway::start_with(script).await;
+    let (_gateway, client) = Gateway::watched([vec![]]).await;
     let mut watch = client.watch_payments(WatchPaymentsRequest::default());
     let error = watch.next().await.unwrap_err();
     assert!(

@@ -2,7 +2,7 @@
 //!
 //! Owns: layout. May not: hide what stops payments: that comes first.
 
-use paygate_client::proto::{Capability, GetStatusResponse, LedgerServer};
+use paygate_client::proto::{Capability, GetStatusResponse, LedgerServer, SignerStatus};
 use prost_types::{Duration, Timestamp};
 use serde_json::{Value, json};
 
@@ -13,90 +13,94 @@ use super::{names, show};
 
 pub(crate) fn text(out: Out, status: &GetStatusResponse) -> String {
     let mut text = stops(out, status);
+    text.push_str(&gateway(status));
+    text.push_str(&signer(&status.signer.clone().unwrap_or_default()));
+    text.push_str(&fields(&[("pending", pending(status))]));
+    text.push('\n');
     let ledger = status.ledger.clone().unwrap_or_default();
-    let signer = status.signer.clone().unwrap_or_default();
-    let lag = ledger
-        .lag
-        .as_ref()
+    text.push_str(&servers(out, &ledger.servers));
+    text.push('\n');
+    text.push_str(&capabilities(out, &status.capabilities));
+    text
+}
+
+fn gateway(status: &GetStatusResponse) -> String {
+    let ledger = status.ledger.clone().unwrap_or_default();
+    let lag = ledger.lag.as_ref();
+    let lag = lag
         .map(|lag| format!(", grew {} ago", seconds(lag)))
         .unwrap_or_default();
-    let dispatch = if status.epoch == 0 {
-        "does not dispatch".to_owned()
-    } else {
-        format!("epoch {}", status.epoch)
+    let dispatch = match status.epoch {
+        0 => "does not dispatch".to_owned(),
+        epoch => format!("epoch {epoch}"),
     };
-    let signs = if signer.reachable {
-        format!(
-            "version {}, journal {}",
-            signer.version, signer.journal_height
-        )
-    } else {
-        signer.detail.clone()
-    };
-    let counts = status
-        .pending
-        .iter()
-        .flat_map(|pending| &pending.counts)
-        .map(|count| format!("{} {}", count.count, names::state(count.state)));
-    let counts = counts.collect::<Vec<_>>().join(", ");
-    let oldest = status
-        .pending
-        .as_ref()
-        .and_then(|pending| pending.oldest_age.as_ref())
-        .map(|age| format!(", the oldest {} old", seconds(age)));
-    text.push_str(&fields(&[
-        (
-            "gateway",
-            clean(&format!(
-                "version {}, profile {}, role {}, {dispatch}",
-                status.version, status.profile, status.role
-            )),
-        ),
+    let (version, profile, role) = (&status.version, &status.profile, &status.role);
+    let about = format!("version {version}, profile {profile}, role {role}, {dispatch}");
+    let (network, validated) = (ledger.network_id, ledger.validated_ledger_index);
+    let agreement = ledger.agreement;
+    fields(&[
+        ("gateway", clean(&about)),
         ("running since", show::time(&status.start_time)),
         ("wallet", clean(&status.account)),
         ("store", clean(&status.store_id)),
         (
             "ledger",
-            format!(
-                "network {}, validated {}{lag}",
-                ledger.network_id, ledger.validated_ledger_index
-            ),
+            format!("network {network}, validated {validated}{lag}"),
         ),
         (
             "agreement",
-            format!(
-                "{} operators must say the same, or one server of our own",
-                ledger.agreement
-            ),
+            format!("{agreement} operators must say the same, or one server of our own"),
         ),
-        ("signer", clean(&signs)),
+    ])
+}
+
+/// Its figures are shown while it answers: older ones would look like new ones.
+fn signer(signer: &SignerStatus) -> String {
+    if !signer.reachable {
+        return fields(&[(
+            "signer",
+            format!("not reachable: {}", clean(&signer.detail)),
+        )]);
+    }
+    let (payment, day, left) = (
+        xrp(signer.max_payment_drops),
+        xrp(signer.max_day_drops),
+        xrp(signer.headroom_drops),
+    );
+    let about = format!(
+        "version {}, {} journal frames",
+        signer.version, signer.journal_height
+    );
+    fields(&[
+        ("signer", clean(&about)),
         (
             "signer's limits",
-            format!(
-                "{} a payment, {} a day, {} left",
-                xrp(signer.max_payment_drops),
-                xrp(signer.max_day_drops),
-                xrp(signer.headroom_drops)
-            ),
+            format!("{payment} a payment, {day} a day, {left} left"),
         ),
         (
             "hardening",
             clean(&hardening(&signer.hardening, &signer.waived)),
         ),
-        (
-            "pending",
-            if counts.is_empty() {
-                "none".to_owned()
-            } else {
-                format!("{counts}{}", oldest.unwrap_or_default())
-            },
-        ),
-    ]));
-    text.push('\n');
-    text.push_str(&servers(out, &ledger.servers));
-    text.push('\n');
-    text.push_str(&capabilities(out, &status.capabilities));
-    text
+    ])
+}
+
+fn pending(status: &GetStatusResponse) -> String {
+    let Some(pending) = status
+        .pending
+        .as_ref()
+        .filter(|pending| !pending.counts.is_empty())
+    else {
+        return "none".to_owned();
+    };
+    let counts = pending
+        .counts
+        .iter()
+        .map(|count| format!("{} {}", count.count, names::state(count.state)));
+    let oldest = pending.oldest_age.as_ref();
+    let oldest = oldest
+        .map(|age| format!(", the oldest {} old", seconds(age)))
+        .unwrap_or_default();
+    format!("{}{oldest}", counts.collect::<Vec<_>>().join(", "))
 }
 
 /// What stops payments, or one line that nothing does.
@@ -323,7 +327,7 @@ fn signer_json(status: &GetStatusResponse) -> Value {
 mod tests {
     use super::*;
     use crate::ctl::out::PLAIN;
-    use paygate_client::proto::{Freeze, SignerStatus};
+    use paygate_client::proto::Freeze;
 
     fn healthy() -> GetStatusResponse {
         GetStatusResponse {

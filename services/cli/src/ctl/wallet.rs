@@ -11,73 +11,12 @@ use super::words::xrp;
 use super::{names, show};
 
 pub(crate) fn text(out: Out, wallet: &GetWalletResponse) -> String {
-    let limits = wallet.limits.unwrap_or_default();
-    let key = names::key_status(wallet.key_status);
-    let key_tone = match key.as_str() {
-        "MASTER" | "REGULAR" => Tone::Good,
-        "NOT_AUTHORIZED" => Tone::Bad,
-        _ => Tone::Open,
-    };
-    let seen = match wallet.validated_ledger_index {
-        0 => out.paint(
-            Tone::Bad,
-            "none seen yet: the figures of the account are not known",
-        ),
-        index => format!("{index}, read {}", show::time(&wallet.observed_time)),
-    };
     let mut text = fields(&[
         ("address", clean(&wallet.address)),
         ("network", wallet.network_id.to_string()),
-        ("ledger", seen),
-        ("balance", xrp(wallet.balance_drops)),
-        (
-            "reserve",
-            format!(
-                "{} ({} objects owned)",
-                xrp(wallet.reserve_drops),
-                wallet.owner_count
-            ),
-        ),
-        ("at large", xrp(wallet.at_large_drops)),
-        ("accepted", xrp(wallet.accepted_drops)),
-        (
-            "spendable",
-            out.paint(
-                if wallet.spendable_drops == 0 {
-                    Tone::Bad
-                } else {
-                    Tone::Good
-                },
-                &xrp(wallet.spendable_drops),
-            ),
-        ),
-        ("next sequence", wallet.sequence.to_string()),
-        ("key", out.paint(key_tone, &key)),
-        (
-            "one payment",
-            format!(
-                "{} to {}",
-                xrp(limits.min_payment_drops),
-                xrp(limits.max_payment_drops)
-            ),
-        ),
-        (
-            "24 hours",
-            format!(
-                "{} of {} used, {} left",
-                xrp(limits.daily_used_drops),
-                xrp(limits.daily_limit_drops),
-                xrp(limits.daily_left_drops)
-            ),
-        ),
-        (
-            "pending",
-            format!(
-                "{} of at most {}",
-                limits.pending_payments, limits.max_pending_payments
-            ),
-        ),
     ]);
+    text.push_str(&account(out, wallet));
+    text.push_str(&limits(wallet));
     if !wallet.slots.is_empty() {
         text.push('\n');
         text.push_str(&slots(out, &wallet.slots));
@@ -87,12 +26,65 @@ pub(crate) fn text(out: Out, wallet: &GetWalletResponse) -> String {
             None => "not read yet".to_owned(),
             time => format!("{}, read {}", xrp(watched.balance_drops), show::time(time)),
         };
-        text.push_str(&fields(&[(
-            &clean(&watched.wallet_type),
-            format!("{}  {balance}", clean(&watched.address)),
-        )]));
+        let shown = format!("{}  {balance}", clean(&watched.address));
+        text.push_str(&fields(&[(&clean(&watched.wallet_type), shown)]));
     }
     text
+}
+
+/// What the ledger says. Before one was seen all figures are 0, and none of them means anything.
+fn account(out: Out, wallet: &GetWalletResponse) -> String {
+    if wallet.validated_ledger_index == 0 {
+        let unknown = "none seen yet: what the wallet holds is not known";
+        return fields(&[("ledger", out.paint(Tone::Bad, unknown))]);
+    }
+    let key = names::key_status(wallet.key_status);
+    let key_tone = match key.as_str() {
+        "MASTER" | "REGULAR" => Tone::Good,
+        "NOT_AUTHORIZED" => Tone::Bad,
+        _ => Tone::Open,
+    };
+    let spendable_tone = if wallet.spendable_drops == 0 {
+        Tone::Bad
+    } else {
+        Tone::Good
+    };
+    let (ledger, objects) = (wallet.validated_ledger_index, wallet.owner_count);
+    fields(&[
+        (
+            "ledger",
+            format!("{ledger}, read {}", show::time(&wallet.observed_time)),
+        ),
+        ("balance", xrp(wallet.balance_drops)),
+        (
+            "reserve",
+            format!("{} ({objects} objects owned)", xrp(wallet.reserve_drops)),
+        ),
+        ("at large", xrp(wallet.at_large_drops)),
+        ("accepted", xrp(wallet.accepted_drops)),
+        (
+            "spendable",
+            out.paint(spendable_tone, &xrp(wallet.spendable_drops)),
+        ),
+        ("next sequence", wallet.sequence.to_string()),
+        ("key", out.paint(key_tone, &key)),
+    ])
+}
+
+fn limits(wallet: &GetWalletResponse) -> String {
+    let limits = wallet.limits.unwrap_or_default();
+    let (least, most) = (xrp(limits.min_payment_drops), xrp(limits.max_payment_drops));
+    let (used, day, left) = (
+        xrp(limits.daily_used_drops),
+        xrp(limits.daily_limit_drops),
+        xrp(limits.daily_left_drops),
+    );
+    let (pending, pending_max) = (limits.pending_payments, limits.max_pending_payments);
+    fields(&[
+        ("one payment", format!("{least} to {most}")),
+        ("24 hours", format!("{used} of {day} used, {left} left")),
+        ("pending", format!("{pending} of at most {pending_max}")),
+    ])
 }
 
 fn slots(out: Out, slots: &[SlotInFlight]) -> String {
@@ -162,4 +154,23 @@ pub(crate) fn json(wallet: &GetWalletResponse) -> Value {
         "key_status": names::key_status(wallet.key_status),
         "watched": watched.collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ctl::out::PLAIN;
+
+    #[test]
+    fn a_wallet_that_was_not_read_has_no_balance_rather_than_none() {
+        let mut wallet = GetWalletResponse::default();
+        let shown = text(PLAIN, &wallet);
+        assert!(
+            shown.contains("not known") && !shown.contains("balance"),
+            "{shown}"
+        );
+        (wallet.validated_ledger_index, wallet.balance_drops) = (7, 2_500_000);
+        let shown = text(PLAIN, &wallet);
+        assert!(shown.contains("  balance         2.5 XRP\n"), "{shown}");
+    }
 }
