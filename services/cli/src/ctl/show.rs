@@ -2,7 +2,7 @@
 //!
 //! Owns: layout. The words about money are in `words`. May not: leave out what decides whether to pay again.
 
-use paygate_client::proto::{ListPaymentsResponse, Memo, Payment, slot};
+use paygate_client::proto::{Evidence, ListPaymentsResponse, Memo, Payment, PaymentState, slot};
 use prost_types::Timestamp;
 
 use super::names;
@@ -85,12 +85,13 @@ pub(crate) fn ending(out: Out, payment: &Payment) -> String {
             (0, _) => String::new(),
             (index, hash) => format!("{index}  {}", clean(hash)),
         };
-        let fee = match evidence.tx_hash.as_str() {
-            "" => String::new(),
-            _ => format!("{} drops", evidence.fee_drops),
+        // Every transaction costs something: 0 means that nobody has read it.
+        let fee = match evidence.fee_drops {
+            0 => String::new(),
+            drops => format!("{drops} drops"),
         };
         text.push_str(&fields(&[
-            ("proof", evidence_words(evidence.kind)),
+            ("proof", proof(payment, evidence)),
             ("transaction", clean(&evidence.tx_hash)),
             ("result", clean(&evidence.engine_result)),
             ("ledger", ledger),
@@ -195,14 +196,18 @@ fn memo(memo: &Memo) -> String {
     }
 }
 
-fn evidence_words(kind: i32) -> String {
-    let name = names::evidence_kind(kind);
-    let words = match name.as_str() {
+fn proof(payment: &Payment, evidence: &Evidence) -> String {
+    let kind = names::evidence_kind(evidence.kind);
+    let words = match kind.as_str() {
+        // The payment itself, or the no-op that took its slot.
+        "PRESENCE" if payment.state() == PaymentState::Cancelled => {
+            "a validated ledger holds another transaction in its slot"
+        }
         "PRESENCE" => "a validated ledger holds the transaction",
         "ABSENCE" => "a validated ledger shows that it can never happen any more",
         "NEVER_BOUND" => "it was never shown to the signer, so nothing of it exists",
         "SEAL" => "the signer has sealed it: never signed, and it never will be",
-        _ => return name,
+        _ => return kind,
     };
     words.to_owned()
 }
@@ -211,7 +216,7 @@ fn evidence_words(kind: i32) -> String {
 mod tests {
     use super::*;
     use crate::ctl::out::PLAIN;
-    use paygate_client::proto::{Evidence, PaymentState, evidence, payment as amount};
+    use paygate_client::proto::{evidence, payment as amount};
 
     fn paid() -> Payment {
         Payment {
