@@ -145,7 +145,12 @@ pub fn what_next(world: &World) -> String {
         r#"
 What to type next (another terminal):
 
-  # pay, look, and see why
+  # pay and wait for the proof; see why; see what may stop payments
+  cargo run -q --bin paygatectl -- --endpoint http://{gateway} pay 1.5 --to {payee} --id mine-1 --wait
+  cargo run -q --bin paygatectl -- --endpoint http://{gateway} explain mine-1
+  cargo run -q --bin paygatectl -- --endpoint http://{gateway} status
+
+  # the same with grpcurl
   grpcurl -plaintext -d '{request}' {gateway} {service}/CreatePayment
   grpcurl -plaintext -d '{{"payment_id": "mine-1"}}' {gateway} {service}/GetPayment
   grpcurl -plaintext -d '{{"payment_id": "mine-1"}}' {gateway} {service}/ExplainPayment

@@ -20,6 +20,8 @@ pub struct Binaries {
     pub signer: PathBuf,
     /// `xrpl-sim`.
     pub ledger: PathBuf,
+    /// `paygatectl`.
+    pub ctl: PathBuf,
 }
 
 /// Why there are none.
@@ -54,6 +56,7 @@ pub fn build() -> Result<Binaries, BuildError> {
         gateway: profile_directory.join("paygate"),
         signer: profile_directory.join("paygate-signer"),
         ledger: profile_directory.join("xrpl-sim"),
+        ctl: profile_directory.join("paygatectl"),
     };
     *built = Some(binaries.clone());
     Ok(binaries)
@@ -83,7 +86,7 @@ fn cargo_build(profile_directory: &Path) -> Result<(), BuildError> {
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     // The whole workspace is selected so that features are unified as in the build of this very program, which leaves
-    // nothing to build twice; of it only three programs are built.
+    // nothing to build twice; of it only four programs are built.
     let mut command = Command::new(cargo);
     // What cargo told this program about its own package; build scripts that look at it would run again for nothing, and
     // half the tree would be compiled anew each time.
@@ -107,6 +110,8 @@ fn cargo_build(profile_directory: &Path) -> Result<(), BuildError> {
             "paygate-signer",
             "--bin",
             "xrpl-sim",
+            "--bin",
+            "paygatectl",
         ])
         .args(["--profile", profile, "--target-dir"])
         .arg(target)

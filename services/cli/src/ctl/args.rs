@@ -1,0 +1,275 @@
+//! The command line.
+//!
+//! Owns: names, defaults and help. May not: do anything.
+
+use std::time::Duration;
+
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use paygate_client::proto::PaymentState;
+
+use super::parse::{When, drops, duration, payment_id, state, when, xrp};
+
+const TOP_HELP: &str = "\
+Examples:
+  paygatectl pay 2.5 --to rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe --id invoice-4711 --wait
+  paygatectl explain invoice-4711
+  paygatectl list --state at-large,on-hold
+  paygatectl --output json wallet | jq -r .spendable_drops
+
+Exit codes:
+  0   done; for pay and get: PAID, and nothing else
+  1   the payment ended unpaid: the destination got nothing and never will
+  2   unknown, or not decided yet: ask again, do not pay elsewhere
+  3   the gateway refused the request
+  64  the command line is wrong; nothing was sent
+
+Results go to standard output, everything else to standard error. With --output json a result or an error is one JSON object
+on one line; 64-bit numbers are strings in it, as in protobuf's JSON. TRACEPARENT is taken over, so that a payment becomes part
+of your trace. NO_COLOR turns colours off; they are only used on a terminal.";
+
+const PAY_HELP: &str = "\
+Examples:
+  paygatectl pay 25 --to rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe --id invoice-17 --wait
+  paygatectl pay --drops 1 --to rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe --tag 4711 --memo 'rent, November'
+  paygatectl pay 25 --to rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe --id salary-3 --before 30m --wait
+  paygatectl pay 25 --to rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe --validate-only
+
+The id makes it safe: the same id is the same payment, however often you repeat the command. Without --id one is made and printed
+before anything is sent; if the command is cut off, repeat it with that --id and it cannot pay twice. Another content under a used
+id is refused (exit code 3).
+
+Without --wait it ends as soon as the payment is stored, with 2, because nothing is decided yet.
+With --validate-only it ends with 0 if the payment would be accepted.";
+
+const GET_HELP: &str = "\
+Examples:
+  paygatectl get invoice-17
+  paygatectl --output json get invoice-17 | jq -r .state
+
+Ends with 0 only if the payment is PAID, with 1 if it ended unpaid, with 2 if it is not decided.";
+
+const LIST_HELP: &str = "\
+Examples:
+  paygatectl list --limit 10
+  paygatectl list --state failed,expired --since 24h
+  paygatectl list --since 2026-11-01T00:00:00Z --before 2026-12-01T00:00:00Z --all --output json
+
+With --output json each page is one line: {\"payments\": [...], \"next_page_token\": \"...\"}.";
+
+const WATCH_HELP: &str = "\
+Examples:
+  paygatectl watch
+  paygatectl watch --state paid,failed --output json
+  paygatectl watch --cursor \"$(cat cursor)\"
+
+Follows breaks of the connection and restarts of the gateway by itself, unless one is longer than --timeout. Each JSON line holds the cursor of its change: store it
+after dealing with the change, and go on with --cursor. A change may come twice, none is left out.";
+
+const CANCEL_HELP: &str = "\
+Examples:
+  paygatectl cancel invoice-17 --comment 'customer withdrew' --wait
+
+A payment that is bound may be paid all the same: only its state tells. Ends with 0 if it ended unpaid, with 1 if it was paid,
+with 2 if that is not decided yet.";
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  paygatectl completions bash > ~/.local/share/bash-completion/completions/paygatectl
+  paygatectl completions zsh > \"${fpath[1]}/_paygatectl\"
+  paygatectl completions fish > ~/.config/fish/completions/paygatectl.fish";
+
+/// Pays through a Paygate gateway, and shows what provably happened.
+#[derive(Debug, Parser)]
+#[command(name = "paygatectl", version, after_help = TOP_HELP, max_term_width = 130)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Apart from what belongs to the command itself.
+const FOR_ALL: &str = "For all commands";
+
+/// What all commands have.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// The gateway.
+    #[arg(
+        long,
+        global = true,
+        help_heading = FOR_ALL,
+        env = "PAYGATE_ENDPOINT",
+        default_value = "http://127.0.0.1:50051",
+        value_name = "URL"
+    )]
+    pub(crate) endpoint: String,
+    /// How long a call may take in all, its repeats included: 500ms, 30s, 5m, 2h.
+    #[arg(long, global = true, default_value = "30s", value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    /// Text for a person, or JSON for a script.
+    #[arg(long, short, global = true, help_heading = FOR_ALL, value_enum, default_value_t = Format::Text)]
+    pub(crate) output: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Pay somebody.
+    Pay(Pay),
+    /// Show a payment as it is now.
+    #[command(after_help = GET_HELP)]
+    Get(One),
+    /// List payments, newest first.
+    List(List),
+    /// Show everything that happened to a payment, and what proves its end.
+    Explain(One),
+    /// Show what the wallet holds and how much may still be sent.
+    Wallet,
+    /// Show everything that decides whether payments flow.
+    Status,
+    /// Follow every change of payments.
+    Watch(Watch),
+    /// Ask to cancel a payment.
+    Cancel(Cancel),
+    /// Print completions for a shell.
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = PAY_HELP, group = ArgGroup::new("how_much").required(true).args(["xrp", "drops"]))]
+pub(crate) struct Pay {
+    /// Amount in XRP, at most 6 decimals.
+    #[arg(value_parser = xrp, value_name = "XRP")]
+    pub(crate) xrp: Option<u64>,
+    /// Amount in drops, instead (1 XRP = 1000000 drops).
+    #[arg(long, value_parser = drops)]
+    pub(crate) drops: Option<u64>,
+    /// Whom: a classic address or an X-address.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) to: String,
+    /// Destination tag. 0 is a tag of its own.
+    #[arg(long)]
+    pub(crate) tag: Option<u32>,
+    /// Your own id of the payment, 1 to 64 of A-Z a-z 0-9 . _ : - [default: one is made and printed]
+    #[arg(long, value_parser = payment_id, value_name = "PAYMENT_ID")]
+    pub(crate) id: Option<String>,
+    /// A note in the transaction, readable by everybody for ever. May be given several times.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) memo: Vec<String>,
+    /// Pay before about this time or not at all: from now on (10m, 2h), or a time (2026-11-24T12:00:00Z).
+    #[arg(long, value_parser = when, value_name = "TIME")]
+    pub(crate) before: Option<When>,
+    /// The id of the payment that this one replaces. It must be safe to repay.
+    #[arg(long, value_parser = payment_id, value_name = "PAYMENT_ID")]
+    pub(crate) retry_of: Option<String>,
+    /// Check everything, store and pay nothing.
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) validate_only: bool,
+    /// Wait until a validated ledger has decided.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// How long --wait waits. Its end decides nothing about the payment.
+    #[arg(long, default_value = "5m", value_name = "TIME", value_parser = duration)]
+    pub(crate) wait_timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    /// The payment.
+    #[arg(value_parser = payment_id)]
+    pub(crate) payment_id: String,
+    /// Whose payment, if it is another client's.
+    #[arg(
+        long,
+        value_name = "CLIENT_ID",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) client: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = LIST_HELP)]
+pub(crate) struct List {
+    /// Only these states, for example paid,on-hold.
+    #[arg(long, value_parser = state, value_delimiter = ',')]
+    pub(crate) state: Vec<PaymentState>,
+    /// Whose payments, if not the caller's own.
+    #[arg(
+        long,
+        value_name = "CLIENT_ID",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) client: String,
+    /// Only those created since: 24h ago, or since a time (2026-11-24T12:00:00Z).
+    #[arg(long, value_parser = when, value_name = "TIME")]
+    pub(crate) since: Option<When>,
+    /// Only those created before: 24h ago, or before a time.
+    #[arg(long, value_parser = when, value_name = "TIME")]
+    pub(crate) before: Option<When>,
+    /// Payments of a page.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i32).range(1..=1000))]
+    pub(crate) limit: i32,
+    /// Where to go on, as the page before said.
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) page_token: String,
+    /// All pages.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = WATCH_HELP)]
+pub(crate) struct Watch {
+    /// Only changes into these states, for example paid,on-hold.
+    #[arg(long, value_parser = state, value_delimiter = ',')]
+    pub(crate) state: Vec<PaymentState>,
+    /// Whose payments, if not the caller's own.
+    #[arg(
+        long,
+        value_name = "CLIENT_ID",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) client: String,
+    /// Where to go on. Without it: from now on.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) cursor: String,
+    /// End after so many changes.
+    #[arg(long)]
+    pub(crate) count: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = CANCEL_HELP)]
+pub(crate) struct Cancel {
+    /// The payment.
+    #[arg(value_parser = payment_id)]
+    pub(crate) payment_id: String,
+    /// Why, for the audit: at most 200 characters.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) comment: String,
+    /// Wait until a validated ledger has decided.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// How long --wait waits. Its end decides nothing about the payment.
+    #[arg(long, default_value = "5m", value_name = "TIME", value_parser = duration)]
+    pub(crate) wait_timeout: Duration,
+}

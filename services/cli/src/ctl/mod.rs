@@ -1,0 +1,20 @@
+//! paygatectl: the command line over `paygate_client`.
+//!
+//! `args` and `parse` read, `run`, `pay` and `watch` call, `show`, `timeline`, `wallet`, `status` and `failure` write for a person,
+//! `json` for a script, `words` holds what both a result and an error say about the money, `exit` how it ends.
+
+pub(crate) mod args;
+pub(crate) mod exit;
+mod failure;
+mod json;
+mod names;
+mod out;
+mod parse;
+mod pay;
+pub(crate) mod run;
+mod show;
+mod status;
+mod timeline;
+mod wallet;
+mod watch;
+mod words;

@@ -1,0 +1,176 @@
+//! The wallet, for a person and for a script.
+//!
+//! Owns: layout. May not: show figures as known that are not.
+
+use paygate_client::proto::{GetWalletResponse, SlotInFlight};
+use serde_json::{Value, json};
+
+use super::json::{number, time};
+use super::out::{Column, Out, Tone, clean, fields, table};
+use super::words::xrp;
+use super::{names, show};
+
+pub(crate) fn text(out: Out, wallet: &GetWalletResponse) -> String {
+    let mut text = fields(&[
+        ("address", clean(&wallet.address)),
+        ("network", wallet.network_id.to_string()),
+    ]);
+    text.push_str(&account(out, wallet));
+    text.push_str(&limits(wallet));
+    if !wallet.slots.is_empty() {
+        text.push('\n');
+        text.push_str(&slots(out, &wallet.slots));
+    }
+    for watched in &wallet.watched {
+        let balance = match &watched.observed_time {
+            None => "not read yet".to_owned(),
+            time => format!("{}, read {}", xrp(watched.balance_drops), show::time(time)),
+        };
+        let shown = format!("{}  {balance}", clean(&watched.address));
+        text.push_str(&fields(&[(&clean(&watched.wallet_type), shown)]));
+    }
+    text
+}
+
+/// What the ledger says. Before one was seen all figures are 0, and none of them means anything.
+fn account(out: Out, wallet: &GetWalletResponse) -> String {
+    if wallet.validated_ledger_index == 0 {
+        let unknown = "none seen yet: what the wallet holds is not known";
+        return fields(&[("ledger", out.paint(Tone::Bad, unknown))]);
+    }
+    let key = names::key_status(wallet.key_status);
+    let key_tone = match key.as_str() {
+        "MASTER" | "REGULAR" => Tone::Good,
+        "NOT_AUTHORIZED" => Tone::Bad,
+        _ => Tone::Open,
+    };
+    let spendable_tone = if wallet.spendable_drops == 0 {
+        Tone::Bad
+    } else {
+        Tone::Good
+    };
+    let (ledger, objects) = (wallet.validated_ledger_index, wallet.owner_count);
+    fields(&[
+        (
+            "ledger",
+            format!("{ledger}, read {}", show::time(&wallet.observed_time)),
+        ),
+        ("balance", xrp(wallet.balance_drops)),
+        (
+            "reserve",
+            format!("{} ({objects} objects owned)", xrp(wallet.reserve_drops)),
+        ),
+        ("at large", xrp(wallet.at_large_drops)),
+        ("accepted", xrp(wallet.accepted_drops)),
+        (
+            "spendable",
+            out.paint(spendable_tone, &xrp(wallet.spendable_drops)),
+        ),
+        ("next sequence", wallet.sequence.to_string()),
+        ("key", out.paint(key_tone, &key)),
+    ])
+}
+
+fn limits(wallet: &GetWalletResponse) -> String {
+    let limits = wallet.limits.unwrap_or_default();
+    let (least, most) = (xrp(limits.min_payment_drops), xrp(limits.max_payment_drops));
+    let (used, day, left) = (
+        xrp(limits.daily_used_drops),
+        xrp(limits.daily_limit_drops),
+        xrp(limits.daily_left_drops),
+    );
+    let (pending, pending_max) = (limits.pending_payments, limits.max_pending_payments);
+    fields(&[
+        ("one payment", format!("{least} to {most}")),
+        ("24 hours", format!("{used} of {day} used, {left} left")),
+        ("pending", format!("{pending} of at most {pending_max}")),
+    ])
+}
+
+fn slots(out: Out, slots: &[SlotInFlight]) -> String {
+    let columns = [
+        ("SEQUENCE", true),
+        ("PAYMENT", false),
+        ("DEAD AT LEDGER", true),
+    ]
+    .map(|(heading, right)| Column { heading, right });
+    let row = |slot: &SlotInFlight| {
+        let payment = if slot.payment_id.is_empty() {
+            "(a no-op fills it)"
+        } else {
+            &slot.payment_id
+        };
+        [
+            slot.sequence.to_string(),
+            payment.to_owned(),
+            slot.dead_at_ledger.to_string(),
+        ]
+        .map(|cell| (Tone::Plain, cell))
+        .to_vec()
+    };
+    table(out, &columns, &slots.iter().map(row).collect::<Vec<_>>())
+}
+
+pub(crate) fn json(wallet: &GetWalletResponse) -> Value {
+    let limits = wallet.limits.unwrap_or_default();
+    let slot = |slot: &SlotInFlight| {
+        json!({
+            "sequence": slot.sequence,
+            "client_id": slot.client_id,
+            "payment_id": slot.payment_id,
+            "dead_at_ledger": slot.dead_at_ledger,
+        })
+    };
+    let watched = wallet.watched.iter().map(|watched| {
+        json!({
+            "address": watched.address,
+            "wallet_type": watched.wallet_type,
+            "balance_drops": number(watched.balance_drops),
+            "observed_time": time(&watched.observed_time),
+        })
+    });
+    json!({
+        "address": wallet.address,
+        "network_id": wallet.network_id,
+        "validated_ledger_index": wallet.validated_ledger_index,
+        "observed_time": time(&wallet.observed_time),
+        "balance_drops": number(wallet.balance_drops),
+        "reserve_drops": number(wallet.reserve_drops),
+        "spendable_drops": number(wallet.spendable_drops),
+        "at_large_drops": number(wallet.at_large_drops),
+        "accepted_drops": number(wallet.accepted_drops),
+        "sequence": wallet.sequence,
+        "owner_count": wallet.owner_count,
+        "slots": wallet.slots.iter().map(slot).collect::<Vec<_>>(),
+        "limits": {
+            "min_payment_drops": number(limits.min_payment_drops),
+            "max_payment_drops": number(limits.max_payment_drops),
+            "daily_limit_drops": number(limits.daily_limit_drops),
+            "daily_used_drops": number(limits.daily_used_drops),
+            "daily_left_drops": number(limits.daily_left_drops),
+            "max_pending_payments": limits.max_pending_payments,
+            "pending_payments": limits.pending_payments,
+        },
+        "key_status": names::key_status(wallet.key_status),
+        "watched": watched.collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ctl::out::PLAIN;
+
+    #[test]
+    fn a_wallet_that_was_not_read_has_no_balance_rather_than_none() {
+        let mut wallet = GetWalletResponse::default();
+        let shown = text(PLAIN, &wallet);
+        assert!(
+            shown.contains("not known") && !shown.contains("balance"),
+            "{shown}"
+        );
+        (wallet.validated_ledger_index, wallet.balance_drops) = (7, 2_500_000);
+        let shown = text(PLAIN, &wallet);
+        assert!(shown.contains("  balance         2.5 XRP\n"), "{shown}");
+    }
+}

@@ -1,0 +1,292 @@
+//! A person with `paygatectl`: what is typed, what is shown, how it ends.
+//!
+//! One world for one long story: a day of one caller.
+#![allow(clippy::unwrap_used, reason = "a story ends where it goes wrong")]
+
+use std::process::{Command, Output};
+
+use paygate_tests::world::client::{DROPS_PER_XRP, payment};
+use paygate_tests::world::wallet::payee;
+use paygate_tests::world::{Setup, World};
+use serde_json::Value;
+
+const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+/// A terminal session against one gateway.
+struct Terminal {
+    program: std::path::PathBuf,
+    endpoint: String,
+}
+
+/// What a command left behind.
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Terminal {
+    fn new(world: &World) -> Terminal {
+        Terminal {
+            program: world.binaries().ctl.clone(),
+            endpoint: format!("http://{}", world.listeners().grpc),
+        }
+    }
+
+    fn types(&self, arguments: &[&str]) -> Said {
+        let output: Output = Command::new(&self.program)
+            .args(arguments)
+            .env_clear()
+            .env("PAYGATE_ENDPOINT", &self.endpoint)
+            .env("TRACEPARENT", format!("00-{TRACE_ID}-00f067aa0ba902b7-01"))
+            .output()
+            .unwrap();
+        Said {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// With `--output json`, which promises one object on one line.
+    fn asks(&self, arguments: &[&str]) -> (i32, Value) {
+        let said = self.types(&[&["--output", "json"], arguments].concat());
+        assert_eq!(said.out.lines().count(), 1, "{}{}", said.out, said.err);
+        (said.code, serde_json::from_str(&said.out).unwrap())
+    }
+}
+
+impl Said {
+    #[track_caller]
+    fn ends(self, code: i32) -> Said {
+        assert_eq!(self.code, code, "out:\n{}\nerr:\n{}", self.out, self.err);
+        assert!(
+            !self.out.contains('\x1b'),
+            "colours are for terminals: {}",
+            self.out
+        );
+        self
+    }
+
+    #[track_caller]
+    fn shows(self, parts: &[&str]) -> Said {
+        for part in parts {
+            assert!(self.out.contains(part), "{part:?} is not in\n{}", self.out);
+        }
+        self
+    }
+
+    #[track_caller]
+    fn tells(self, parts: &[&str]) -> Said {
+        for part in parts {
+            assert!(self.err.contains(part), "{part:?} is not in\n{}", self.err);
+        }
+        self
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_with_paygatectl() {
+    let world = World::start(Setup::default()).await.unwrap();
+    let terminal = Terminal::new(&world);
+    let alice = payee("alice");
+
+    pays_and_understands(&terminal, &alice);
+    cannot_pay_twice_or_otherwise(&terminal, &alice);
+    ends_unpaid_with_proof(&terminal);
+    reads_by_script(&terminal, &world);
+    follows_and_cancels(&terminal, &world).await;
+
+    drop(world);
+    let gone = terminal.types(&[
+        "--timeout",
+        "1s",
+        "pay",
+        "1",
+        "--to",
+        &alice,
+        "--id",
+        "too-late",
+    ]);
+    gone.ends(2)
+        .tells(&["No try reached the gateway", "--id too-late"]);
+}
+
+fn pays_and_understands(terminal: &Terminal, alice: &str) {
+    let checked = terminal.types(&[
+        "pay",
+        "25",
+        "--to",
+        alice,
+        "--id",
+        "rent",
+        "--validate-only",
+    ]);
+    checked.ends(0).tells(&["nothing is stored"]);
+    terminal
+        .types(&["get", "rent"])
+        .ends(3)
+        .tells(&["PAYMENT_NOT_FOUND", "repeat the same pay command"]);
+
+    let paid = terminal.types(&[
+        "pay", "25", "--to", alice, "--tag", "0", "--id", "rent", "--memo", "November", "--wait",
+    ]);
+    paid.ends(0)
+        .shows(&[
+            "PAID  25 XRP to ",
+            "(tag 0)",
+            "tesSUCCESS",
+            "25 XRP (25000000 drops)",
+            "no: it is paid",
+            "November",
+        ])
+        .tells(&[TRACE_ID]);
+    let explained = terminal.types(&["explain", "rent"]).ends(0);
+    explained.shows(&[
+        "PAID  25 XRP",
+        "ACCEPTED",
+        "BOUND",
+        "SIGNED",
+        "SUBMITTED",
+        "CONFIRMED",
+        "tesSUCCESS",
+        TRACE_ID,
+    ]);
+}
+
+fn cannot_pay_twice_or_otherwise(terminal: &Terminal, alice: &str) {
+    let again = terminal.types(&[
+        "pay", "--drops", "25000000", "--to", alice, "--tag", "0", "--id", "rent", "--memo",
+        "November",
+    ]);
+    again
+        .ends(0)
+        .shows(&["PAID"])
+        .tells(&["stored by an earlier call"]);
+    let other = [
+        "pay", "26", "--to", alice, "--tag", "0", "--id", "rent", "--memo", "November",
+    ];
+    terminal
+        .types(&other)
+        .ends(3)
+        .tells(&["PAYMENT_ID_REUSED", "amount", "goes on untouched"]);
+    let (code, refused) = terminal.asks(&other);
+    assert_eq!(
+        (code, refused["error"]["outcome"].as_str()),
+        (3, Some("REFUSED"))
+    );
+    assert!(
+        refused["error"]["metadata"]["field"]
+            .as_str()
+            .unwrap()
+            .contains("amount"),
+        "{refused}"
+    );
+
+    let nobody = terminal.types(&["pay", "1", "--to", "rNobody"]);
+    nobody
+        .ends(3)
+        .tells(&["FIELD_INVALID", "destination", "payment ctl-"]);
+    for slip in [
+        &["pay", "--to", alice][..],
+        &["pay", "1.0000001", "--to", alice],
+        &["pay", "1", "--drops", "1", "--to", alice],
+        &["pay", "1", "--to", alice, "--id", "two words"],
+        &["list", "--state", "sent"],
+        &["--endpoint", "https://127.0.0.1:1", "wallet"],
+    ] {
+        terminal.types(slip).ends(64);
+    }
+    terminal
+        .types(&["pay", "--help"])
+        .ends(0)
+        .shows(&["Examples:", "--validate-only"]);
+    terminal
+        .types(&["completions", "bash"])
+        .ends(0)
+        .shows(&["_paygatectl()", "--retry-of"]);
+}
+
+fn ends_unpaid_with_proof(terminal: &Terminal) {
+    let nobody = payee("nobody yet");
+    let failed = terminal.types(&[
+        "pay",
+        "0.5",
+        "--to",
+        &nobody,
+        "--id",
+        "too-little",
+        "--wait",
+    ]);
+    failed
+        .ends(1)
+        .shows(&["FAILED", "tecNO_DST_INSUF_XRP", "yes, safe"]);
+    terminal.types(&["get", "too-little"]).ends(1);
+}
+
+fn reads_by_script(terminal: &Terminal, world: &World) {
+    let (code, paid) = terminal.asks(&["get", "rent"]);
+    assert_eq!(
+        (code, paid["state"].as_str(), paid["xrp_drops"].as_str()),
+        (0, Some("PAID"), Some("25000000"))
+    );
+    assert_eq!(paid["evidence"]["delivered_drops"], "25000000");
+    assert_eq!(paid["trace_id"], TRACE_ID);
+
+    let (_, first) = terminal.asks(&["list", "--limit", "1"]);
+    assert_eq!(
+        first["payments"][0]["payment_id"], "too-little",
+        "newest first"
+    );
+    let token = first["next_page_token"].as_str().unwrap();
+    let (_, second) = terminal.asks(&["list", "--limit", "1", "--page-token", token]);
+    assert_eq!(second["payments"][0]["payment_id"], "rent");
+    let all = terminal
+        .types(&["list", "--limit", "1", "--all", "--output", "json"])
+        .ends(0);
+    assert_eq!(all.out.matches("\"payment_id\"").count(), 2);
+    let table = terminal
+        .types(&["list", "--state", "paid", "--since", "1h"])
+        .ends(0);
+    assert_eq!(table.out.lines().count(), 2, "{}", table.out);
+
+    let (_, explained) = terminal.asks(&["explain", "rent"]);
+    assert_eq!(explained["events"][0]["stage"], "ACCEPTED");
+    let (code, wallet) = terminal.asks(&["wallet"]);
+    assert_eq!(
+        (code, wallet["address"].as_str()),
+        (0, Some(world.wallet().address().as_str()))
+    );
+    assert_eq!(wallet["key_status"], "MASTER");
+    terminal
+        .types(&["wallet"])
+        .ends(0)
+        .shows(&["spendable", "24 hours"]);
+    let (code, status) = terminal.asks(&["status"]);
+    assert_eq!(
+        (code, status["signer"]["reachable"].as_bool()),
+        (0, Some(true))
+    );
+    terminal
+        .types(&["status"])
+        .ends(0)
+        .shows(&["payments flow", "CAPABILITY"]);
+}
+
+/// Whether this gateway streams and cancels is the contract's business: the program says what it was told, either way.
+async fn follows_and_cancels(terminal: &Terminal, world: &World) {
+    let (code, watched) = terminal.asks(&["watch", "--count", "1", "--cursor", "not a cursor"]);
+    assert_eq!(code, 3, "{watched}");
+    world
+        .client()
+        .create(payment("fees", &payee("alice"), DROPS_PER_XRP))
+        .await
+        .unwrap();
+    let cancelled = terminal.types(&["cancel", "fees", "--comment", "a slip", "--wait"]);
+    assert!(
+        [0, 1, 3].contains(&cancelled.code),
+        "{}{}",
+        cancelled.out,
+        cancelled.err
+    );
+}
