@@ -207,12 +207,14 @@ impl Dispatcher {
                 && let Some(record) = &slot.owner
             {
                 let key = record.payment.intent.key.clone();
+                let cap = engine.settings.terms.fee_max;
+                let noop = terms.outbidding(slot.highest_fee(), cap);
                 engine
                     .store
                     .advance(
                         engine.epoch,
                         key,
-                        Event::NoOpAdded(terms),
+                        Event::NoOpAdded(noop),
                         Vec::new(),
                         clock::now(),
                     )
@@ -333,6 +335,7 @@ impl Dispatcher {
             for answer in answers {
                 match answer {
                     Answer::Signed(sendable) => ready.push(*sendable),
+                    Answer::Withheld => {}
                     Answer::Denied {
                         reason,
                         message,
@@ -467,6 +470,8 @@ fn unsigned(open: &[OpenSlot]) -> Vec<Unsigned> {
         .filter_map(|slot| match (&slot.filler, slot.live_versions()) {
             (Some(filler), _) => filler_version(filler)
                 .then(|| newest(slot, filler.versions.as_ref()?, Some(filler.memo())))?,
+            // A cancelled payment's own versions are never asked for again; its no-op comes once there are terms for it.
+            (None, Some(versions)) if slot.is_cancelled() && !ends_in_noop(versions) => None,
             (None, Some(versions)) => newest(slot, versions, slot.noop_memo()),
             (None, None) => None,
         })
@@ -475,10 +480,11 @@ fn unsigned(open: &[OpenSlot]) -> Vec<Unsigned> {
 
 /// A filler's newest version is a no-op; a dead payment's version is never asked for again.
 fn filler_version(filler: &Filler) -> bool {
-    filler
-        .versions
-        .as_ref()
-        .is_some_and(|v| v.latest().1.kind == VersionKind::NoOp)
+    filler.versions.as_ref().is_some_and(ends_in_noop)
+}
+
+fn ends_in_noop(versions: &Versions) -> bool {
+    versions.latest().1.kind == VersionKind::NoOp
 }
 
 /// The blob of an open slot that may still get into a ledger.
@@ -514,7 +520,10 @@ impl OpenSlot {
     }
 
     fn is_cancelled(&self) -> bool {
-        matches!(self.owner.as_ref().map(|r| &r.payment.state), Some(State::AtLarge(a)) if a.cancel.is_some())
+        self.owner
+            .as_ref()
+            .is_some_and(|r| r.payment.cancel.is_some())
+            && self.live_versions().is_some()
     }
 
     /// A cancel was committed and no no-op competes for the slot yet.
@@ -544,12 +553,16 @@ impl OpenSlot {
         self.versions().map(Versions::highest_last_ledger)
     }
 
+    /// The dearest fee of all its versions.
+    fn highest_fee(&self) -> Drops {
+        self.versions()
+            .and_then(|v| v.as_slice().iter().map(|v| v.fee).max())
+            .unwrap_or(Drops::ZERO)
+    }
+
     /// The most that this slot may still take out of the wallet: an amount at most once, and its dearest fee.
     pub(super) fn exposure(&self) -> Drops {
-        let fee = self
-            .versions()
-            .and_then(|v| v.as_slice().iter().map(|v| v.fee).max())
-            .unwrap_or(Drops::ZERO);
+        let fee = self.highest_fee();
         let amount = match (&self.filler, &self.owner) {
             (None, Some(record)) => record.payment.intent.drops(),
             _ => Drops::ZERO,
