@@ -42,7 +42,7 @@ pub struct Payment {
     /// The last ledger index that may hold the payment; fixed when it was stored. This index, not a time, is the contract. 0: none.
     #[prost(uint32, tag = "15")]
     pub deadline_ledger: u32,
-    /// A cancellation is committed: from then on only no-ops are signed for the slot. The state tells who won.
+    /// A cancellation is committed: from then on it is not bound, and only no-ops are signed for its slot. The state tells who won.
     #[prost(bool, tag = "16")]
     pub cancel_requested: bool,
     /// The slot that it is bound to, for life. Absent: never bound.
@@ -2768,25 +2768,32 @@ pub struct ListPaymentsResponse {
 /// WatchPaymentsRequest says from where to follow.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchPaymentsRequest {
-    /// The cursor of the last message that was dealt with. Empty: from now on.
+    /// The cursor of the last message that was dealt with. Empty: from now on. The word `beginning`: from the first change there is.
+    /// Opaque, and bound to the store: one of another store, or of rows that were lost in a restore, is refused with
+    /// PAGE_TOKEN_INVALID instead of passing over changes. Filters may differ from those of the call that it came from.
     #[prost(string, tag = "1")]
     pub cursor: ::prost::alloc::string::String,
     /// Whose payments. Empty: the caller's own, or everybody's for the scope `operate`.
     #[prost(string, tag = "2")]
     pub client_id: ::prost::alloc::string::String,
-    /// Only changes into these states. Empty: all.
+    /// Only changes after which the payment was in one of these states. Empty: all.
     #[prost(enumeration = "PaymentState", repeated, tag = "3")]
     pub states: ::prost::alloc::vec::Vec<i32>,
 }
-/// WatchPaymentsResponse is a change or a heartbeat. The same change may come twice after resuming.
+/// WatchPaymentsResponse is a change or a heartbeat. The same change may come twice after resuming; its `change.sequence` tells.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchPaymentsResponse {
     /// Everything up to here was sent. Store it after dealing with the message.
     #[prost(string, tag = "1")]
     pub cursor: ::prost::alloc::string::String,
-    /// The payment after the change. Absent: a heartbeat, every 10 s without changes.
+    /// The payment as it was when this message was made: after the change, and perhaps after later ones, each of which follows as a
+    /// message of its own. Absent: a heartbeat, every 10 s without changes.
     #[prost(message, optional, tag = "2")]
     pub payment: ::core::option::Option<Payment>,
+    /// The change itself, with the state right after it: what ExplainPayment shows, without notes of what was only tried or answered.
+    /// Absent: a heartbeat.
+    #[prost(message, optional, tag = "3")]
+    pub change: ::core::option::Option<TimelineEvent>,
 }
 /// CancelPaymentRequest names the payment.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2794,7 +2801,7 @@ pub struct CancelPaymentRequest {
     /// Required: the caller's own id, 1 to 64 of \[A-Za-z0-9._:-\].
     #[prost(string, tag = "1")]
     pub payment_id: ::prost::alloc::string::String,
-    /// For the audit, at most 200 characters.
+    /// For the audit: at most 200 characters, none of them a control character. The first call's goes into the timeline; not a secret.
     #[prost(string, tag = "2")]
     pub comment: ::prost::alloc::string::String,
 }
@@ -2850,6 +2857,9 @@ pub struct TimelineEvent {
     /// The W3C span id under which it happened: 16 lower-case hex digits. Empty: not traced.
     #[prost(string, tag = "6")]
     pub span_id: ::prost::alloc::string::String,
+    /// The payment's state right after it. Absent: a note of what was tried or answered, which changed nothing of the payment.
+    #[prost(enumeration = "PaymentState", optional, tag = "7")]
+    pub state: ::core::option::Option<i32>,
 }
 /// TimelineStage is a kind of event. New values may be added: show `summary` for an unknown one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -3151,7 +3161,10 @@ pub mod payment_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// WatchPayments streams every change in the order of commits, without gaps, each at least once, and a heartbeat every 10 s.
-        /// Resume with the last cursor seen. Scope `pay` or `read`. This version answers UNIMPLEMENTED: poll GetPayment.
+        ///
+        /// Its first message is a heartbeat, so that there is a cursor from the start. Resume with the last cursor that was dealt with,
+        /// after any end of the stream: a gateway that stops ends it with UNAVAILABLE and DRAINING. A slow reader loses nothing; he gets
+        /// it later. At most 64 streams are open at once, further ones get RESOURCE_EXHAUSTED. Scope `pay` or `read`.
         pub async fn watch_payments(
             &mut self,
             request: impl tonic::IntoRequest<super::WatchPaymentsRequest>,
@@ -3177,7 +3190,9 @@ pub mod payment_service_client {
             self.inner.server_streaming(req, path, codec).await
         }
         /// CancelPayment asks to cancel. Before binding it is certain; afterwards the ledger decides, and the answer says AT_LARGE with
-        /// `cancel_requested` until it has. Safe to repeat. Scope `pay`. This version answers UNIMPLEMENTED.
+        /// `cancel_requested` until it has. In a quarantine the cancel is stored and carried out later; the reason is QUARANTINE. A final
+        /// payment is answered as it is, whichever way it ended. ON_HOLD is refused with STATE_FORBIDS: its slot is used, and only
+        /// evidence helps. Safe to repeat. Scope `pay`.
         pub async fn cancel_payment(
             &mut self,
             request: impl tonic::IntoRequest<super::CancelPaymentRequest>,
@@ -3286,7 +3301,10 @@ pub mod payment_service_server {
             + std::marker::Send
             + 'static;
         /// WatchPayments streams every change in the order of commits, without gaps, each at least once, and a heartbeat every 10 s.
-        /// Resume with the last cursor seen. Scope `pay` or `read`. This version answers UNIMPLEMENTED: poll GetPayment.
+        ///
+        /// Its first message is a heartbeat, so that there is a cursor from the start. Resume with the last cursor that was dealt with,
+        /// after any end of the stream: a gateway that stops ends it with UNAVAILABLE and DRAINING. A slow reader loses nothing; he gets
+        /// it later. At most 64 streams are open at once, further ones get RESOURCE_EXHAUSTED. Scope `pay` or `read`.
         async fn watch_payments(
             &self,
             request: tonic::Request<super::WatchPaymentsRequest>,
@@ -3295,7 +3313,9 @@ pub mod payment_service_server {
             tonic::Status,
         >;
         /// CancelPayment asks to cancel. Before binding it is certain; afterwards the ledger decides, and the answer says AT_LARGE with
-        /// `cancel_requested` until it has. Safe to repeat. Scope `pay`. This version answers UNIMPLEMENTED.
+        /// `cancel_requested` until it has. In a quarantine the cancel is stored and carried out later; the reason is QUARANTINE. A final
+        /// payment is answered as it is, whichever way it ended. ON_HOLD is refused with STATE_FORBIDS: its slot is used, and only
+        /// evidence helps. Safe to repeat. Scope `pay`.
         async fn cancel_payment(
             &self,
             request: tonic::Request<super::CancelPaymentRequest>,

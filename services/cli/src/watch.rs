@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use paygate_proto::v1::{Payment, WatchPaymentsRequest, WatchPaymentsResponse};
+use paygate_proto::v1::{Payment, TimelineEvent, WatchPaymentsRequest, WatchPaymentsResponse};
 use tokio::time::{sleep, timeout};
 use tonic::{Code, Status, Streaming};
 
@@ -20,7 +20,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 pub struct Change {
     /// Store it after dealing with the change: a later watch goes on from there.
     pub cursor: String,
-    /// The payment after the change.
+    /// What happened, with the state right after it. Its `sequence` tells a change that came twice.
+    pub event: TimelineEvent,
+    /// The payment as it was when the gateway sent this: after the change, and perhaps after later ones.
     pub payment: Payment,
 }
 
@@ -70,6 +72,7 @@ impl Watch {
                         Some(payment) => {
                             return Ok(Change {
                                 cursor: message.cursor,
+                                event: message.change.unwrap_or_default(),
                                 payment,
                             });
                         }

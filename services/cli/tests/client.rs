@@ -35,10 +35,6 @@ fn rent() -> CreatePaymentRequest {
     }
 }
 
-#[allow(
-    clippy::needless_update,
-    reason = "the contract may get further fields"
-)]
 fn message(cursor: &str, state: Option<PaymentState>) -> WatchPaymentsResponse {
     WatchPaymentsResponse {
         cursor: cursor.to_owned(),

@@ -16,6 +16,8 @@ pub struct Payment {
     pub invoice_id: Hash256,
     /// No version may be valid past this ledger. `None`: no deadline. Never changes.
     pub deadline: Option<LedgerIndex>,
+    /// Set once a cancel was committed, for ever: from then on it is not bound, and only no-ops are made for its slot.
+    pub cancel: Option<CancelCause>,
     /// Where it stands.
     pub state: State,
 }
@@ -37,8 +39,8 @@ pub enum State {
     Failed(Settled),
     /// Provably in no ledger, and its deadline allows no further version; or never bound and past its deadline.
     Expired(Ended),
-    /// Cancelled before it was bound, or our own no-op provably took its slot.
-    Cancelled(Ended),
+    /// Cancelled before it was bound, or our own no-op provably took its slot. And why it was given up.
+    Cancelled(Ended, CancelCause),
     /// Refused by an approver, or sealed by the signer before it was ever signed.
     Rejected(Ended),
 }
@@ -81,8 +83,6 @@ pub struct AtLarge {
     pub binding: Binding,
     /// Every version that was ever committed for the slot.
     pub versions: Versions,
-    /// Set once a cancel was committed: from then on only no-ops are signed for the slot.
-    pub cancel: Option<CancelCause>,
 }
 
 /// All versions of a slot, at least one, in the order of their commits.
@@ -111,13 +111,15 @@ pub enum VersionKind {
     NoOp,
 }
 
-/// Why a bound payment is to be cancelled.
+/// Why a payment is to be cancelled, or was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelCause {
     /// The caller asked for it.
     Requested,
     /// The signer denied it for a whole window, and it blocks the slots behind it.
     SignerDenied,
+    /// Our own no-op took its slot, and no row says who asked for that: rows were lost.
+    Forgotten,
 }
 
 /// A payment that evidence stopped but did not decide.
@@ -290,7 +292,7 @@ impl State {
             Self::Paid(_) => StateName::Paid,
             Self::Failed(_) => StateName::Failed,
             Self::Expired(_) => StateName::Expired,
-            Self::Cancelled(_) => StateName::Cancelled,
+            Self::Cancelled(..) => StateName::Cancelled,
             Self::Rejected(_) => StateName::Rejected,
         }
     }
@@ -306,7 +308,7 @@ impl State {
             | Self::Paid(_)
             | Self::Failed(_)
             | Self::Expired(_)
-            | Self::Cancelled(_)
+            | Self::Cancelled(..)
             | Self::Rejected(_) => None,
         }
     }
@@ -319,7 +321,7 @@ impl State {
             Self::AtLarge(at_large) => Some(at_large.binding.slot),
             Self::OnHold(held) => Some(held.binding.slot),
             Self::Paid(settled) | Self::Failed(settled) => Some(settled.slot),
-            Self::Expired(ended) | Self::Cancelled(ended) | Self::Rejected(ended) => ended.slot,
+            Self::Expired(ended) | Self::Cancelled(ended, _) | Self::Rejected(ended) => ended.slot,
         }
     }
 }

@@ -111,7 +111,7 @@ pub enum Fact {
         /// The transaction's hash.
         hash: Hash256,
     },
-    /// A cancel was committed for a bound payment.
+    /// A cancel was committed, which the payment's end will tell.
     CancelRequested(CancelCause),
     /// All versions so far are proven dead.
     ProvenAbsent {
@@ -168,8 +168,8 @@ pub fn step(payment: &Payment, event: Event, context: Context<'_>) -> Result<Ste
             moves.end_unbound(State::Rejected, validated)
         }
 
-        (State::AwaitingApproval | State::Accepted, Event::CancelAsked { validated, .. }) => {
-            moves.end_unbound(State::Cancelled, validated)
+        (State::AwaitingApproval | State::Accepted, Event::CancelAsked { cause, validated }) => {
+            Ok(moves.cancel_unbound(cause, validated))
         }
         (State::AwaitingApproval | State::Accepted, Event::LedgerValidated(validated)) => {
             moves.expire_unbound(validated)
@@ -191,9 +191,7 @@ pub fn step(payment: &Payment, event: Event, context: Context<'_>) -> Result<Ste
             moves.signed(at_large, number, signed)
         }
         (State::AtLarge(at_large), Event::Sealed(seal)) => moves.sealed(at_large, seal),
-        (State::AtLarge(at_large), Event::CancelAsked { cause, .. }) => {
-            Ok(moves.cancel_bound(at_large, cause))
-        }
+        (State::AtLarge(_), Event::CancelAsked { cause, .. }) => Ok(moves.ask_cancel(cause)),
         (State::AtLarge(at_large), Event::NoOpAdded(terms)) => moves.add_noop(at_large, terms),
         (State::AtLarge(at_large), Event::SlotOpen { proof, next }) => {
             moves.slot_open(at_large, &proof, next)
@@ -263,6 +261,21 @@ impl Moves<'_> {
         self.to(state, vec![Fact::Ended(name)])
     }
 
+    /// Cancelled. The first cause that was committed stays.
+    fn end_cancelled(&self, ended: Ended, cause: CancelCause) -> Step {
+        let cause = self.payment.cancel.unwrap_or(cause);
+        let mut step = self.end(State::Cancelled(ended, cause));
+        step.next.cancel = Some(cause);
+        step
+    }
+
+    fn never_bound(validated: LedgerIndex) -> Ended {
+        Ended {
+            slot: None,
+            proof: EndProof::NeverBound { validated },
+        }
+    }
+
     fn illegal(&self, event: &'static str, why: &'static str) -> IllegalEvent {
         IllegalEvent {
             state: self.payment.state.name(),
@@ -279,10 +292,16 @@ impl Moves<'_> {
         if self.context.quarantined {
             return Err(self.illegal("end unbound", "in quarantine nothing ends unpaid"));
         }
-        Ok(self.end(end(Ended {
-            slot: None,
-            proof: EndProof::NeverBound { validated },
-        })))
+        Ok(self.end(end(Self::never_bound(validated))))
+    }
+
+    /// Nothing of it can be on the network, unless rows were lost: in quarantine the cancel is committed and waits.
+    fn cancel_unbound(&self, cause: CancelCause, validated: LedgerIndex) -> Step {
+        if self.context.quarantined {
+            self.ask_cancel(cause)
+        } else {
+            self.end_cancelled(Self::never_bound(validated), cause)
+        }
     }
 
     fn expire_unbound(&self, validated: LedgerIndex) -> Result<Step, IllegalEvent> {
@@ -304,6 +323,9 @@ impl Moves<'_> {
     ) -> Result<Step, IllegalEvent> {
         if self.context.quarantined {
             return Err(self.illegal("bound", "in quarantine nothing is bound"));
+        }
+        if self.payment.cancel.is_some() {
+            return Err(self.illegal("bound", "a cancel was committed"));
         }
         if self.past_deadline(terms) {
             return Err(self.illegal(
@@ -327,14 +349,7 @@ impl Moves<'_> {
                 terms,
             },
         ];
-        let mut step = self.to(
-            State::AtLarge(AtLarge {
-                binding,
-                versions,
-                cancel: None,
-            }),
-            facts,
-        );
+        let mut step = self.to(State::AtLarge(AtLarge { binding, versions }), facts);
         step.effects.push(Effect::AskSigner);
         Ok(step)
     }
@@ -426,19 +441,21 @@ impl Moves<'_> {
         Ok(step)
     }
 
-    fn cancel_bound(&self, at_large: &AtLarge, cause: CancelCause) -> Step {
-        if at_large.cancel.is_some() {
+    /// Commits that it is to be cancelled, once. What comes of it is told later, by the ledger if it is bound.
+    fn ask_cancel(&self, cause: CancelCause) -> Step {
+        if self.payment.cancel.is_some() {
             return self.unchanged();
         }
-        let next = AtLarge {
-            cancel: Some(cause),
-            ..at_large.clone()
-        };
-        self.to(State::AtLarge(next), vec![Fact::CancelRequested(cause)])
+        let mut step = self.to(
+            self.payment.state.clone(),
+            vec![Fact::CancelRequested(cause)],
+        );
+        step.next.cancel = Some(cause);
+        step
     }
 
     fn add_noop(&self, at_large: &AtLarge, terms: Terms) -> Result<Step, IllegalEvent> {
-        if at_large.cancel.is_none() {
+        if self.payment.cancel.is_none() {
             return Err(self.illegal("no-op added", "no cancel was committed"));
         }
         Ok(self.add_version(at_large, VersionKind::NoOp, terms, Vec::new()))
@@ -490,7 +507,7 @@ impl Moves<'_> {
         let absent = Fact::ProvenAbsent {
             ledger: proof.ledger(),
         };
-        if at_large.cancel.is_some() {
+        if self.payment.cancel.is_some() {
             // A no-op has no deadline: it must take the slot sooner or later.
             return Ok(match next {
                 Some(terms) => self.add_version(at_large, VersionKind::NoOp, terms, vec![absent]),
@@ -592,10 +609,11 @@ impl Moves<'_> {
                     tx_hash: tx.hash,
                     servers: presence.servers().to_vec(),
                 };
-                Ok(self.end(State::Cancelled(Ended {
+                let ended = Ended {
                     slot: Some(binding.slot),
                     proof,
-                })))
+                };
+                Ok(self.end_cancelled(ended, CancelCause::Forgotten))
             }
             Verdict::DeliveredDiffers => Ok(self.hold(
                 binding,

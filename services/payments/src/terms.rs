@@ -57,6 +57,24 @@ pub enum NoTerms {
 /// One in 256: the unit in which servers tell their load.
 const LOAD_NORMAL_256THS: u64 = 256;
 
+impl Terms {
+    /// The same with a fee that replaces a queued transaction of this slot, as far as `cap` allows. A server takes the
+    /// place of a queued one only if the new fee is more than a quarter above it. Past the cap it still competes: once the
+    /// older one is dropped, or where it never was.
+    #[must_use]
+    pub fn outbidding(self, queued: Drops, cap: Drops) -> Self {
+        let needed = (u128::from(queued.get()) * 5 / 4).saturating_add(1);
+        let needed = u64::try_from(needed)
+            .ok()
+            .and_then(|n| Drops::new(n).ok())
+            .unwrap_or(Drops::MAX);
+        Self {
+            fee: self.fee.max(needed.min(cap)),
+            ..self
+        }
+    }
+}
+
 impl FeeFacts {
     /// What to pay now: the base fee times the load, and enough for the queue. Chasing the open ledger's fee costs
     /// thousands of times more than waiting a few ledgers, so nobody does it here.

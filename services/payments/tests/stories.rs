@@ -145,13 +145,93 @@ fn after_a_cancel_only_noops_are_made_and_the_payment_may_still_win() {
         confirmed(126, noop_tx(xrpl_tx::noop_memo("payroll", "may-17"))),
     )
     .unwrap();
-    let State::Cancelled(Ended {
-        slot: Some(SLOT),
-        proof: EndProof::Filled { .. },
-    }) = filled.next.state
+    let State::Cancelled(
+        Ended {
+            slot: Some(SLOT),
+            proof: EndProof::Filled { .. },
+        },
+        CancelCause::Requested,
+    ) = filled.next.state
     else {
         panic!()
     };
+}
+
+#[test]
+fn who_cancelled_it_is_told_by_what_was_committed_first() {
+    let event = |cause| Event::CancelAsked {
+        cause,
+        validated: LedgerIndex(100),
+    };
+    let given_up = apply(&at_large(None), event(CancelCause::SignerDenied))
+        .unwrap()
+        .next;
+    let asked_later = apply(&given_up, cancel()).unwrap();
+    assert!(
+        asked_later.facts.is_empty(),
+        "it is to be cancelled already"
+    );
+    let noop = || confirmed(126, noop_tx(xrpl_tx::noop_memo("payroll", "may-17")));
+    let cause = |payment: &_| match apply(payment, noop()).unwrap().next.state {
+        State::Cancelled(_, cause) => cause,
+        other => panic!("{}", other.name().as_str()),
+    };
+    assert_eq!(cause(&given_up), CancelCause::SignerDenied);
+    let never_asked = at_large(None);
+    assert_eq!(
+        cause(&never_asked),
+        CancelCause::Forgotten,
+        "nobody knows who asked for the no-op"
+    );
+    // Evidence that does not decide does not make the cancel forgotten.
+    let held = apply(&given_up, Event::SlotGone(sequence(126, 8)))
+        .unwrap()
+        .next;
+    assert_eq!(cause(&held), CancelCause::SignerDenied);
+    assert!(
+        apply(&held, cancel()).is_err(),
+        "its slot is used: no no-op can compete for it"
+    );
+}
+
+#[test]
+fn a_cancel_in_quarantine_waits_and_the_payment_is_bound_no_more() {
+    let stored = apply_quarantined(&accepted(None), cancel()).unwrap().next;
+    assert_eq!(
+        (stored.state.name(), stored.cancel),
+        (StateName::Accepted, Some(CancelCause::Requested))
+    );
+    let again = apply_quarantined(&stored, cancel()).unwrap();
+    assert!(again.facts.is_empty());
+    assert!(apply(&stored, bound_event(120)).is_err());
+    let found = apply_quarantined(&stored, confirmed(101, own_tx("tesSUCCESS", Some(AMOUNT))));
+    assert_eq!(
+        state(&found),
+        Some(StateName::Paid),
+        "the ledger knows more"
+    );
+    assert_eq!(
+        state(&apply(&stored, cancel())),
+        Some(StateName::Cancelled),
+        "the quarantine is over"
+    );
+}
+
+#[test]
+fn a_noop_outbids_what_may_be_queued_up_to_the_cap() {
+    let outbid = |asked, queued, cap| {
+        let drops = |n| Drops::new(n).unwrap();
+        terms(asked, 120)
+            .outbidding(drops(queued), drops(cap))
+            .fee
+            .get()
+    };
+    // Recorded from a real server: 12 does not replace 10, 13 does.
+    assert_eq!(outbid(10, 10, 2_000), 13);
+    assert_eq!(outbid(10, 11, 2_000), 14);
+    assert_eq!(outbid(500, 10, 2_000), 500);
+    assert_eq!(outbid(10, 1_900, 2_000), 2_000);
+    assert_eq!(outbid(10, Drops::MAX.get(), 2_000), 2_000);
 }
 
 #[test]
@@ -185,7 +265,6 @@ fn what_nobody_knows_freezes_the_wallet() {
 #[test]
 fn in_quarantine_nothing_is_bound_and_nothing_ends_unpaid() {
     assert!(apply_quarantined(&accepted(None), bound_event(120)).is_err());
-    assert!(apply_quarantined(&accepted(None), cancel()).is_err());
     assert!(apply_quarantined(&unsigned(), Event::Sealed(seal())).is_err());
     let waiting = apply_quarantined(
         &accepted(Some(120)),

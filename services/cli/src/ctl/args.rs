@@ -61,10 +61,12 @@ const WATCH_HELP: &str = "\
 Examples:
   paygatectl watch
   paygatectl watch --state paid,failed --output json
+  paygatectl watch --cursor beginning --output json | jq -r .change.summary
   paygatectl watch --cursor \"$(cat cursor)\"
 
 Follows breaks of the connection and restarts of the gateway by itself, unless one is longer than --timeout. Each JSON line holds the cursor of its change: store it
-after dealing with the change, and go on with --cursor. A change may come twice, none is left out.";
+after dealing with the change, and go on with --cursor. A change may come twice, with the same
+change.sequence; none is left out.";
 
 const CANCEL_HELP: &str = "\
 Examples:
@@ -249,7 +251,7 @@ pub(crate) struct Watch {
         hide_default_value = true
     )]
     pub(crate) client: String,
-    /// Where to go on. Without it: from now on.
+    /// Where to go on; `beginning`: from the first change there is. Without it: from now on.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) cursor: String,
     /// End after so many changes.
@@ -263,7 +265,7 @@ pub(crate) struct Cancel {
     /// The payment.
     #[arg(value_parser = payment_id)]
     pub(crate) payment_id: String,
-    /// Why, for the audit: at most 200 characters.
+    /// Why, for the payment's timeline: at most 200 characters, not a secret.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) comment: String,
     /// Wait until a validated ledger has decided.

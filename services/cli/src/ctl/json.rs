@@ -75,7 +75,7 @@ pub(crate) fn explained(explained: &ExplainPaymentResponse) -> Value {
 }
 
 pub(crate) fn change(change: &Change) -> Value {
-    json!({ "cursor": change.cursor, "payment": payment(&change.payment) })
+    json!({ "cursor": change.cursor, "change": event(&change.event), "payment": payment(&change.payment) })
 }
 
 /// `payment_id` is there if the call was about one payment.
@@ -168,6 +168,7 @@ fn event(event: &TimelineEvent) -> Value {
         "summary": event.summary,
         "details": details,
         "span_id": event.span_id,
+        "state": event.state.map(names::state),
     })
 }
 

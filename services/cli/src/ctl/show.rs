@@ -2,12 +2,16 @@
 //!
 //! Owns: layout. The words about money are in `words`. May not: leave out what decides whether to pay again.
 
+use paygate_client::Change;
 use paygate_client::proto::{Evidence, ListPaymentsResponse, Memo, Payment, PaymentState, slot};
 use prost_types::Timestamp;
 
 use super::names;
 use super::out::{Column, Out, Tone, clean, fields, table};
 use super::words;
+
+/// The longest name of a state, AWAITING_APPROVAL.
+const STATE_WIDTH: usize = 17;
 
 /// `PAID  25 XRP to rAlice (tag 7)`.
 pub(crate) fn headline(out: Out, payment: &Payment) -> String {
@@ -146,23 +150,22 @@ pub(crate) fn page(out: Out, page: &ListPaymentsResponse) -> String {
     )
 }
 
-/// One change, as a line.
-pub(crate) fn change(out: Out, payment: &Payment) -> String {
-    let state = names::state(payment.state);
-    let gap = " ".repeat(17_usize.saturating_sub(state.chars().count()));
-    let clock = out.paint(Tone::Dim, &time(&payment.update_time));
-    let state = out.paint(words::tone(payment), &state);
-    let reason = words::reason(payment);
-    let reason = if reason.is_empty() {
-        String::new()
-    } else {
-        format!("  {}", clean(&reason))
+/// One change, as a line: when, what the payment was right after it, which payment, what happened.
+pub(crate) fn change(out: Out, change: &Change) -> String {
+    // The payment itself may be further by now.
+    let after = Payment {
+        state: change.event.state.unwrap_or(change.payment.state),
+        ..Payment::default()
     };
-    let (id, amount) = (clean(&payment.payment_id), clean(&words::amount(payment)));
-    format!(
-        "{clock}  {state}{gap}  {id}  {amount} to {}{reason}\n",
-        clean(&payment.destination)
-    )
+    let state = names::state(after.state);
+    let gap = " ".repeat(STATE_WIDTH.saturating_sub(state.len()));
+    let clock = out.paint(Tone::Dim, &time(&change.event.time));
+    let state = out.paint(words::tone(&after), &state);
+    let (id, summary) = (
+        clean(&change.payment.payment_id),
+        clean(&change.event.summary),
+    );
+    format!("{clock}  {state}{gap}  {id}  {summary}\n")
 }
 
 /// `2026-11-23 11:00:17 UTC`: seconds are enough for a person. Empty for none.
@@ -216,7 +219,7 @@ fn proof(payment: &Payment, evidence: &Evidence) -> String {
 mod tests {
     use super::*;
     use crate::ctl::out::PLAIN;
-    use paygate_client::proto::{evidence, payment as amount};
+    use paygate_client::proto::{TimelineEvent, evidence, payment as amount};
 
     fn paid() -> Payment {
         Payment {
@@ -267,6 +270,24 @@ mod tests {
         assert!(
             !text.contains("client"),
             "without authentication there is one client\n{text}"
+        );
+    }
+
+    #[test]
+    fn a_change_shows_what_held_right_after_it() {
+        let change = Change {
+            cursor: "c1".into(),
+            event: TimelineEvent {
+                time: Some(Timestamp::default()),
+                summary: "Bound to sequence 7.".into(),
+                state: Some(PaymentState::AtLarge.into()),
+                ..TimelineEvent::default()
+            },
+            payment: paid(),
+        };
+        assert_eq!(
+            super::change(PLAIN, &change),
+            "1970-01-01 00:00:00 UTC  AT_LARGE           invoice-17  Bound to sequence 7.\n"
         );
     }
 

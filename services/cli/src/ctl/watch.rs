@@ -33,7 +33,7 @@ pub(crate) async fn watch(context: &Context, asked: Watch) -> Exit {
             Ok(change) => {
                 left -= 1;
                 let shown = context.out.result(
-                    || show::change(context.out, &change.payment),
+                    || show::change(context.out, &change),
                     || json::change(&change),
                 );
                 if shown.is_err() {

@@ -11,8 +11,8 @@ use paygate_payments::limits::Limits;
 use paygate_payments::payment::StateName;
 use paygate_proto::v1::create_payment_request::Amount as AskedAmount;
 use paygate_proto::v1::{
-    CreatePaymentRequest, ErrorReason, ListPaymentsRequest, Memo as AskedMemo, PaymentState,
-    UnfreezeRequest,
+    CancelPaymentRequest, CreatePaymentRequest, ErrorReason, ListPaymentsRequest,
+    Memo as AskedMemo, PaymentState, UnfreezeRequest, WatchPaymentsRequest,
 };
 use prost_types::Timestamp;
 use tonic::Status;
@@ -22,7 +22,7 @@ use xrpl_tx::{
 
 use super::errors::{self, Violation};
 use crate::clock::Millis;
-use crate::store::{ListQuery, PAGE_MAX};
+use crate::store::{ListQuery, PAGE_MAX, WatchFilter};
 
 /// How long one ledger counts when `pay_before` becomes an index. Ledgers close every 3 to 5 seconds: with the upper end the
 /// deadline is never later than asked for while the network is in health.
@@ -36,6 +36,12 @@ const SEED_CHARS: std::ops::RangeInclusive<usize> = 24..=36;
 
 /// A reason is a sentence for whoever reads the events later, not a report.
 const REASON_CHARS_MAX: usize = 200;
+
+/// Characters of a cancel's comment: a sentence or two for whoever reads the timeline.
+const COMMENT_CHARS_MAX: usize = 200;
+
+/// The cursor that stands before everything.
+const CURSOR_BEGINNING: &str = "beginning";
 
 /// What a request is measured by, as it is at this moment.
 #[derive(Clone, Copy, Debug)]
@@ -157,10 +163,7 @@ pub(super) fn list(request: &ListPaymentsRequest, caller: Id) -> Result<ListQuer
         "" => Some(caller),
         text => keep(payment_id(text, "client_id"), &mut bad),
     };
-    let mut states = Vec::new();
-    for (at, number) in request.states.iter().enumerate() {
-        states.extend(keep(state(at, *number), &mut bad));
-    }
+    let states = states(&request.states, &mut bad);
     let from = request
         .create_time_from
         .as_ref()
@@ -189,6 +192,65 @@ pub(super) fn list(request: &ListPaymentsRequest, caller: Id) -> Result<ListQuer
                 before,
             })
         }
+        _ => Err(errors::invalid(&bad)),
+    }
+}
+
+/// From where a watcher wants to follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum WatchFrom {
+    /// What is committed from now on.
+    Now,
+    /// Everything.
+    Beginning,
+    /// What is behind this cursor, which the store knows or not.
+    Cursor(String),
+}
+
+/// Checks a WatchPaymentsRequest. An empty `client_id` is the caller's own.
+pub(super) fn watch(
+    request: &WatchPaymentsRequest,
+    caller: Id,
+) -> Result<(WatchFrom, WatchFilter), Status> {
+    let mut bad = Vec::new();
+    let client = match request.client_id.as_str() {
+        "" => Some(caller),
+        text => keep(payment_id(text, "client_id"), &mut bad),
+    };
+    let states = states(&request.states, &mut bad);
+    let from = match request.cursor.as_str() {
+        "" => WatchFrom::Now,
+        CURSOR_BEGINNING => WatchFrom::Beginning,
+        text => WatchFrom::Cursor(text.to_owned()),
+    };
+    match client {
+        Some(client) if bad.is_empty() => Ok((
+            from,
+            WatchFilter {
+                client: Some(client),
+                states,
+            },
+        )),
+        _ => Err(errors::invalid(&bad)),
+    }
+}
+
+/// Checks a CancelPaymentRequest. Only its own client cancels a payment.
+pub(super) fn cancel(
+    request: &CancelPaymentRequest,
+    caller: Id,
+) -> Result<(PaymentKey, String), Status> {
+    let mut bad = Vec::new();
+    let payment = keep(payment_id(&request.payment_id, "payment_id"), &mut bad);
+    let comment = keep(comment(&request.comment), &mut bad);
+    match (payment, comment) {
+        (Some(payment), Some(comment)) => Ok((
+            PaymentKey {
+                client: caller,
+                payment,
+            },
+            comment,
+        )),
         _ => Err(errors::invalid(&bad)),
     }
 }
@@ -398,6 +460,29 @@ fn page_size(asked: i32) -> Result<usize, Violation> {
                 .with_limit(PAGE_MAX),
         ),
     }
+}
+
+fn comment(text: &str) -> Result<String, Violation> {
+    let chars = text.chars().count();
+    if chars > COMMENT_CHARS_MAX {
+        let problem = format!("has {chars} characters, at most {COMMENT_CHARS_MAX} are kept");
+        return Err(Violation::malformed("comment", problem)
+            .of_value(chars)
+            .with_limit(COMMENT_CHARS_MAX));
+    }
+    // It is shown on terminals.
+    if text.chars().any(char::is_control) {
+        return Err(Violation::malformed("comment", "holds a control character"));
+    }
+    Ok(text.to_owned())
+}
+
+fn states(numbers: &[i32], bad: &mut Vec<Violation>) -> Vec<StateName> {
+    let mut states = Vec::new();
+    for (at, number) in numbers.iter().enumerate() {
+        states.extend(keep(state(at, *number), bad));
+    }
+    states
 }
 
 fn state(at: usize, number: i32) -> Result<StateName, Violation> {

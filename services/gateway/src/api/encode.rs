@@ -47,7 +47,7 @@ pub(super) fn payment(record: &Record, view: &EngineView) -> v1::Payment {
         create_time: Some(record.created.timestamp()),
         update_time: Some(record.updated.timestamp()),
         deadline_ledger: payment.deadline.map_or(0, |deadline| deadline.0),
-        cancel_requested: record.cancel_requested,
+        cancel_requested: payment.cancel.is_some(),
         slot: payment.state.slot().map(shown_slot),
         dead_at_ledger: versions.map_or(0, |versions| versions.highest_last_ledger().0),
         versions: versions
@@ -79,13 +79,13 @@ pub(super) fn state(name: StateName) -> PaymentState {
 fn why(record: &Record, view: &EngineView) -> Why {
     match &record.payment.state {
         State::AwaitingApproval => (PaymentReason::None, "waits for an approver".to_owned()),
-        State::Accepted => why_not_bound(view),
-        State::AtLarge(at_large) => why_at_large(at_large, view),
+        State::Accepted => why_not_bound(record.payment.cancel, view),
+        State::AtLarge(at_large) => why_at_large(at_large, record.payment.cancel, view),
         State::OnHold(held) => why_held(held.why),
         State::Paid(_) => (PaymentReason::None, String::new()),
         State::Failed(settled) => why_failed(settled),
         State::Expired(ended) => why_expired(record, ended),
-        State::Cancelled(ended) => why_cancelled(ended),
+        State::Cancelled(ended, cause) => why_cancelled(ended, *cause),
         State::Rejected(ended) => why_rejected(ended),
     }
 }
@@ -126,7 +126,13 @@ fn signer_away(view: &EngineView) -> Option<Why> {
         .map(|why| (PaymentReason::SignerUnavailable, why.clone()))
 }
 
-fn why_not_bound(view: &EngineView) -> Why {
+fn why_not_bound(cancel: Option<CancelCause>, view: &EngineView) -> Why {
+    if cancel.is_some() {
+        return why_cancel_waits(view).unwrap_or_else(|| {
+            let detail = "to be cancelled; it is bound no more".to_owned();
+            (PaymentReason::CancelRequested, detail)
+        });
+    }
     let blocked = || {
         view.blocked
             .as_ref()
@@ -139,15 +145,23 @@ fn why_not_bound(view: &EngineView) -> Why {
         .unwrap_or((PaymentReason::Queued, String::new()))
 }
 
-fn why_at_large(at_large: &AtLarge, view: &EngineView) -> Why {
-    if let Some(cause) = at_large.cancel {
-        let who = match cause {
-            CancelCause::Requested => "its caller asked for it",
-            CancelCause::SignerDenied => "the signer denied it for a whole window",
-        };
-        let detail =
-            format!("to be cancelled, because {who}; the ledger decides which of the two won");
-        return (PaymentReason::CancelRequested, detail);
+/// A cancel is stored at any time; in a quarantine nothing comes of it yet.
+fn why_cancel_waits(view: &EngineView) -> Option<Why> {
+    let until = view.quarantine.as_ref()?.until;
+    let detail = format!(
+        "the cancel is stored; continuity is in doubt until ledger {until} is reconciled, and nothing ends unpaid before"
+    );
+    Some((PaymentReason::Quarantine, detail))
+}
+
+fn why_at_large(at_large: &AtLarge, cancel: Option<CancelCause>, view: &EngineView) -> Why {
+    if let Some(cause) = cancel {
+        let who = cancel_cause(cause);
+        return why_cancel_waits(view).unwrap_or_else(|| {
+            let detail =
+                format!("to be cancelled, because {who}; the ledger decides which of the two won");
+            (PaymentReason::CancelRequested, detail)
+        });
     }
     let (_, newest) = at_large.versions.latest();
     let unsigned = newest.signed.is_none();
@@ -223,22 +237,24 @@ fn why_expired(record: &Record, ended: &Ended) -> Why {
     }
 }
 
-/// Who gave it up: before binding only its caller can; afterwards, in this version without CancelPayment, only the gateway does.
-fn why_cancelled(ended: &Ended) -> Why {
-    match &ended.proof {
-        EndProof::NeverBound { .. } => (
-            PaymentReason::CancelledByCaller,
-            "cancelled before it was bound".to_owned(),
-        ),
-        EndProof::Filled { .. } => {
-            let detail =
-                "the signer denied it for a whole window, and a no-op took its slot".to_owned();
-            (PaymentReason::CancelledByGateway, detail)
-        }
-        EndProof::Absence { .. } | EndProof::Sealed(_) => (
-            PaymentReason::CancelledByGateway,
-            "the signer denied it for a whole window".to_owned(),
-        ),
+fn why_cancelled(ended: &Ended, cause: CancelCause) -> Why {
+    let reason = match cause {
+        CancelCause::Requested => PaymentReason::CancelledByCaller,
+        CancelCause::SignerDenied | CancelCause::Forgotten => PaymentReason::CancelledByGateway,
+    };
+    let how = match &ended.proof {
+        EndProof::NeverBound { .. } => "it was never bound",
+        EndProof::Filled { .. } => "a no-op took its slot",
+        EndProof::Absence { .. } | EndProof::Sealed(_) => "it can never be paid",
+    };
+    (reason, format!("{}, and {how}", cancel_cause(cause)))
+}
+
+fn cancel_cause(cause: CancelCause) -> &'static str {
+    match cause {
+        CancelCause::Requested => "its caller asked for it",
+        CancelCause::SignerDenied => "the signer denied it for a whole window",
+        CancelCause::Forgotten => "a no-op of ours says so, though no row tells who asked for it",
     }
 }
 
@@ -267,9 +283,15 @@ fn evidence(record: &Record) -> Option<v1::Evidence> {
             }
         }
         State::Failed(settled) => presence(settled),
-        State::Expired(ended) | State::Cancelled(ended) | State::Rejected(ended) => {
-            end(&ended.proof)
-        }
+        State::Expired(ended) => end(&ended.proof),
+        // No deadline ended it: of which ledger it was never bound says nothing.
+        State::Cancelled(ended, _) | State::Rejected(ended) => match &ended.proof {
+            EndProof::NeverBound { .. } => v1::Evidence {
+                kind: EvidenceKind::NeverBound.into(),
+                ..v1::Evidence::default()
+            },
+            proof => end(proof),
+        },
     };
     Some(v1::Evidence {
         ledger_close_time: record.ledger_closed.map(Millis::timestamp),

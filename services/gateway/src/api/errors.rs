@@ -22,6 +22,9 @@ pub(crate) const DOMAIN: &str = "paygate.v1";
 /// When to come back after an answer that says nothing about what is broken: short, because a repeated call is cheap and safe.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 
+/// When a watcher may find a seat: streams last long.
+const RETRY_WATCH: Duration = Duration::from_secs(10);
+
 /// One field that cannot be taken as it is.
 #[derive(Clone, Debug)]
 pub(super) struct Violation {
@@ -229,6 +232,55 @@ pub(super) fn page_token_invalid() -> Status {
     Status::with_error_details(Code::InvalidArgument, message, details)
 }
 
+/// The cursor is none of ours, or of rows that are gone. `why` is our own word.
+pub(super) fn cursor_invalid(why: &str) -> Status {
+    let mut details = info(
+        ErrorReason::PageTokenInvalid,
+        vec![("field", "cursor".to_owned())],
+    );
+    details.add_bad_request_violation("cursor", why);
+    let message = format!(
+        "cursor: {why}; changes may have been missed: start over with the cursor beginning, or look the payments up"
+    );
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+/// As many streams as allowed are open.
+pub(super) fn too_many_watchers(limit: usize) -> Status {
+    let mut details = info(ErrorReason::Overloaded, vec![("limit", limit.to_string())]);
+    details.set_retry_info(Some(RETRY_WATCH));
+    let message = format!(
+        "{limit} streams of WatchPayments are open, as many as allowed; nothing is lost: come back with the same cursor"
+    );
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
+/// The process is stopping and ends a stream.
+pub(super) fn watch_draining() -> Status {
+    let mut details = info(ErrorReason::Draining, vec![]);
+    details.set_retry_info(Some(RETRY_SOON));
+    let message = "the gateway is stopping; nothing is lost: call again with the last cursor that was dealt with";
+    Status::with_error_details(Code::Unavailable, message, details)
+}
+
+/// A payment on hold cannot be cancelled.
+pub(super) fn cannot_cancel(key: &PaymentKey, state: StateName) -> Status {
+    let metadata = vec![
+        ("payment_id", key.payment.to_string()),
+        ("state", state.as_str().to_owned()),
+    ];
+    let message = format!(
+        "payment {} is {} and cannot be cancelled: its slot is used already, and only evidence decides it; it is unchanged",
+        key.payment,
+        state.as_str()
+    );
+    Status::with_error_details(
+        Code::FailedPrecondition,
+        message,
+        info(ErrorReason::StateForbids, metadata),
+    )
+}
+
 /// The caller is nobody whom this gateway serves.
 pub(super) fn credential_invalid() -> Status {
     let message = "without authentication this gateway serves callers of its own host only";
@@ -253,6 +305,9 @@ pub(super) fn not_implemented(what: &str, instead: &str) -> Status {
 pub(super) fn store(operation: &'static str, error: &StoreError) -> Status {
     if matches!(error, StoreError::PageToken) {
         return page_token_invalid();
+    }
+    if let StoreError::WatchCursor(why) = error {
+        return cursor_invalid(why);
     }
     tracing::error!(operation, %error, "the store failed a call");
     let mut details = info(ErrorReason::StoreUnavailable, vec![]);

@@ -8,6 +8,7 @@
 //! - `errors.rs`: every error there is.
 //! - `identity.rs`: who calls.
 //! - `payments.rs`, `wallet.rs`, `operations.rs`, `approvals.rs`: the services.
+//! - `watch.rs`: streams of changes.
 //! - `gate.rs`: the concurrency cap.
 //! - `settings.rs`: what of the configuration matters here.
 
@@ -21,6 +22,7 @@ pub mod operations;
 pub mod payments;
 mod settings;
 pub mod wallet;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -133,8 +135,8 @@ pub async fn serve(
 /// All services, without layers.
 fn routes(api: &Api) -> Result<Routes, ServeError> {
     let max = api.settings.request_bytes_max;
-    let payments =
-        PaymentServiceServer::new(payments::PaymentApi(api.clone())).max_decoding_message_size(max);
+    let payments = PaymentServiceServer::new(payments::PaymentApi::new(api.clone()))
+        .max_decoding_message_size(max);
     let wallet =
         WalletServiceServer::new(wallet::WalletApi(api.clone())).max_decoding_message_size(max);
     let operations = OperationsServiceServer::new(operations::OperationsApi(api.clone()))

@@ -5,25 +5,25 @@
 
 use std::time::Duration;
 
-use paygate_payments::intent::Id;
+use paygate_payments::intent::{Id, PaymentKey};
 use paygate_payments::limits::OverLimit;
 use paygate_proto::v1::payment_service_server::PaymentService;
 use paygate_proto::v1::{
     BatchCreatePaymentsRequest, BatchCreatePaymentsResponse, CancelPaymentRequest,
     CancelPaymentResponse, CreatePaymentRequest, CreatePaymentResponse, ExplainPaymentRequest,
     ExplainPaymentResponse, GetPaymentRequest, GetPaymentResponse, ListPaymentsRequest,
-    ListPaymentsResponse, WatchPaymentsRequest, WatchPaymentsResponse,
+    ListPaymentsResponse, WatchPaymentsRequest,
 };
 use paygate_telemetry::{TraceParent, propagation};
-use tokio_stream::Empty;
 use tonic::{Request, Response, Status};
 use tracing::{Instrument as _, Span};
 
 use super::decode::{Asked, Rules};
+use super::watch::{PaymentChanges, Watchers};
 use super::{Api, decode, encode, errors, identity};
 use crate::clock::{self, Millis};
 use crate::metrics::Stage;
-use crate::store::{Accept, ListQuery, NewPayment, StoreError};
+use crate::store::{Accept, ListQuery, NewPayment, Record, StoreError};
 
 /// One ledger. A pending payment cannot end before the next one is validated.
 const LEDGER: Duration = Duration::from_secs(4);
@@ -36,7 +36,10 @@ const DAY_HALVINGS: u32 = 7;
 
 /// Serves PaymentService.
 #[derive(Clone, Debug)]
-pub struct PaymentApi(pub Api);
+pub struct PaymentApi {
+    api: Api,
+    watchers: Watchers,
+}
 
 #[tonic::async_trait]
 impl PaymentService for PaymentApi {
@@ -65,13 +68,13 @@ impl PaymentService for PaymentApi {
             caller,
         )?;
         let found = self
-            .0
+            .api
             .store
             .get(&key)
             .await
             .map_err(|error| errors::store("get_payment", &error))?;
         let record = found.ok_or_else(|| errors::payment_not_found(&key))?;
-        let payment = encode::payment(&record, &self.0.view.now());
+        let payment = encode::payment(&record, &self.api.view.now());
         Ok(Response::new(GetPaymentResponse {
             payment: Some(payment),
         }))
@@ -84,12 +87,12 @@ impl PaymentService for PaymentApi {
         let caller = identity::caller(&request)?;
         let query = decode::list(request.get_ref(), caller)?;
         let page = self
-            .0
+            .api
             .store
             .list(query)
             .await
             .map_err(|error| errors::store("list_payments", &error))?;
-        let view = self.0.view.now();
+        let view = self.api.view.now();
         let payments = page
             .records
             .iter()
@@ -113,10 +116,10 @@ impl PaymentService for PaymentApi {
             caller,
         )?;
         // The timeline is read second, so that it is never behind the payment that stands above it.
-        let found = self.0.store.get(&key).await.map_err(failed)?;
+        let found = self.api.store.get(&key).await.map_err(failed)?;
         let record = found.ok_or_else(|| errors::payment_not_found(&key))?;
-        let rows = self.0.store.timeline(&key).await.map_err(failed)?;
-        let payment = Some(encode::payment(&record, &self.0.view.now()));
+        let rows = self.api.store.timeline(&key).await.map_err(failed)?;
+        let payment = Some(encode::payment(&record, &self.api.view.now()));
         Ok(Response::new(ExplainPaymentResponse {
             payment,
             events: rows.into_iter().map(|row| row.event).collect(),
@@ -133,30 +136,70 @@ impl PaymentService for PaymentApi {
         ))
     }
 
-    type WatchPaymentsStream = Empty<Result<WatchPaymentsResponse, Status>>;
+    type WatchPaymentsStream = PaymentChanges;
 
     async fn watch_payments(
         &self,
-        _request: Request<WatchPaymentsRequest>,
+        request: Request<WatchPaymentsRequest>,
     ) -> Result<Response<Self::WatchPaymentsStream>, Status> {
-        Err(errors::not_implemented(
-            "WatchPayments",
-            "poll GetPayment or ListPayments",
-        ))
+        let caller = identity::caller(&request)?;
+        let (from, filter) = decode::watch(request.get_ref(), caller)?;
+        let changes = self
+            .watchers
+            .follow(self.api.store.clone(), self.api.view.clone(), from, filter)
+            .await?;
+        Ok(Response::new(changes))
     }
 
     async fn cancel_payment(
         &self,
-        _request: Request<CancelPaymentRequest>,
+        request: Request<CancelPaymentRequest>,
     ) -> Result<Response<CancelPaymentResponse>, Status> {
-        Err(errors::not_implemented(
-            "CancelPayment",
-            "give payments a pay_before, and poll GetPayment",
-        ))
+        let caller = identity::caller(&request)?;
+        let (key, comment) = decode::cancel(request.get_ref(), caller)?;
+        let record = self.cancel(key, comment).await?;
+        let payment = Some(encode::payment(&record, &self.api.view.now()));
+        Ok(Response::new(CancelPaymentResponse { payment }))
     }
 }
 
 impl PaymentApi {
+    /// A service with no watchers yet.
+    #[must_use]
+    pub fn new(api: Api) -> Self {
+        Self {
+            api,
+            watchers: Watchers::default(),
+        }
+    }
+
+    async fn cancel(&self, key: PaymentKey, comment: String) -> Result<Record, Status> {
+        if self.api.view.now().draining {
+            return Err(errors::draining());
+        }
+        let answer = self
+            .api
+            .store
+            .cancel(key.clone(), comment, clock::now())
+            .await;
+        let advanced = answer.map_err(|error| match &error {
+            StoreError::UnknownPayment(key) => errors::payment_not_found(key),
+            StoreError::OnLedger { key, tx_hash } => errors::on_ledger(key, *tx_hash),
+            StoreError::Illegal(illegal) => errors::cannot_cancel(&key, illegal.state),
+            _ => errors::store("cancel_payment", &error),
+        })?;
+        if advanced.changed {
+            let state = advanced.record.payment.state.name();
+            tracing::info!(payment_id = %key.payment, client_id = %key.client, state = state.as_str(), "cancel committed");
+            if state.is_final() {
+                self.api.metrics.payment_entered(state.as_str());
+            }
+            // A bound one needs its no-op.
+            self.api.wake.notify_one();
+        }
+        Ok(advanced.record)
+    }
+
     async fn create(
         &self,
         request: &CreatePaymentRequest,
@@ -165,13 +208,13 @@ impl PaymentApi {
     ) -> Result<CreatePaymentResponse, Status> {
         let began = clock::instant();
         let now = clock::now();
-        let view = self.0.view.now();
+        let view = self.api.view.now();
         if view.draining {
             return Err(errors::draining());
         }
         let rules = Rules {
-            wallet: &self.0.wallet,
-            limits: &self.0.limits,
+            wallet: &self.api.wallet,
+            limits: &self.api.limits,
             validated: view.validated.map(|ledger| ledger.index),
             now,
         };
@@ -180,9 +223,9 @@ impl PaymentApi {
         let validate_only = asked.validate_only;
         let answer = self.accept(asked, trace, now).instrument(span).await?;
         if !answer.existed && !validate_only {
-            self.0.metrics.payment_entered("ACCEPTED");
-            self.0.metrics.stage(Stage::Accept, began.elapsed());
-            self.0.wake.notify_one();
+            self.api.metrics.payment_entered("ACCEPTED");
+            self.api.metrics.stage(Stage::Accept, began.elapsed());
+            self.api.wake.notify_one();
         }
         Ok(answer)
     }
@@ -210,13 +253,13 @@ impl PaymentApi {
                     at: now,
                 };
                 if validate_only {
-                    self.0.store.preview(new).await
+                    self.api.store.preview(new).await
                 } else {
-                    self.0.store.create(new).await
+                    self.api.store.create(new).await
                 }
             }
             // Not acceptable now; but an earlier call may have stored it, and "nothing stored" would be a lie then.
-            Err(refusal) => match self.0.store.get(&key).await {
+            Err(refusal) => match self.api.store.get(&key).await {
                 Ok(None) => return Err(*refusal),
                 Ok(Some(record)) => Ok(match record.payment.intent.differs_from(&intent) {
                     None => Accept::Existed(record),
@@ -241,7 +284,7 @@ impl PaymentApi {
             }
             Accept::OverLimit(over) => {
                 let wait = self.until_free(&over, now).await;
-                return Err(errors::limit_used_up(self.0.wallet.account, &over, wait));
+                return Err(errors::limit_used_up(self.api.wallet.account, &over, wait));
             }
             Accept::BadRetry(refusal) => {
                 let predecessor = retry_of.as_ref().map_or("", Id::as_str);
@@ -250,7 +293,7 @@ impl PaymentApi {
             Accept::OnLedger { tx_hash } => return Err(errors::on_ledger(&key, tx_hash)),
         };
         // Read anew: the payment's reason is told as things stand after the commit.
-        let payment = encode::payment(&record, &self.0.view.now());
+        let payment = encode::payment(&record, &self.api.view.now());
         Ok(CreatePaymentResponse {
             payment: Some(payment),
             existed,
@@ -285,7 +328,7 @@ impl PaymentApi {
                 before: Some(middle),
                 ..ListQuery::default()
             };
-            if self.0.store.list(query).await.ok()?.records.is_empty() {
+            if self.api.store.list(query).await.ok()?.records.is_empty() {
                 from = middle;
             }
         }

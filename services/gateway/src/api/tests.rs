@@ -1,8 +1,10 @@
 //! The surface as a caller sees it: a real server on loopback, a real store, the generated clients.
 
 mod accepting;
+mod cancelling;
 mod reading;
 mod refusals;
+mod watching;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -200,12 +200,14 @@ impl Dispatcher {
                 && let Some(record) = &slot.owner
             {
                 let key = record.payment.intent.key.clone();
+                let cap = engine.settings.terms.fee_max;
+                let noop = terms.outbidding(slot.highest_fee(), cap);
                 engine
                     .store
                     .advance(
                         engine.epoch,
                         key,
-                        Event::NoOpAdded(terms),
+                        Event::NoOpAdded(noop),
                         Vec::new(),
                         clock::now(),
                     )
@@ -246,6 +248,7 @@ impl Dispatcher {
             for answer in answers {
                 match answer {
                     Answer::Signed(sendable) => ready.push(*sendable),
+                    Answer::Withheld => {}
                     Answer::Denied {
                         reason,
                         message,
@@ -338,6 +341,8 @@ fn unsigned(open: &[OpenSlot]) -> Vec<Unsigned> {
         .filter_map(|slot| match (&slot.filler, slot.live_versions()) {
             (Some(filler), _) => filler_version(filler)
                 .then(|| newest(slot, filler.versions.as_ref()?, Some(filler.memo())))?,
+            // A cancelled payment's own versions are never asked for again; its no-op comes once there are terms for it.
+            (None, Some(versions)) if slot.is_cancelled() && !ends_in_noop(versions) => None,
             (None, Some(versions)) => newest(slot, versions, slot.noop_memo()),
             (None, None) => None,
         })
@@ -346,10 +351,11 @@ fn unsigned(open: &[OpenSlot]) -> Vec<Unsigned> {
 
 /// A filler's newest version is a no-op; a dead payment's version is never asked for again.
 fn filler_version(filler: &Filler) -> bool {
-    filler
-        .versions
-        .as_ref()
-        .is_some_and(|v| v.latest().1.kind == VersionKind::NoOp)
+    filler.versions.as_ref().is_some_and(ends_in_noop)
+}
+
+fn ends_in_noop(versions: &Versions) -> bool {
+    versions.latest().1.kind == VersionKind::NoOp
 }
 
 /// The blob of an open slot that may still get into a ledger.

@@ -47,6 +47,8 @@ pub(super) enum Answer {
     },
     /// No answer. The same request is made again with the next turn.
     Unknown(CallFailed),
+    /// Committed, and not to be sent: meanwhile the payment was cancelled, or a ledger has decided it.
+    Withheld,
     /// Something is wrong; the wallet is frozen.
     Frozen,
 }
@@ -93,8 +95,11 @@ impl Engine {
             Checked::Blob(signed, head) => {
                 self.metrics.signer_request(SignerResult::Approved);
                 span.record("paygate.outcome", "signed");
-                self.keep(&work, &signed, head).instrument(span).await?;
+                let may_be_sent = self.keep(&work, &signed, head).instrument(span).await?;
                 self.metrics.stage(Stage::Sign, started.elapsed());
+                if !may_be_sent {
+                    return Ok(Answer::Withheld);
+                }
                 Ok(Answer::Signed(Box::new(Sendable {
                     slot: work.slot,
                     owner: work.owner,
@@ -214,13 +219,14 @@ impl Engine {
         }
     }
 
+    /// Commits a signature. False: it came too late to be sent.
     async fn keep(
         &self,
         work: &Unsigned,
         signed: &Signed,
         head: JournalHead,
-    ) -> Result<(), StoreError> {
-        match live_owner(work) {
+    ) -> Result<bool, StoreError> {
+        let may_be_sent = match live_owner(work) {
             Some(key) => {
                 let event = Event::Signed {
                     number: work.number,
@@ -231,18 +237,25 @@ impl Engine {
                     .advance(self.epoch, key, event, Vec::new(), clock::now())
                     .await
                 {
+                    // A cancel that was committed while the signer was asked: from then on only no-ops are sent.
+                    Ok(advanced) => {
+                        advanced.record.payment.cancel.is_none()
+                            || work.version.kind == VersionKind::NoOp
+                    }
                     // The ledger was faster: the payment is decided, the signature changes nothing.
-                    Ok(_) | Err(StoreError::Illegal(_)) => {}
+                    Err(StoreError::Illegal(_)) => false,
                     Err(err) => return Err(err),
                 }
             }
             None => {
                 self.store
                     .filler_signed(self.epoch, work.slot, work.number, signed.clone())
-                    .await?
+                    .await?;
+                true
             }
-        }
-        self.record_journal(head).await
+        };
+        self.record_journal(head).await?;
+        Ok(may_be_sent)
     }
 
     async fn denied(
@@ -323,11 +336,10 @@ impl Engine {
     /// A payment that the signer has denied for a whole window blocks the slots behind it: a version of it was proven dead
     /// unsigned, and the next one is denied again. Then a no-op takes its slot.
     async fn give_up_if_stuck(&self, work: &Unsigned, key: PaymentKey) -> Result<(), StoreError> {
-        let Some(State::AtLarge(AtLarge {
-            versions,
-            cancel: None,
-            binding,
-        })) = work.owner.as_ref().map(|r| &r.payment.state)
+        let owner = work.owner.as_ref().map(|record| &record.payment);
+        let Some(State::AtLarge(AtLarge { versions, binding })) = owner
+            .filter(|payment| payment.cancel.is_none())
+            .map(|payment| &payment.state)
         else {
             return Ok(());
         };

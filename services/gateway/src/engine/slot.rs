@@ -18,7 +18,10 @@ impl OpenSlot {
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
-        matches!(self.owner.as_ref().map(|r| &r.payment.state), Some(State::AtLarge(a)) if a.cancel.is_some())
+        self.owner
+            .as_ref()
+            .is_some_and(|r| r.payment.cancel.is_some())
+            && self.live_versions().is_some()
     }
 
     /// A cancel was committed and no no-op competes for the slot yet.
@@ -48,12 +51,16 @@ impl OpenSlot {
         self.versions().map(Versions::highest_last_ledger)
     }
 
-    /// The most that this slot may still take out of the wallet: an amount at most once, and its dearest fee.
-    pub(super) fn exposure(&self) -> Drops {
-        let fee = self
-            .versions()
+    /// The dearest fee of all its versions.
+    pub(super) fn highest_fee(&self) -> Drops {
+        self.versions()
             .and_then(|v| v.as_slice().iter().map(|v| v.fee).max())
-            .unwrap_or(Drops::ZERO);
+            .unwrap_or(Drops::ZERO)
+    }
+
+    /// The most that this slot may still take out of the wallet: an amount at most once, and its dearest fee.
+    fn exposure(&self) -> Drops {
+        let fee = self.highest_fee();
         let amount = match (&self.filler, &self.owner) {
             (None, Some(record)) => record.payment.intent.drops(),
             _ => Drops::ZERO,

@@ -20,6 +20,7 @@ const VERSION_PAYMENT: u32 = 1;
 const VERSION_NOOP: u32 = 2;
 const CANCEL_REQUESTED: &str = "REQUESTED";
 const CANCEL_SIGNER_DENIED: &str = "SIGNER_DENIED";
+const CANCEL_FORGOTTEN: &str = "FORGOTTEN";
 
 /// What decided a payment, or holds it. New kinds and fields may be added, never changed.
 #[derive(Clone, PartialEq, Message)]
@@ -153,6 +154,7 @@ pub(super) fn cancel_column(cause: CancelCause) -> &'static str {
     match cause {
         CancelCause::Requested => CANCEL_REQUESTED,
         CancelCause::SignerDenied => CANCEL_SIGNER_DENIED,
+        CancelCause::Forgotten => CANCEL_FORGOTTEN,
     }
 }
 
@@ -160,6 +162,7 @@ pub(super) fn cancel(word: &str) -> Result<CancelCause, StoreError> {
     match word {
         CANCEL_REQUESTED => Ok(CancelCause::Requested),
         CANCEL_SIGNER_DENIED => Ok(CancelCause::SignerDenied),
+        CANCEL_FORGOTTEN => Ok(CancelCause::Forgotten),
         _ => Err(StoreError::corrupt(format!("cancel cause {word:?}"))),
     }
 }
@@ -212,7 +215,7 @@ pub(super) fn evidence_column(state: &State) -> Option<Vec<u8>> {
         State::AwaitingApproval | State::Accepted | State::AtLarge(_) => return None,
         State::OnHold(held) => of_hold(held),
         State::Paid(settled) | State::Failed(settled) => of_settled(settled),
-        State::Expired(ended) | State::Cancelled(ended) | State::Rejected(ended) => {
+        State::Expired(ended) | State::Cancelled(ended, _) | State::Rejected(ended) => {
             of_end(&ended.proof)
         }
     };
@@ -228,7 +231,6 @@ pub(super) fn state(name: StateName, parts: StateParts) -> Result<State, StoreEr
             return Ok(State::AtLarge(AtLarge {
                 binding: need(parts.binding, "binding")?,
                 versions: need(parts.versions, "versions")?,
-                cancel: parts.cancel,
             }));
         }
         StateName::OnHold
@@ -254,10 +256,13 @@ pub(super) fn state(name: StateName, parts: StateParts) -> Result<State, StoreEr
             slot: parts.slot,
             proof: evidence.end_proof()?,
         })),
-        StateName::Cancelled => Ok(State::Cancelled(Ended {
-            slot: parts.slot,
-            proof: evidence.end_proof()?,
-        })),
+        StateName::Cancelled => Ok(State::Cancelled(
+            Ended {
+                slot: parts.slot,
+                proof: evidence.end_proof()?,
+            },
+            need(parts.cancel, "cause of its cancel")?,
+        )),
         StateName::Rejected => Ok(State::Rejected(Ended {
             slot: parts.slot,
             proof: evidence.end_proof()?,

@@ -55,6 +55,9 @@ pub enum StoreError {
     /// The page token was not made by this store for these filters.
     #[error("page token is not one of this store for these filters")]
     PageToken,
+    /// The cursor of a watcher was not made by this store, or the store was set back since.
+    #[error("cursor is not one of this store: {0}")]
+    WatchCursor(&'static str),
     /// The disk is full: refuse new work, page somebody. Nothing was stored.
     #[error("the disk of the store is full")]
     Full,

@@ -13,10 +13,11 @@
 //! - `open.rs`, `schema.rs`: lock, pragmas, migrations, the wallet's identity.
 //! - `writer.rs`, `readers.rs`: the thread and the connections.
 //! - `rows.rs`, `write.rs`, `codec.rs`: rows to core types and back.
-//! - `accept.rs`, `dispatch.rs`, `confirm.rs`, `wallet.rs`, `read.rs`: what is done, by who asks for it.
+//! - `accept.rs`, `cancel.rs`, `dispatch.rs`, `confirm.rs`, `wallet.rs`, `read.rs`, `watch.rs`: what is done, by who asks for it.
 //! - `timeline.rs`, `sentences.rs`: what a person reads at night.
 
 mod accept;
+mod cancel;
 mod codec;
 mod confirm;
 mod dispatch;
@@ -30,6 +31,7 @@ mod sentences;
 mod timeline;
 pub mod types;
 mod wallet;
+mod watch;
 mod write;
 mod writer;
 
@@ -45,17 +47,18 @@ use paygate_payments::continuity::Quarantine;
 use paygate_payments::intent::PaymentKey;
 use paygate_payments::step::Event;
 use paygate_payments::terms::Terms;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch as tokio_watch};
 use xrpl_tx::{Hash256, Signed, Slot};
 
 use crate::clock::{self, Millis};
 
 pub use error::{OpenError, StoreError};
 pub use types::{
-    Accept, Advanced, Bind, Cursor, Freeze, ListPage, ListQuery, NewPayment, Note, OpenSlot,
-    Reconciled, Reconciliation, Record, RetryRefusal, SettledStats, StoreOptions, StoreSlots,
-    Summary, TimelineRow, Unfrozen,
+    Accept, Advanced, Bind, Change, Changes, Cursor, Freeze, ListPage, ListQuery, NewPayment, Note,
+    OpenSlot, Reconciled, Reconciliation, Record, RetryRefusal, SettledStats, StoreOptions,
+    StoreSlots, Summary, TimelineRow, Unfrozen, WatchFilter,
 };
+pub use watch::Position;
 
 /// Most payments on a page.
 pub const PAGE_MAX: usize = 1000;
@@ -75,6 +78,7 @@ pub struct Store {
 struct Inner {
     jobs: writer::Jobs,
     readers: readers::Readers,
+    commits: tokio_watch::Receiver<()>,
     identity: Arc<open::Identity>,
 }
 
@@ -83,12 +87,13 @@ impl Store {
     pub fn open(options: StoreOptions) -> Result<Self, OpenError> {
         let opened = open::open(options)?;
         let identity = Arc::new(opened.identity);
-        let jobs = writer::start(opened.writer, Arc::clone(&identity), opened.lock);
+        let (jobs, commits) = writer::start(opened.writer, Arc::clone(&identity), opened.lock);
         let readers = readers::Readers::new(Arc::clone(&identity));
         Ok(Self {
             inner: Arc::new(Inner {
                 jobs,
                 readers,
+                commits,
                 identity,
             }),
         })
@@ -128,6 +133,45 @@ impl Store {
     pub async fn timeline(&self, key: &PaymentKey) -> Result<Vec<TimelineRow>, StoreError> {
         let key = key.clone();
         self.read(move |view| read::timeline(view, &key)).await
+    }
+
+    /// Cancels a payment for its caller: at once if it was never bound, otherwise as the ledger decides. A final payment
+    /// stays what it is. A repeated call changes nothing.
+    pub async fn cancel(
+        &self,
+        key: PaymentKey,
+        comment: String,
+        at: Millis,
+    ) -> Result<Advanced, StoreError> {
+        self.write(move |scope| cancel::ask(scope, &key, &comment, at))
+            .await
+    }
+
+    /// The place behind the newest event.
+    pub async fn newest_position(&self) -> Result<Position, StoreError> {
+        self.read(watch::newest).await
+    }
+
+    /// The place that a cursor names.
+    pub async fn position_of(&self, cursor: String) -> Result<Position, StoreError> {
+        self.read(move |view| watch::read_cursor(view, &cursor))
+            .await
+    }
+
+    /// Changes behind `after`, in the order of commits, a bounded number.
+    pub async fn changes(
+        &self,
+        after: Position,
+        filter: Arc<WatchFilter>,
+    ) -> Result<Changes, StoreError> {
+        self.read(move |view| watch::changes(view, after, &filter))
+            .await
+    }
+
+    /// Rings after each commit. A hint, which may stand for many: who hears it reads the rows.
+    #[must_use]
+    pub fn commits(&self) -> tokio_watch::Receiver<()> {
+        self.inner.commits.clone()
     }
 
     /// The store in numbers.
@@ -247,15 +291,22 @@ impl Store {
             .await
     }
 
-    /// Begins or ends a quarantine. Only the dispatching gateway of `epoch` may.
+    /// Begins or ends a quarantine; with its end, cancels that waited for it are carried out. Only the dispatching gateway of `epoch` may.
     pub async fn set_quarantine(
         &self,
         epoch: u64,
         quarantine: Option<Quarantine>,
         at: Millis,
     ) -> Result<(), StoreError> {
-        self.write(move |scope| wallet::set_quarantine(scope, epoch, quarantine, at))
-            .await
+        self.write(move |scope| {
+            wallet::set_quarantine(scope, epoch, quarantine, at)?;
+            match quarantine {
+                Some(_) => Ok(()),
+                // In the same transaction: what was to be cancelled is never bound in between.
+                None => cancel::carry_out(scope, at),
+            }
+        })
+        .await
     }
 
     /// Freezes sending. A freeze keeps its first reason.

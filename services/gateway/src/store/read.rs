@@ -6,7 +6,7 @@
 use paygate_payments::LedgerIndex;
 use paygate_payments::intent::PaymentKey;
 use paygate_payments::payment::StateName;
-use rusqlite::ToSql;
+use rusqlite::{Row, ToSql};
 use xrpl_tx::{Drops, Slot};
 
 use super::accept::{self, DAY};
@@ -35,7 +35,7 @@ pub(super) fn timeline(view: View<'_>, key: &PaymentKey) -> Result<Vec<TimelineR
     let half = i64::try_from(TIMELINE_MAX / 2).expect("a small constant");
     let number = codec::count(record.number)?;
     // The first half and the newest half; the same lines, if they are fewer than that.
-    let sql = "SELECT sequence, at_ms, stage, body FROM events WHERE payment = ?1 AND sequence IN ( \
+    let sql = "SELECT sequence, at_ms, stage, body, state FROM events WHERE payment = ?1 AND sequence IN ( \
                    SELECT sequence FROM (SELECT sequence FROM events WHERE payment = ?1 ORDER BY sequence LIMIT ?2) \
                    UNION \
                    SELECT sequence FROM (SELECT sequence FROM events WHERE payment = ?1 ORDER BY sequence DESC LIMIT ?2) \
@@ -49,10 +49,17 @@ pub(super) fn timeline(view: View<'_>, key: &PaymentKey) -> Result<Vec<TimelineR
             row.get::<_, Whole>(0)?.0,
             Millis(row.get(1)?),
             row.get(2)?,
+            state_of(row, 4)?,
             &body,
         )?);
     }
     Ok(timeline)
+}
+
+/// The state right after an event, in column `at`. `None`: it changed nothing.
+pub(super) fn state_of(row: &Row<'_>, at: usize) -> Result<Option<StateName>, StoreError> {
+    let word: Option<String> = row.get(at)?;
+    word.as_deref().map(codec::state_name).transpose()
 }
 
 pub(super) fn summary(view: View<'_>, now: Millis) -> Result<Summary, StoreError> {
@@ -102,7 +109,7 @@ pub(super) fn waiting(view: View<'_>, limit: usize) -> Result<Vec<Record>, Store
     let sql = concat!(
         "SELECT ",
         columns!(),
-        " FROM payments WHERE state = 'ACCEPTED' ORDER BY number LIMIT ?1"
+        " FROM payments WHERE state = 'ACCEPTED' AND cancel IS NULL ORDER BY number LIMIT ?1"
     );
     rows::select(view, sql, &[&i64::try_from(limit).unwrap_or(i64::MAX)])
 }

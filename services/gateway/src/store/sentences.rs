@@ -47,12 +47,18 @@ pub(super) fn line(fact: &Fact, after: &Payment) -> Option<Line> {
         },
         Fact::CancelRequested(cause) => simple(
             TimelineStage::CancelRequested,
-            match cause {
-                CancelCause::Requested => {
+            match (cause, slot) {
+                (CancelCause::Requested, Some(_)) => {
                     "The caller asked to cancel. The ledger decides: a no-op now competes for the payment's slot."
                 }
-                CancelCause::SignerDenied => {
+                (CancelCause::Requested, None) => {
+                    "The caller asked to cancel in a quarantine. It is bound no more, and cancelled when the quarantine ends."
+                }
+                (CancelCause::SignerDenied, _) => {
                     "The signer denied it for a whole window. It is cancelled: a no-op now competes for its slot."
+                }
+                (CancelCause::Forgotten, _) => {
+                    "A cancel that no row knew of is to be carried out: a no-op competes for its slot."
                 }
             },
         ),
@@ -170,7 +176,19 @@ fn ended(after: &Payment) -> Option<Line> {
             details: settled_details(settled),
         },
         State::Expired(end) => unpaid(TimelineStage::Expired, "EXPIRED", end),
-        State::Cancelled(end) => unpaid(TimelineStage::Cancelled, "CANCELLED", end),
+        State::Cancelled(end, CancelCause::Requested) => {
+            unpaid(TimelineStage::Cancelled, "CANCELLED by its caller", end)
+        }
+        State::Cancelled(end, CancelCause::SignerDenied) => unpaid(
+            TimelineStage::Cancelled,
+            "CANCELLED because the signer denied it",
+            end,
+        ),
+        State::Cancelled(end, CancelCause::Forgotten) => unpaid(
+            TimelineStage::Cancelled,
+            "CANCELLED, and no row says at whose wish",
+            end,
+        ),
         State::Rejected(end) => unpaid(TimelineStage::Rejected, "REJECTED", end),
         State::AwaitingApproval | State::Accepted | State::AtLarge(_) | State::OnHold(_) => {
             return None;

@@ -7,7 +7,7 @@ use paygate_payments::payment::{Payment, StateName};
 use paygate_payments::proof::Presence;
 use paygate_payments::step::Fact;
 use paygate_payments::terms::Terms;
-use paygate_proto::v1::{TimelineEvent, TimelineStage};
+use paygate_proto::v1::{PaymentState, TimelineEvent, TimelineStage};
 use prost::Message;
 use rusqlite::{Connection, params};
 use xrpl_tx::Slot;
@@ -218,6 +218,7 @@ pub(super) fn row(
     sequence: u64,
     at: Millis,
     stage: i32,
+    state: Option<StateName>,
     body: &[u8],
 ) -> Result<TimelineRow, StoreError> {
     let event = TimelineEvent::decode(body)
@@ -229,7 +230,23 @@ pub(super) fn row(
             time: Some(at.timestamp()),
             sequence,
             stage,
+            state: state.map(|state| shown_state(state).into()),
             ..event
         },
     })
+}
+
+/// The state's value in the contract.
+fn shown_state(name: StateName) -> PaymentState {
+    match name {
+        StateName::AwaitingApproval => PaymentState::AwaitingApproval,
+        StateName::Accepted => PaymentState::Accepted,
+        StateName::AtLarge => PaymentState::AtLarge,
+        StateName::OnHold => PaymentState::OnHold,
+        StateName::Paid => PaymentState::Paid,
+        StateName::Failed => PaymentState::Failed,
+        StateName::Expired => PaymentState::Expired,
+        StateName::Cancelled => PaymentState::Cancelled,
+        StateName::Rejected => PaymentState::Rejected,
+    }
 }

@@ -16,6 +16,7 @@ use paygate_payments::{LedgerIndex, LedgerRef};
 use paygate_proto::v1::{TimelineEvent, TimelineStage};
 use xrpl_tx::{Drops, Hash256, Slot};
 
+use super::watch::Position;
 use crate::clock::Millis;
 
 /// Where the store is and what it serves.
@@ -94,8 +95,6 @@ pub struct Record {
     pub trace_parent: Option<String>,
     /// Order of creation, from 1.
     pub number: u64,
-    /// A cancel was committed for it after it was bound. Stays set when the payment ends.
-    pub cancel_requested: bool,
     /// When the network closed the ledger that decided it, if that is known.
     pub ledger_closed: Option<Millis>,
     /// Every version ever committed for its slot, also after evidence has decided. `None`: never bound.
@@ -191,6 +190,37 @@ pub struct Bind {
     pub since: LedgerIndex,
     /// Terms of its first version.
     pub terms: Terms,
+}
+
+/// A change of a payment, as a watcher is told of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Where to go on after it.
+    pub position: Position,
+    /// What was committed.
+    pub row: TimelineRow,
+    /// The payment as it is now: after this change, and perhaps after later ones.
+    pub record: Record,
+}
+
+/// Changes in the order of commits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changes {
+    /// Those that are asked for.
+    pub changes: Vec<Change>,
+    /// Everything up to here was looked at.
+    pub position: Position,
+    /// True if there is nothing behind it at this moment.
+    pub at_end: bool,
+}
+
+/// Which changes a watcher wants. Filters are combined with "and".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WatchFilter {
+    /// Whose payments. `None`: everybody's.
+    pub client: Option<Id>,
+    /// Only changes after which the payment was in one of these. Empty: all.
+    pub states: Vec<StateName>,
 }
 
 /// What a payment became.

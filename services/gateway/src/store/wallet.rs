@@ -46,21 +46,32 @@ pub(super) fn begin_epoch(scope: &Scope<'_>) -> Result<u64, StoreError> {
 
 /// Refuses a gateway that is not of the store's own generation, and tells what is barred now.
 pub(super) fn fence(scope: &Scope<'_>, caller: u64) -> Result<Gate, StoreError> {
+    let (store, gate) = generation(scope)?;
+    // A higher epoch than the store's own is one of a store that was set back since.
+    if store == caller {
+        Ok(gate)
+    } else {
+        Err(StoreError::Fenced { store, caller })
+    }
+}
+
+/// What is barred now, for what neither binds nor signs: every gateway may do it.
+pub(super) fn gate(scope: &Scope<'_>) -> Result<Gate, StoreError> {
+    Ok(generation(scope)?.1)
+}
+
+fn generation(scope: &Scope<'_>) -> Result<(u64, Gate), StoreError> {
     let sql =
         "SELECT epoch, quarantine_why IS NOT NULL, frozen_why IS NOT NULL FROM meta WHERE id = 1";
     let (Whole(store), quarantined, frozen): (Whole, bool, bool) = scope
         .conn
         .prepare_cached(sql)?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    // A higher epoch than the store's own is one of a store that was set back since.
-    if store == caller {
-        Ok(Gate {
-            quarantined,
-            frozen,
-        })
-    } else {
-        Err(StoreError::Fenced { store, caller })
-    }
+    let gate = Gate {
+        quarantined,
+        frozen,
+    };
+    Ok((store, gate))
 }
 
 impl Gate {

@@ -49,7 +49,6 @@ pub(super) fn write_step(
         payment: step.next.clone(),
         updated: at,
         versions,
-        cancel_requested: before.cancel_requested || cancel_of(&step.next.state).is_some(),
         ..before.clone()
     })
 }
@@ -77,13 +76,6 @@ fn give_back(scope: &mut Scope<'_>, record: &Record) {
     }
 }
 
-fn cancel_of(state: &State) -> Option<&'static str> {
-    match state {
-        State::AtLarge(at_large) => at_large.cancel.map(codec::cancel_column),
-        _ => None,
-    }
-}
-
 fn binding_of(state: &State) -> Option<Binding> {
     match state {
         State::AtLarge(at_large) => Some(at_large.binding),
@@ -106,10 +98,10 @@ fn write_payment(
     payment: &Payment,
     at: Millis,
 ) -> Result<(), StoreError> {
-    // What a final state no longer carries, its binding and that a cancel was asked for, stays in the row.
+    // What a final state no longer carries, its binding, stays in the row.
     let sql = "UPDATE payments SET state = ?2, live = ?3, counts = ?4, slot_kind = coalesce(?5, slot_kind), \
                slot_number = coalesce(?6, slot_number), digest = coalesce(?7, digest), epoch = coalesce(?8, epoch), \
-               since_ledger = coalesce(?9, since_ledger), cancel = coalesce(?10, cancel), evidence = ?11, updated_ms = ?12 \
+               since_ledger = coalesce(?9, since_ledger), cancel = ?10, evidence = ?11, updated_ms = ?12 \
                WHERE number = ?1";
     let name = payment.state.name();
     let slot = payment.state.slot().map(codec::slot_columns);
@@ -124,7 +116,7 @@ fn write_payment(
         binding.map(|b| *b.digest.as_bytes()),
         binding.map(|b| codec::count(b.epoch)).transpose()?,
         binding.map(|b| b.since.0),
-        cancel_of(&payment.state),
+        payment.cancel.map(codec::cancel_column),
         codec::evidence_column(&payment.state),
         at.0,
     ])?;
@@ -169,7 +161,7 @@ fn write_slot(scope: &Scope<'_>, before: &Record, next: &Payment) -> Result<(), 
             };
             resolve_slot(scope, slot, held.seen.index, by)
         }
-        State::Cancelled(ended) => match &ended.proof {
+        State::Cancelled(ended, _) => match &ended.proof {
             EndProof::Filled {
                 ledger, tx_hash, ..
             } => resolve_slot(scope, slot, ledger.index, Some(*tx_hash)),

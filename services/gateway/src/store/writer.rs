@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::thread;
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::StoreError;
 use super::open::{Identity, Lock, View};
@@ -85,6 +85,8 @@ struct Writer {
     conn: Connection,
     identity: Arc<Identity>,
     day: Option<DayUsed>,
+    /// Rings after each commit. A hint: who waits reads the rows.
+    committed: watch::Sender<()>,
     // Held until the connection is closed, so that nobody else opens the file before.
     _lock: Lock,
 }
@@ -113,19 +115,25 @@ where
 }
 
 /// Starts the thread.
-pub(super) fn start(conn: Connection, identity: Arc<Identity>, lock: Lock) -> Jobs {
+pub(super) fn start(
+    conn: Connection,
+    identity: Arc<Identity>,
+    lock: Lock,
+) -> (Jobs, watch::Receiver<()>) {
     let (jobs, inbox) = mpsc::channel(QUEUE_JOBS_MAX);
+    let (committed, commits) = watch::channel(());
     let writer = Writer {
         conn,
         identity,
         day: None,
+        committed,
         _lock: lock,
     };
     thread::Builder::new()
         .name("store-writer".to_owned())
         .spawn(move || writer.run(inbox))
         .expect("a process that cannot start one thread cannot run");
-    jobs
+    (jobs, commits)
 }
 
 impl Writer {
@@ -183,7 +191,10 @@ impl Writer {
                 }
             }
             match outcome.and_then(|()| self.end_transaction()) {
-                Ok(()) => answers.into_iter().for_each(|answer| answer(Ok(()))),
+                Ok(()) => {
+                    answers.into_iter().for_each(|answer| answer(Ok(())));
+                    self.committed.send_replace(());
+                }
                 Err((told, end)) => {
                     self.day = None;
                     answers

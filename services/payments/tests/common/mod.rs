@@ -51,6 +51,7 @@ pub(crate) fn accepted(deadline: Option<u32>) -> Payment {
         intent: intent(),
         invoice_id: wallet().invoice_id(&key()),
         deadline: deadline.map(LedgerIndex),
+        cancel: None,
         state: State::Accepted,
     }
 }

@@ -36,13 +36,13 @@ fn record(state: State) -> Record {
             intent,
             invoice_id: Hash256::from_bytes([3; 32]),
             deadline,
+            cancel: None,
             state,
         },
         created: Millis(1_500),
         updated: Millis(2_500),
         trace_parent: None,
         number: 1,
-        cancel_requested: false,
         ledger_closed: Some(Millis(7_000)),
         versions,
     }
@@ -115,11 +115,6 @@ fn only_a_proven_unpaid_end_is_safe_to_repay_and_only_an_end_has_evidence() {
     let at_large = AtLarge {
         binding: binding(),
         versions: versions_of(None),
-        cancel: None,
-    };
-    let cancelling = AtLarge {
-        cancel: Some(CancelCause::SignerDenied),
-        ..at_large.clone()
     };
     for (state, reason, kind, repay) in [
         (
@@ -131,12 +126,6 @@ fn only_a_proven_unpaid_end_is_safe_to_repay_and_only_an_end_has_evidence() {
         (
             State::AtLarge(at_large),
             PaymentReason::LedgerUnavailable,
-            None,
-            false,
-        ),
-        (
-            State::AtLarge(cancelling),
-            PaymentReason::CancelRequested,
             None,
             false,
         ),
@@ -201,9 +190,15 @@ fn only_a_proven_unpaid_end_is_safe_to_repay_and_only_an_end_has_evidence() {
             true,
         ),
         (
-            State::Cancelled(filled),
+            State::Cancelled(filled, CancelCause::SignerDenied),
             PaymentReason::CancelledByGateway,
             Some(EvidenceKind::Presence),
+            true,
+        ),
+        (
+            State::Cancelled(never(), CancelCause::Requested),
+            PaymentReason::CancelledByCaller,
+            Some(EvidenceKind::NeverBound),
             true,
         ),
         (
@@ -223,6 +218,30 @@ fn only_a_proven_unpaid_end_is_safe_to_repay_and_only_an_end_has_evidence() {
         );
         assert_eq!(shown.safe_to_repay, repay, "{case}");
     }
+}
+
+#[test]
+fn a_cancel_that_is_not_decided_yet_says_what_it_waits_for() {
+    let mut asked = record(State::AtLarge(AtLarge {
+        binding: binding(),
+        versions: versions_of(None),
+    }));
+    asked.payment.cancel = Some(CancelCause::Requested);
+    let shown = payment(&asked, &EngineView::default());
+    assert_eq!(shown.reason(), PaymentReason::CancelRequested);
+    assert!(shown.cancel_requested && !shown.safe_to_repay);
+    let view = EngineView {
+        quarantine: Some(paygate_payments::continuity::Quarantine {
+            why: paygate_payments::continuity::Doubt::LongAbsence,
+            until: LedgerIndex(1_020),
+        }),
+        ..EngineView::default()
+    };
+    assert_eq!(payment(&asked, &view).reason(), PaymentReason::Quarantine);
+    asked.payment.state = State::Accepted;
+    let shown = payment(&asked, &view);
+    assert_eq!(shown.reason(), PaymentReason::Quarantine);
+    assert!(shown.cancel_requested && !shown.safe_to_repay);
 }
 
 #[test]
@@ -260,7 +279,6 @@ fn a_bound_payment_shows_all_its_versions_by_hash_only() {
     let at_large = AtLarge {
         binding: binding(),
         versions: versions_of(Some(signed)),
-        cancel: None,
     };
     let shown = payment(&record(State::AtLarge(at_large)), &EngineView::default());
     assert_eq!(

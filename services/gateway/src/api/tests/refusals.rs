@@ -298,11 +298,11 @@ async fn what_is_too_large_or_does_not_exist_is_told_so() {
         (refusal.code(), reason(&refusal).as_str()),
         (Code::Unimplemented, "NOT_IMPLEMENTED")
     );
-    let cancel = gateway
+    let batch = gateway
         .payments
         .clone()
-        .cancel_payment(paygate_proto::v1::CancelPaymentRequest::default())
+        .batch_create_payments(paygate_proto::v1::BatchCreatePaymentsRequest::default())
         .await;
-    assert_eq!(reason(&cancel.unwrap_err()), "NOT_IMPLEMENTED");
+    assert_eq!(reason(&batch.unwrap_err()), "NOT_IMPLEMENTED");
     assert_eq!(gateway.stored().await, 0);
 }
