@@ -191,9 +191,7 @@ pub fn step(payment: &Payment, event: Event, context: Context<'_>) -> Result<Ste
             moves.signed(at_large, number, signed)
         }
         (State::AtLarge(at_large), Event::Sealed(seal)) => moves.sealed(at_large, seal),
-        (State::AtLarge(_), Event::CancelAsked { cause, .. }) => {
-            Ok(moves.ask_cancel(cause))
-        }
+        (State::AtLarge(_), Event::CancelAsked { cause, .. }) => Ok(moves.ask_cancel(cause)),
         (State::AtLarge(at_large), Event::NoOpAdded(terms)) => moves.add_noop(at_large, terms),
         (State::AtLarge(at_large), Event::SlotOpen { proof, next }) => {
             moves.slot_open(at_large, &proof, next)
@@ -351,10 +349,7 @@ impl Moves<'_> {
                 terms,
             },
         ];
-        let mut step = self.to(
-            State::AtLarge(AtLarge { binding, versions }),
-            facts,
-        );
+        let mut step = self.to(State::AtLarge(AtLarge { binding, versions }), facts);
         step.effects.push(Effect::AskSigner);
         Ok(step)
     }

@@ -167,7 +167,10 @@ fn who_cancelled_it_is_told_by_what_was_committed_first() {
         .unwrap()
         .next;
     let asked_later = apply(&given_up, cancel()).unwrap();
-    assert!(asked_later.facts.is_empty(), "it is to be cancelled already");
+    assert!(
+        asked_later.facts.is_empty(),
+        "it is to be cancelled already"
+    );
     let noop = || confirmed(126, noop_tx(xrpl_tx::noop_memo("payroll", "may-17")));
     let cause = |payment: &_| match apply(payment, noop()).unwrap().next.state {
         State::Cancelled(_, cause) => cause,
@@ -201,11 +204,12 @@ fn a_cancel_in_quarantine_waits_and_the_payment_is_bound_no_more() {
     let again = apply_quarantined(&stored, cancel()).unwrap();
     assert!(again.facts.is_empty());
     assert!(apply(&stored, bound_event(120)).is_err());
-    let found = apply_quarantined(
-        &stored,
-        confirmed(101, own_tx("tesSUCCESS", Some(AMOUNT))),
+    let found = apply_quarantined(&stored, confirmed(101, own_tx("tesSUCCESS", Some(AMOUNT))));
+    assert_eq!(
+        state(&found),
+        Some(StateName::Paid),
+        "the ledger knows more"
     );
-    assert_eq!(state(&found), Some(StateName::Paid), "the ledger knows more");
     assert_eq!(
         state(&apply(&stored, cancel())),
         Some(StateName::Cancelled),

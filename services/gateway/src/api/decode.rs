@@ -441,10 +441,7 @@ fn comment(text: &str) -> Result<String, Violation> {
     }
     // It is shown on terminals.
     if text.chars().any(char::is_control) {
-        return Err(Violation::malformed(
-            "comment",
-            "holds a control character",
-        ));
+        return Err(Violation::malformed("comment", "holds a control character"));
     }
     Ok(text.to_owned())
 }

@@ -243,8 +243,7 @@ pub(super) fn too_many_watchers(limit: usize) -> Status {
 pub(super) fn watch_draining() -> Status {
     let mut details = info(ErrorReason::Draining, vec![]);
     details.set_retry_info(Some(RETRY_SOON));
-    let message =
-        "the gateway is stopping; nothing is lost: call again with the last cursor that was dealt with";
+    let message = "the gateway is stopping; nothing is lost: call again with the last cursor that was dealt with";
     Status::with_error_details(Code::Unavailable, message, details)
 }
 

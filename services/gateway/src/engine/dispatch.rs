@@ -582,3 +582,6 @@ fn blocked(reason: PaymentReason, detail: &str) -> Blocked {
 fn drops(number: u64) -> Drops {
     Drops::new(number).unwrap_or(Drops::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,9 +53,9 @@ use crate::clock::{self, Millis};
 
 pub use error::{OpenError, StoreError};
 pub use types::{
-    Accept, Advanced, Bind, Change, Changes, Cursor, Freeze, ListPage, ListQuery, NewPayment, Note, OpenSlot,
-    Reconciled, Reconciliation, Record, RetryRefusal, SettledStats, StoreOptions, StoreSlots,
-    Summary, TimelineRow, WatchFilter,
+    Accept, Advanced, Bind, Change, Changes, Cursor, Freeze, ListPage, ListQuery, NewPayment, Note,
+    OpenSlot, Reconciled, Reconciliation, Record, RetryRefusal, SettledStats, StoreOptions,
+    StoreSlots, Summary, TimelineRow, WatchFilter,
 };
 pub use watch::Position;
 
