@@ -387,3 +387,6 @@ pub(super) fn blocked(reason: PaymentReason, detail: &str) -> Blocked {
         detail: detail.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;
