@@ -42,9 +42,8 @@ impl Stream {
             "ledger" => Some(Self::Ledger),
             "transactions" => Some(Self::Transactions),
             "transactions_proposed" | "rt_transactions" => Some(Self::TransactionsProposed),
-            "server" | "consensus" | "validations" | "manifests" | "book_changes" => {
-                Some(Self::Silent)
-            }
+            "server" | "consensus" | "validations" | "manifests" | "book_changes"
+            | "peer_status" => Some(Self::Silent),
             _ => None,
         }
     }

@@ -16,6 +16,7 @@
 mod apply;
 mod blob;
 mod codes;
+mod direct;
 mod god;
 mod hub;
 mod net;
@@ -40,8 +41,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 pub use codes::Ter;
+pub use direct::{Direct, DirectSocket};
 pub use god::SeenPayment;
 pub use node::Script;
+pub use rpc::COMMANDS;
 pub use state::Fees;
 pub use store::StoreError;
 pub use types::{Hash, Millis};

@@ -23,6 +23,24 @@ const REFERENCE_LEVEL: u64 = 256;
 /// Fee of a median transaction when a ledger is full, as a multiple of the base fee; never reached here.
 const MEDIAN_MULTIPLE: u64 = 500;
 
+/// The commands that this server knows and a real one does too.
+pub const COMMANDS: [&str; 14] = [
+    "account_info",
+    "account_tx",
+    "fee",
+    "ledger",
+    "ledger_accept",
+    "ledger_closed",
+    "ledger_current",
+    "ping",
+    "server_info",
+    "server_state",
+    "submit",
+    "subscribe",
+    "tx",
+    "unsubscribe",
+];
+
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -157,6 +175,9 @@ pub(super) fn dispatch(node: &mut Node, command: &str, call: &Call<'_>) -> Answe
 
 fn ping(call: &Call<'_>) -> Map<String, Value> {
     match call.role {
+        Role::Admin if call.socket.is_some() => {
+            object(json!({ "role": "admin", "unlimited": true }))
+        }
         Role::Admin => object(json!({ "role": "admin" })),
         Role::Public => Map::new(),
     }
@@ -292,7 +313,7 @@ fn fee(node: &Node) -> Map<String, Value> {
 fn submit(node: &mut Node, call: &Call<'_>) -> Answer {
     let parsed = match &call.parsed {
         Some(parsed) => parsed,
-        None if call.params.contains_key("tx_json") => {
+        None if call.role == Role::Public || call.params.contains_key("secret") => {
             return Err(RpcError::new(
                 "notSupported",
                 75,
