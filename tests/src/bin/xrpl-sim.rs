@@ -54,6 +54,9 @@ struct Cli {
     /// Index of the first ledger.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     start_index: u32,
+    /// Transactions that a ledger is expected to hold; above that fees rise and a queue forms. Without it fees never rise.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    expected_size: Option<u64>,
 }
 
 fn parse_fund(text: &str) -> Result<(String, u64), String> {
@@ -101,6 +104,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
         },
         capacity: cli.capacity,
         start_index: cli.start_index,
+        expected_size: cli.expected_size,
     })
     .await?;
     println!("{}", ready_line(&handle));

@@ -15,6 +15,8 @@ const ENTROPY: [u8; 16] = [
 ];
 /// The recorders paid so much that no queue ever held a funding back.
 const FEE_DROPS: u64 = 5_000_000;
+/// Up to the expected size of a ledger the base fee is enough.
+const FILL_FEE_DROPS: u64 = 10;
 /// Ledgers that they gave each of them.
 const LEDGERS: u32 = 50;
 
@@ -43,7 +45,7 @@ impl Genesis {
 
     /// The blob of a transaction that changes nothing but takes its place in a ledger.
     pub(super) fn fills(&mut self) -> String {
-        self.signed(json!({ "TransactionType": "AccountSet" }))
+        self.signed(json!({ "Fee": FILL_FEE_DROPS.to_string(), "TransactionType": "AccountSet" }))
     }
 
     fn signed(&mut self, fields: Value) -> String {

@@ -85,9 +85,8 @@ pub struct Run {
     /// Ledger, address and drops of what the genesis account paid unrecorded.
     pub funded: Vec<(u32, String, u64)>,
     /// Transactions a ledger is expected to hold before fees escalate, as configured.
-    #[serde(default)]
-    pub expected_size: Option<u64>,
-    /// Ledger and count: unrecorded transactions that filled the open ledger up to that count.
+    pub expected_size: u64,
+    /// Ledger and size: unrecorded transactions that filled the open ledger up to that size.
     #[serde(default)]
     pub filled: Vec<(u32, usize)>,
 }

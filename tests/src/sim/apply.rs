@@ -1,7 +1,7 @@
 //! The transaction engine: what one transaction does to a ledger in the making, in the order of checks of a real server.
 //!
 //! Owns: every result code and every change of a balance. May not: know servers, retries or networks. Types that are
-//! not built (tickets, trust lines, multi-signing) answer as if nobody had ever made such an object.
+//! not built (trust lines, multi-signing) answer as if nobody had ever made such an object.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,12 @@ use serde_json::{Map, Value, json};
 
 use super::blob::{Kind, Tx};
 use super::codes::Ter;
-use super::preflight::{TF_PARTIAL_PAYMENT, preflight};
+use super::preflight::{TF_PARTIAL_PAYMENT, TICKETS_MAX, preflight};
 use super::state::{
-    Account, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_DISALLOW_XRP, LSF_REQUIRE_DEST_TAG, View,
+    Account, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_DISALLOW_XRP, LSF_PASSWORD_SPENT,
+    LSF_REQUIRE_DEST_TAG, View,
 };
+use super::shapes::object;
 use super::types::{AccountId, Hash};
 
 /// `SetFlag`/`ClearFlag` values and the account bits they stand for.
@@ -72,11 +74,14 @@ pub(super) struct Effect {
 impl Effect {
     /// The metadata as a server prints it, without `TransactionIndex`.
     pub(super) fn meta(&self, ter: Ter) -> Map<String, Value> {
-        let nodes: Vec<Value> = self
-            .nodes
-            .iter()
-            .map(|(key, (before, after))| node_json(*key, before.as_ref(), after))
-            .collect();
+        let mut nodes: BTreeMap<Hash, Value> = BTreeMap::new();
+        for (key, (before, after)) in &self.nodes {
+            nodes.insert(*key, node_json(*key, before.as_ref(), after));
+            if let Some(before) = before {
+                nodes.extend(owned_nodes(before, after));
+            }
+        }
+        let nodes: Vec<Value> = nodes.into_values().collect();
         let mut meta = Map::new();
         meta.insert("AffectedNodes".into(), json!(nodes));
         meta.insert("TransactionResult".into(), json!(ter.name()));
@@ -115,6 +120,50 @@ fn node_json(key: Hash, before: Option<&Account>, after: &Account) -> Value {
     json!({ "ModifiedNode": node })
 }
 
+/// The tickets that came and went, and the list that names them.
+fn owned_nodes(before: &Account, after: &Account) -> Vec<(Hash, Value)> {
+    let owner = after.id.to_string();
+    let mut nodes = Vec::new();
+    for ticket in after.tickets.keys().filter(|ticket| !before.tickets.contains_key(ticket)) {
+        let key = after.id.ticket_index(*ticket);
+        let new_fields = json!({ "Account": owner, "TicketSequence": ticket });
+        nodes.push((key, json!({ "CreatedNode": {
+            "LedgerEntryType": "Ticket", "LedgerIndex": key.to_string(), "NewFields": new_fields,
+        }})));
+    }
+    for (ticket, _) in before.tickets.iter().filter(|(ticket, _)| !after.tickets.contains_key(ticket)) {
+        let key = after.id.ticket_index(*ticket);
+        let mut fields = ticket_fields(before, *ticket);
+        fields.remove("LedgerEntryType");
+        nodes.push((key, json!({ "DeletedNode": {
+            "FinalFields": fields, "LedgerEntryType": "Ticket", "LedgerIndex": key.to_string(),
+        }})));
+    }
+    let key = after.id.directory_index();
+    let fields = json!({ "Owner": owner, "RootIndex": key.to_string() });
+    match before.directory {
+        _ if nodes.is_empty() => {}
+        None => nodes.push((key, json!({ "CreatedNode": {
+            "LedgerEntryType": "DirectoryNode", "LedgerIndex": key.to_string(), "NewFields": fields,
+        }}))),
+        Some((hash, ledger)) => nodes.push((key, json!({ "ModifiedNode": {
+            "FinalFields": { "Flags": 0, "Owner": owner, "RootIndex": key.to_string() },
+            "LedgerEntryType": "DirectoryNode", "LedgerIndex": key.to_string(),
+            "PreviousTxnID": hash.to_string(), "PreviousTxnLgrSeq": ledger,
+        }}))),
+    }
+    nodes
+}
+
+/// The fields of a ticket as the ledger holds it.
+pub(super) fn ticket_fields(owner: &Account, ticket: u32) -> Map<String, Value> {
+    let (hash, ledger) = owner.tickets.get(&ticket).copied().unwrap_or_default();
+    object(json!({
+        "Account": owner.id.to_string(), "Flags": 0, "LedgerEntryType": "Ticket", "OwnerNode": "0",
+        "PreviousTxnID": hash.to_string(), "PreviousTxnLgrSeq": ledger, "TicketSequence": ticket,
+    }))
+}
+
 /// Applies a transaction to the view, or says why not.
 pub(super) fn apply(view: &mut View<'_>, tx: &Tx, mode: Mode) -> Applied {
     let ter = match check(view, tx, mode) {
@@ -130,7 +179,13 @@ pub(super) fn apply(view: &mut View<'_>, tx: &Tx, mode: Mode) -> Applied {
     let fee = fee_drops(tx).min(payer.balance);
     let mut slot_taken = payer.clone();
     slot_taken.balance -= fee;
-    slot_taken.sequence += 1;
+    match tx.ticket {
+        None => slot_taken.sequence += 1,
+        Some(ticket) => {
+            slot_taken.tickets.remove(&ticket);
+            slot_taken.owner_count -= 1;
+        }
+    }
 
     let done = if ter == Ter::TesSuccess {
         do_apply(view, tx, &payer, &slot_taken)
@@ -147,6 +202,9 @@ pub(super) fn apply(view: &mut View<'_>, tx: &Tx, mode: Mode) -> Applied {
     let mut nodes = BTreeMap::new();
     for mut after in changed {
         let before = view.get(&after.id).cloned();
+        if before.as_ref().is_some_and(|before| before.tickets != after.tickets) {
+            after.directory = Some((tx.hash, view.index));
+        }
         if !mode.open {
             after.previous = Some((tx.hash, view.index));
         }
@@ -183,6 +241,16 @@ fn assert_conserved(effect: &Effect) {
     );
 }
 
+/// What a transaction must pay when nothing is crowded.
+pub(super) fn base_fee(view: &View<'_>, tx: &Tx) -> u64 {
+    let signers = tx.json.get("Signers").and_then(Value::as_array);
+    let signers = signers.map_or(0, |signers| signers.len() as u64);
+    let is_free = matches!(tx.kind, Kind::SetRegularKey { .. })
+        && tx.signer == Some(tx.account)
+        && view.get(&tx.account).is_some_and(|account| !account.has(LSF_PASSWORD_SPENT));
+    if is_free { 0 } else { view.fees.base_drops * (1 + signers) }
+}
+
 fn fee_drops(tx: &Tx) -> u64 {
     tx.fee
         .and_then(|fee| u64::try_from(fee).ok())
@@ -190,7 +258,7 @@ fn fee_drops(tx: &Tx) -> u64 {
 }
 
 /// Everything that can be said before anything is changed. A `tec` here still takes the fee and the slot.
-fn check(view: &View<'_>, tx: &Tx, mode: Mode) -> Result<(), Ter> {
+pub(super) fn check(view: &View<'_>, tx: &Tx, mode: Mode) -> Result<(), Ter> {
     preflight(view, tx)?;
     let account = check_slot(view, tx)?;
     if tx.last_ledger.is_some_and(|last| view.index > last) {
@@ -198,6 +266,12 @@ fn check(view: &View<'_>, tx: &Tx, mode: Mode) -> Result<(), Ter> {
     }
     check_key(account, tx)?;
     check_fee(view, account, tx, mode)?;
+    if let Kind::TicketCreate { count } = tx.kind {
+        let kept = account.tickets.len() - usize::from(tx.ticket.is_some());
+        if kept + count as usize > TICKETS_MAX as usize {
+            return Err(Ter::TecDirFull);
+        }
+    }
     check_destination(view, tx, mode)
 }
 
@@ -206,14 +280,11 @@ fn check_slot<'v>(view: &'v View<'_>, tx: &Tx) -> Result<&'v Account, Ter> {
     match tx.ticket {
         Some(_) if tx.sequence != 0 => return Err(Ter::TemSeqAndTicket),
         Some(ticket) if ticket >= account.sequence => return Err(Ter::TerPreTicket),
-        Some(_) => return Err(Ter::TefNoTicket),
+        Some(ticket) if !account.tickets.contains_key(&ticket) => return Err(Ter::TefNoTicket),
+        Some(_) => {}
+        None if tx.sequence > account.sequence => return Err(Ter::TerPreSeq),
+        None if tx.sequence < account.sequence => return Err(Ter::TefPastSeq),
         None => {}
-    }
-    if tx.sequence > account.sequence {
-        return Err(Ter::TerPreSeq);
-    }
-    if tx.sequence < account.sequence {
-        return Err(Ter::TefPastSeq);
     }
     if tx.json.contains_key("AccountTxnID") {
         return Err(Ter::TefWrongPrior);
@@ -233,7 +304,7 @@ fn check_key(account: &Account, tx: &Tx) -> Result<(), Ter> {
 
 fn check_fee(view: &View<'_>, account: &Account, tx: &Tx, mode: Mode) -> Result<(), Ter> {
     let fee = fee_drops(tx);
-    if mode.open && fee < view.fees.base_drops {
+    if mode.open && fee < base_fee(view, tx) {
         return Err(Ter::TelInsufFeeP);
     }
     if account.balance >= fee {
@@ -287,10 +358,23 @@ fn do_apply(view: &View<'_>, tx: &Tx, before: &Account, slot_taken: &Account) ->
             if key.is_none() && slot_taken.has(LSF_DISABLE_MASTER) {
                 return Err(Ter::TecNoAlternativeKey);
             }
-            let after = Account {
-                regular_key: key,
-                ..slot_taken.clone()
-            };
+            let mut after = slot_taken.clone();
+            after.regular_key = key;
+            if base_fee(view, tx) == 0 {
+                after.flags |= LSF_PASSWORD_SPENT;
+            }
+            Ok((vec![after], None))
+        }
+        Kind::TicketCreate { count } => {
+            let mut after = slot_taken.clone();
+            after.owner_count += count;
+            if before.balance < view.fees.reserve(after.owner_count) {
+                return Err(Ter::TecInsufficientReserve);
+            }
+            let first = after.sequence;
+            after.sequence += count;
+            let made_by = (tx.hash, view.index);
+            after.tickets.extend((first..first + count).map(|ticket| (ticket, made_by)));
             Ok((vec![after], None))
         }
         Kind::Other => unreachable!("refused by preflight"),
@@ -312,15 +396,8 @@ fn pay(
     {
         return Err(Ter::TecUnfundedPayment);
     }
-    let mut receiver = view.get(&destination).cloned().unwrap_or(Account {
-        id: destination,
-        balance: 0,
-        sequence: view.index,
-        owner_count: 0,
-        flags: 0,
-        regular_key: None,
-        previous: None,
-    });
+    let receiver = view.get(&destination).cloned();
+    let mut receiver = receiver.unwrap_or_else(|| Account::new(destination, 0, view.index));
     let base_reserve = view.fees.reserve(0);
     if receiver.has(LSF_DEPOSIT_AUTH) && (drops > base_reserve || receiver.balance > base_reserve) {
         return Err(Ter::TecNoPermission);
@@ -328,6 +405,7 @@ fn pay(
     let mut sender = slot_taken.clone();
     sender.balance -= drops;
     receiver.balance += drops;
+    receiver.flags &= !LSF_PASSWORD_SPENT;
     Ok((vec![sender, receiver], Some(drops)))
 }
 

@@ -85,6 +85,11 @@ pub(super) enum Kind {
         /// None removes it.
         key: Option<AccountId>,
     },
+    /// Sets Sequences aside.
+    TicketCreate {
+        /// How many.
+        count: u32,
+    },
     /// Not built here: answered like a feature that the network has not enabled.
     Other,
 }
@@ -140,6 +145,9 @@ impl Tx {
             },
             Some("SetRegularKey") => Kind::SetRegularKey {
                 key: account_field(&json, "RegularKey"),
+            },
+            Some("TicketCreate") => Kind::TicketCreate {
+                count: u32_field(&json, "TicketCount").unwrap_or(0),
             },
             _ => Kind::Other,
         };

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::hub::SocketId;
 use super::net::{Shared, answer_text, rpc_body};
 use super::node::Node;
+use super::queue::Queue;
 use super::rpc::Role;
 use super::types::Millis;
 use super::world::{Genesis, GenesisError, World};
@@ -44,8 +45,10 @@ impl Direct {
             funded: options.funded,
             close_time: now.ledger_time(),
         })?;
+        let mut node = Node::new(world, None, options.capacity);
+        node.queue = options.expected_size.map(Queue::new);
         Ok(Self {
-            node: Shared::new(Node::new(world, None, options.capacity)),
+            node: Shared::new(node),
             now,
         })
     }
@@ -79,6 +82,11 @@ impl Direct {
     /// Closes the open ledger.
     pub fn close_ledger(&self) -> Result<(), StoreError> {
         self.node.lock().close(self.now)
+    }
+
+    /// Transactions in the open ledger.
+    pub fn open_size(&self) -> usize {
+        self.node.lock().open_txs().len()
     }
 
     /// Index of the last validated ledger.

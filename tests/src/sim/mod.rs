@@ -8,8 +8,7 @@
 //! chain), `store` (its file), `god` (what tests ask) ->
 //! `preflight`, `apply` (the transaction engine), `state`, `blob`, `codes`, `types`.
 //!
-//! As in a real server's standalone mode a ledger is validated the moment it closes. Not built: the transaction queue
-//! and open-ledger fees (every transaction that pays the base fee enters the open ledger), tickets, trust lines,
+//! As in a real server's standalone mode a ledger is validated the moment it closes. Not built: trust lines,
 //! multi-signing, several servers. What is not built is refused as `temDISABLED` or `unknownCmd`, or answered as if
 //! nobody had ever made such an object.
 
@@ -22,9 +21,11 @@ mod hub;
 mod net;
 mod node;
 mod preflight;
+mod queue;
 mod rpc;
 mod rpc_data;
 mod rpc_history;
+mod rpc_owned;
 mod shapes;
 mod state;
 mod store;
@@ -77,6 +78,9 @@ pub struct Options {
     pub capacity: Option<usize>,
     /// Index of the first ledger.
     pub start_index: u32,
+    /// Transactions that a ledger is expected to hold; when the open ledger holds more, fees rise, and who pays less waits
+    /// in a queue. None: fees never rise.
+    pub expected_size: Option<u64>,
 }
 
 impl Default for Options {
@@ -96,6 +100,7 @@ impl Default for Options {
             },
             capacity: None,
             start_index: 1000,
+            expected_size: None,
         }
     }
 }
@@ -139,7 +144,9 @@ pub async fn serve(options: Options) -> Result<Handle, ServeError> {
     };
     let (ws_listener, ws) = listen(options.ws_port).await?;
     let (rpc_listener, rpc) = listen(options.rpc_port).await?;
-    let node = Shared::new(Node::new(world, store, options.capacity));
+    let mut node = Node::new(world, store, options.capacity);
+    node.queue = options.expected_size.map(queue::Queue::new);
+    let node = Shared::new(node);
     let mut tasks = JoinSet::new();
     tasks.spawn(net::serve_websockets(ws_listener, node.clone()));
     tasks.spawn(net::serve_rpc(rpc_listener, node.clone()));

@@ -17,6 +17,8 @@ const TF_NO_DIRECT: u32 = 0x0001_0000;
 /// A payment may deliver less; no gateway should ever set it.
 pub(super) const TF_PARTIAL_PAYMENT: u32 = 0x0002_0000;
 const TF_LIMIT_QUALITY: u32 = 0x0004_0000;
+/// Tickets that an account may have, and that one transaction may make.
+pub(super) const TICKETS_MAX: u32 = 250;
 /// Fields that an AccountSet may have here; others ask for what is not built.
 const ACCOUNT_SET_FIELDS: [&str; 13] = [
     "Account",
@@ -48,7 +50,9 @@ pub(super) fn preflight(view: &View<'_>, tx: &Tx) -> Result<(), Ter> {
         Kind::Payment { .. } => {
             TF_FULLY_CANONICAL | TF_NO_DIRECT | TF_PARTIAL_PAYMENT | TF_LIMIT_QUALITY
         }
-        Kind::AccountSet { .. } | Kind::SetRegularKey { .. } => TF_FULLY_CANONICAL,
+        Kind::AccountSet { .. } | Kind::SetRegularKey { .. } | Kind::TicketCreate { .. } => {
+            TF_FULLY_CANONICAL
+        }
         Kind::Other => return Err(Ter::TemDisabled),
     };
     if tx.flags & !known_flags != 0 {
@@ -70,7 +74,10 @@ pub(super) fn preflight(view: &View<'_>, tx: &Tx) -> Result<(), Ter> {
         Kind::Payment { destination, drops } => preflight_payment(tx, destination, drops),
         Kind::AccountSet { set, clear } => preflight_account_set(tx, set, clear),
         Kind::SetRegularKey { key } if key == Some(tx.account) => Err(Ter::TemBadRegkey),
-        Kind::SetRegularKey { .. } | Kind::Other => Ok(()),
+        Kind::TicketCreate { count } if !(1..=TICKETS_MAX).contains(&count) => {
+            Err(Ter::TemInvalidCount)
+        }
+        Kind::TicketCreate { .. } | Kind::SetRegularKey { .. } | Kind::Other => Ok(()),
     }
 }
 

@@ -11,8 +11,10 @@ use serde_json::{Map, Value, json};
 use super::blob::{BlobError, Tx};
 use super::hub::{SocketId, Stream, Wanted, ledger_facts};
 use super::node::Node;
+use super::queue::{Queue, mul_div};
 use super::rpc_data;
 use super::rpc_history;
+use super::rpc_owned;
 use super::shapes::{ApiVersion, complete_ledgers, ctid, object};
 use super::types::{AccountId, Hash, Millis};
 
@@ -20,18 +22,24 @@ use super::types::{AccountId, Hash, Millis};
 const BUILD_VERSION: &str = "3.3.0-b0";
 /// Fee level of a transaction that pays the base fee.
 const REFERENCE_LEVEL: u64 = 256;
-/// Fee of a median transaction when a ledger is full, as a multiple of the base fee; never reached here.
+/// Fee of a median transaction when a ledger is full, as a multiple of the base fee.
 const MEDIAN_MULTIPLE: u64 = 500;
+/// What a server without a queue says of the size of ledgers.
+const EXPECTED_SIZE: u64 = 1000;
+/// What a server without a queue says of its queue.
+const QUEUE_SIZE: u64 = 20_000;
 
 /// The commands that this server knows and a real one does too.
-pub const COMMANDS: [&str; 14] = [
+pub const COMMANDS: [&str; 16] = [
     "account_info",
+    "account_objects",
     "account_tx",
     "fee",
     "ledger",
     "ledger_accept",
     "ledger_closed",
     "ledger_current",
+    "ledger_entry",
     "ping",
     "server_info",
     "server_state",
@@ -149,6 +157,8 @@ pub(super) fn dispatch(node: &mut Node, command: &str, call: &Call<'_>) -> Answe
         "submit" => submit(node, call),
         "tx" => rpc_history::tx(node, call),
         "account_info" => rpc_data::account_info(node, call),
+        "account_objects" => rpc_owned::account_objects(node, call),
+        "ledger_entry" => rpc_owned::ledger_entry(node, call),
         "account_tx" => rpc_history::account_tx(node, call),
         "ledger" => rpc_data::ledger(node, call),
         "ledger_current" => Ok(object(json!({ "ledger_current_index": node.open_index() }))),
@@ -256,8 +266,8 @@ fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
         body.extend(object(json!({
             "last_close": { "converge_time": 2000, "proposers": 0 },
             "load_base": REFERENCE_LEVEL,
-            "load_factor": REFERENCE_LEVEL,
-            "load_factor_fee_escalation": REFERENCE_LEVEL,
+            "load_factor": node.required_level(),
+            "load_factor_fee_escalation": node.required_level(),
             "load_factor_fee_queue": REFERENCE_LEVEL,
             "load_factor_fee_reference": REFERENCE_LEVEL,
             "load_factor_server": REFERENCE_LEVEL,
@@ -289,24 +299,30 @@ fn xrp(drops: u64) -> Value {
 
 fn fee(node: &Node) -> Map<String, Value> {
     let base = node.world.genesis.fees.base_drops;
+    let queue = node.queue.as_ref();
+    let level = node.required_level();
+    let multiplier = queue.map_or(REFERENCE_LEVEL * MEDIAN_MULTIPLE, Queue::multiplier);
+    let open_ledger_fee = mul_div(level, base, REFERENCE_LEVEL);
+    // Rounded up, so that it is enough.
+    let is_short = mul_div(open_ledger_fee, REFERENCE_LEVEL, base) < level;
     object(json!({
         "current_ledger_size": node.open_txs().len().to_string(),
-        "current_queue_size": "0",
+        "current_queue_size": queue.map_or(0, Queue::len).to_string(),
         "drops": {
             "base_fee": base.to_string(),
-            "median_fee": base.saturating_mul(MEDIAN_MULTIPLE).to_string(),
+            "median_fee": mul_div(multiplier, base, REFERENCE_LEVEL).to_string(),
             "minimum_fee": base.to_string(),
-            "open_ledger_fee": base.to_string(),
+            "open_ledger_fee": (open_ledger_fee + u64::from(is_short)).to_string(),
         },
-        "expected_ledger_size": "1000",
+        "expected_ledger_size": queue.map_or(EXPECTED_SIZE, Queue::expected).to_string(),
         "ledger_current_index": node.open_index(),
         "levels": {
-            "median_level": (REFERENCE_LEVEL * MEDIAN_MULTIPLE).to_string(),
+            "median_level": multiplier.to_string(),
             "minimum_level": REFERENCE_LEVEL.to_string(),
-            "open_ledger_level": REFERENCE_LEVEL.to_string(),
+            "open_ledger_level": level.to_string(),
             "reference_level": REFERENCE_LEVEL.to_string(),
         },
-        "max_queue_size": "20000",
+        "max_queue_size": queue.map_or(QUEUE_SIZE, Queue::max_len).to_string(),
     }))
 }
 
@@ -345,22 +361,22 @@ fn submit(node: &mut Node, call: &Call<'_>) -> Answer {
         tx_json.insert("ledger_index".into(), json!(ledger.index));
     }
     let mut result = object(json!({
-        "accepted": submitted.applied || submitted.broadcast || submitted.kept,
+        "accepted": submitted.applied || submitted.queued || submitted.broadcast || submitted.kept,
         "applied": submitted.applied,
         "broadcast": submitted.broadcast,
         "engine_result": submitted.ter.name(),
         "engine_result_code": submitted.ter.code(),
         "engine_result_message": submitted.ter.message(),
         "kept": submitted.kept,
-        "queued": false,
+        "queued": submitted.queued,
         "tx_blob": hex::encode_upper(&tx.blob),
         "tx_json": tx_json,
     }));
     if let Some(sequence) = submitted.account_sequence {
         result.extend(object(json!({
-            "account_sequence_available": sequence,
+            "account_sequence_available": submitted.sequence_available,
             "account_sequence_next": sequence,
-            "open_ledger_cost": node.world.genesis.fees.base_drops.to_string(),
+            "open_ledger_cost": submitted.open_ledger_cost.to_string(),
             "validated_ledger_index": node.world.validated().index,
         })));
     }

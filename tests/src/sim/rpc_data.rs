@@ -20,7 +20,7 @@ pub(super) enum Which {
 
 impl Which {
     /// What every answer about it says of it.
-    fn facts(&self, node: &Node) -> Map<String, Value> {
+    pub(super) fn facts(&self, node: &Node) -> Map<String, Value> {
         match self {
             Self::Current => {
                 object(json!({ "ledger_current_index": node.open_index(), "validated": false }))
@@ -121,14 +121,16 @@ pub(super) fn account_info(node: &mut Node, call: &Call<'_>) -> Answer {
         place.insert("signer_lists".into(), json!([]));
     }
     if wants("queue") {
-        result.insert("queue_data".into(), json!({ "txn_count": 0 }));
+        let queue = node.queue.as_ref();
+        let data = queue.map_or(json!({ "txn_count": 0 }), |queue| queue.account_json(&id));
+        result.insert("queue_data".into(), data);
     }
     result.insert("account_data".into(), Value::Object(data));
     result.insert("account_flags".into(), account_flags(&account));
     Ok(result)
 }
 
-fn account_data(account: &Account) -> Map<String, Value> {
+pub(super) fn account_data(account: &Account) -> Map<String, Value> {
     let (hash, ledger) = account.previous.unwrap_or_default();
     let mut data = account.fields();
     data.insert("LedgerEntryType".into(), json!("AccountRoot"));
@@ -186,6 +188,15 @@ pub(super) fn ledger(node: &Node, call: &Call<'_>) -> Answer {
     }
     let mut result = which.facts(node);
     result.insert("ledger".into(), Value::Object(body));
+    if flag("queue")?
+        && let Some(queue) = node.queue.as_ref().filter(|queue| queue.len() > 0)
+    {
+        let waiting = queue.waiting().map(|(tx, mut facts)| {
+            facts.insert("tx".into(), json!(tx.hash.to_string()));
+            Value::Object(facts)
+        });
+        result.insert("queue_data".into(), waiting.collect());
+    }
     Ok(result)
 }
 

@@ -129,15 +129,7 @@ impl World {
             let id = AccountId::from_address(address)
                 .ok_or_else(|| GenesisError::Address(address.to_owned()))?;
             seed.push_str(&format!(" {id} {drops}"));
-            let account = Account {
-                id,
-                balance: drops,
-                sequence,
-                owner_count: 0,
-                flags: 0,
-                regular_key: None,
-                previous: None,
-            };
+            let account = Account::new(id, drops, sequence);
             accounts.put(genesis.start_index, account);
             Ok(())
         };
