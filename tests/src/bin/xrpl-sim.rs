@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use paygate_tests::sim::{Fees, Handle, Options, serve};
+use paygate_tests::sim::{Fees, Handle, Options, Release, serve};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -105,6 +105,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
         capacity: cli.capacity,
         start_index: cli.start_index,
         expected_size: cli.expected_size,
+        release: Release::V3_3,
     })
     .await?;
     println!("{}", ready_line(&handle));

@@ -112,6 +112,7 @@ fn walk(path: &str, real: &Value, simulated: &Value, found: &mut Vec<Difference>
                 Some(simulated),
             ));
         }
+        (Value::Number(real), Value::Number(simulated)) if real.as_f64() == simulated.as_f64() => {}
         _ if real != simulated && !own_to_each_server(path, real) => {
             found.push(difference(
                 path.to_owned(),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::compare::{Difference, compare};
 use super::genesis::Genesis;
 use super::recording::{Recording, Run, Step};
-use crate::sim::{COMMANDS, Direct, DirectSocket, Fees, Millis, Options};
+use crate::sim::{COMMANDS, Direct, DirectSocket, Fees, Millis, Options, Release};
 
 /// 2026-11-23 04:35:00 UTC, when the recordings began.
 const START: Millis = Millis(1_795_408_500_000);
@@ -53,8 +53,13 @@ pub struct Replayed<'a> {
 pub fn replay(recording: &Recording) -> Vec<Replayed<'_>> {
     let mut all = Vec::new();
     let mut replayed = BTreeSet::new();
+    let release = if recording.version.starts_with("2.") {
+        Release::V2_3
+    } else {
+        Release::V3_3
+    };
     for run in &recording.runs {
-        let mut stage = Stage::new(run);
+        let mut stage = Stage::new(run, release);
         for scenario in &run.scenarios {
             replayed.insert(scenario.as_str());
             let mut steps = recording.steps.iter();
@@ -102,16 +107,17 @@ struct Stage<'r> {
 }
 
 impl<'r> Stage<'r> {
-    fn new(run: &'r Run) -> Self {
+    fn new(run: &'r Run, release: Release) -> Self {
         let options = Options {
             network_id: run.network_id,
             fees: FEES,
             start_index: FIRST_LEDGER,
             expected_size: Some(run.expected_size),
+            release,
             ..Options::default()
         };
         let server = Direct::new(options, START).expect("nobody but the genesis account is funded");
-        let mut stage = Self {
+        Self {
             run,
             server,
             genesis: Genesis::new(run.network_id),
@@ -119,9 +125,7 @@ impl<'r> Stage<'r> {
             prepared: BTreeSet::new(),
             filled: BTreeSet::new(),
             waiting: Vec::new(),
-        };
-        stage.fund();
-        stage
+        }
     }
 
     fn play(&mut self, position: usize, step: &'r Step) -> Vec<Replayed<'r>> {
@@ -139,13 +143,15 @@ impl<'r> Stage<'r> {
             return self.deliver(false);
         }
         self.catch_up(step);
+        if step.command().as_deref() == Some("ledger_accept") {
+            self.fund();
+        }
         let outcome = match step.command() {
             Some(command) if !COMMANDS.contains(&command.as_str()) && is_real(step) => {
                 Outcome::NotServed
             }
             Some(_) | None => self.ask(step),
         };
-        self.fund();
         let mut all = vec![replayed(outcome)];
         all.extend(self.deliver(false));
         all
@@ -177,7 +183,7 @@ impl<'r> Stage<'r> {
     }
 
     fn ask(&mut self, step: &Step) -> Outcome {
-        let admin = !step.transport.contains("public");
+        let admin = !step.transport.contains("public") && !step.title.ends_with(" public");
         if step.transport.starts_with("ws") {
             let text = step.request.get("text").and_then(Value::as_str);
             let text = text.map_or_else(|| step.request.to_string(), binary_as_text);
@@ -214,12 +220,12 @@ impl<'r> Stage<'r> {
         self.close_up_to(validated_before(step));
         let open_index = self.server.validated_index() + 1;
         let run = self.run;
-        let fill = run.filled.iter().find(|(ledger, _)| *ledger == open_index);
-        if let Some((_, size)) = fill
+        let fill = run.filled.iter().find(|(ledger, ..)| *ledger == open_index);
+        if let Some((_, size, to)) = fill
             && self.filled.insert(open_index)
         {
             while self.server.open_size() < *size {
-                let blob = self.genesis.fills();
+                let blob = self.genesis.fills(to);
                 self.submit(&blob);
             }
         }
@@ -232,11 +238,11 @@ impl<'r> Stage<'r> {
     }
 
     fn close(&mut self) {
+        self.fund();
         self.server.pass(STEP_MS);
         self.server
             .close_ledger()
             .expect("nothing is kept in a file");
-        self.fund();
     }
 
     /// The payments that were made into the ledger that is open now.

@@ -43,9 +43,11 @@ impl Genesis {
         }))
     }
 
-    /// The blob of a transaction that changes nothing but takes its place in a ledger.
-    pub(super) fn fills(&mut self) -> String {
-        self.signed(json!({ "Fee": FILL_FEE_DROPS.to_string(), "TransactionType": "AccountSet" }))
+    /// The blob of a payment that is only to take its place in a ledger.
+    pub(super) fn fills(&mut self, to: &str) -> String {
+        self.signed(json!({
+            "Amount": "1", "Destination": to, "Fee": FILL_FEE_DROPS.to_string(), "TransactionType": "Payment",
+        }))
     }
 
     fn signed(&mut self, fields: Value) -> String {

@@ -86,9 +86,9 @@ pub struct Run {
     pub funded: Vec<(u32, String, u64)>,
     /// Transactions a ledger is expected to hold before fees escalate, as configured.
     pub expected_size: u64,
-    /// Ledger and size: unrecorded transactions that filled the open ledger up to that size.
+    /// Ledger, size and address: unrecorded payments of a drop to it that filled the open ledger up to that size.
     #[serde(default)]
-    pub filled: Vec<(u32, usize)>,
+    pub filled: Vec<(u32, usize, String)>,
 }
 
 /// All that was recorded with one version of the server.

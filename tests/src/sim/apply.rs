@@ -10,11 +10,11 @@ use serde_json::{Map, Value, json};
 use super::blob::{Kind, Tx};
 use super::codes::Ter;
 use super::preflight::{TF_PARTIAL_PAYMENT, TICKETS_MAX, preflight};
+use super::shapes::object;
 use super::state::{
     Account, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_DISALLOW_XRP, LSF_PASSWORD_SPENT,
     LSF_REQUIRE_DEST_TAG, View,
 };
-use super::shapes::object;
 use super::types::{AccountId, Hash};
 
 /// `SetFlag`/`ClearFlag` values and the account bits they stand for.
@@ -24,6 +24,9 @@ pub(super) const ACCOUNT_SET_FLAGS: [(u32, u32); 4] = [
     (4, LSF_DISABLE_MASTER),
     (9, LSF_DEPOSIT_AUTH),
 ];
+
+/// An account may be deleted when the ledger's index is so far beyond its Sequence.
+const DELETABLE_AFTER_LEDGERS: u32 = 255;
 
 /// How a transaction is applied.
 #[derive(Clone, Copy, Debug)]
@@ -124,19 +127,55 @@ fn node_json(key: Hash, before: Option<&Account>, after: &Account) -> Value {
 fn owned_nodes(before: &Account, after: &Account) -> Vec<(Hash, Value)> {
     let owner = after.id.to_string();
     let mut nodes = Vec::new();
-    for ticket in after.tickets.keys().filter(|ticket| !before.tickets.contains_key(ticket)) {
+    for ticket in after
+        .tickets
+        .keys()
+        .filter(|ticket| !before.tickets.contains_key(ticket))
+    {
         let key = after.id.ticket_index(*ticket);
         let new_fields = json!({ "Account": owner, "TicketSequence": ticket });
         nodes.push((key, json!({ "CreatedNode": {
             "LedgerEntryType": "Ticket", "LedgerIndex": key.to_string(), "NewFields": new_fields,
         }})));
     }
-    for (ticket, _) in before.tickets.iter().filter(|(ticket, _)| !after.tickets.contains_key(ticket)) {
+    for (ticket, _) in before
+        .tickets
+        .iter()
+        .filter(|(ticket, _)| !after.tickets.contains_key(ticket))
+    {
         let key = after.id.ticket_index(*ticket);
         let mut fields = ticket_fields(before, *ticket);
         fields.remove("LedgerEntryType");
+        nodes.push((
+            key,
+            json!({ "DeletedNode": {
+                "FinalFields": fields, "LedgerEntryType": "Ticket", "LedgerIndex": key.to_string(),
+            }}),
+        ));
+    }
+    for other in after
+        .preauthorized
+        .keys()
+        .filter(|other| !before.preauthorized.contains_key(other))
+    {
+        let key = after.id.preauth_index(other);
+        let new_fields = json!({ "Account": owner, "Authorize": other.to_string() });
+        nodes.push((key, json!({ "CreatedNode": {
+            "LedgerEntryType": "DepositPreauth", "LedgerIndex": key.to_string(), "NewFields": new_fields,
+        }})));
+    }
+    for (other, (hash, ledger)) in before
+        .preauthorized
+        .iter()
+        .filter(|(other, _)| !after.preauthorized.contains_key(other))
+    {
+        let key = after.id.preauth_index(other);
+        let fields = json!({
+            "Account": owner, "Authorize": other.to_string(), "Flags": 0, "OwnerNode": "0",
+            "PreviousTxnID": hash.to_string(), "PreviousTxnLgrSeq": ledger,
+        });
         nodes.push((key, json!({ "DeletedNode": {
-            "FinalFields": fields, "LedgerEntryType": "Ticket", "LedgerIndex": key.to_string(),
+            "FinalFields": fields, "LedgerEntryType": "DepositPreauth", "LedgerIndex": key.to_string(),
         }})));
     }
     let key = after.id.directory_index();
@@ -202,7 +241,9 @@ pub(super) fn apply(view: &mut View<'_>, tx: &Tx, mode: Mode) -> Applied {
     let mut nodes = BTreeMap::new();
     for mut after in changed {
         let before = view.get(&after.id).cloned();
-        if before.as_ref().is_some_and(|before| before.tickets != after.tickets) {
+        if before.as_ref().is_some_and(|before| {
+            before.tickets != after.tickets || before.preauthorized != after.preauthorized
+        }) {
             after.directory = Some((tx.hash, view.index));
         }
         if !mode.open {
@@ -247,8 +288,17 @@ pub(super) fn base_fee(view: &View<'_>, tx: &Tx) -> u64 {
     let signers = signers.map_or(0, |signers| signers.len() as u64);
     let is_free = matches!(tx.kind, Kind::SetRegularKey { .. })
         && tx.signer == Some(tx.account)
-        && view.get(&tx.account).is_some_and(|account| !account.has(LSF_PASSWORD_SPENT));
-    if is_free { 0 } else { view.fees.base_drops * (1 + signers) }
+        && view
+            .get(&tx.account)
+            .is_some_and(|account| !account.has(LSF_PASSWORD_SPENT));
+    if tx.kind == Kind::AccountDelete {
+        return view.fees.reserve_inc_drops;
+    }
+    if is_free {
+        0
+    } else {
+        view.fees.base_drops * (1 + signers)
+    }
 }
 
 fn fee_drops(tx: &Tx) -> u64 {
@@ -266,6 +316,18 @@ pub(super) fn check(view: &View<'_>, tx: &Tx, mode: Mode) -> Result<(), Ter> {
     }
     check_key(account, tx)?;
     check_fee(view, account, tx, mode)?;
+    if let Kind::NoSuchObject(ter) = tx.kind {
+        return Err(ter);
+    }
+    if tx.kind == Kind::AccountDelete {
+        let old_enough = account.sequence.saturating_add(DELETABLE_AFTER_LEDGERS) <= view.index;
+        return Err(if old_enough {
+            Ter::TemDisabled
+        } else {
+            Ter::TecTooSoon
+        });
+    }
+    check_preauth(view, account, tx)?;
     if let Kind::TicketCreate { count } = tx.kind {
         let kept = account.tickets.len() - usize::from(tx.ticket.is_some());
         if kept + count as usize > TICKETS_MAX as usize {
@@ -315,6 +377,26 @@ fn check_fee(view: &View<'_>, account: &Account, tx: &Tx, mode: Mode) -> Result<
     } else {
         Ter::TerInsufFeeB
     })
+}
+
+fn check_preauth(view: &View<'_>, account: &Account, tx: &Tx) -> Result<(), Ter> {
+    let Kind::DepositPreauth {
+        authorize,
+        unauthorize,
+    } = tx.kind
+    else {
+        return Ok(());
+    };
+    if authorize.is_some_and(|other| view.get(&other).is_none()) {
+        return Err(Ter::TecNoTarget);
+    }
+    if authorize.is_some_and(|other| account.preauthorized.contains_key(&other)) {
+        return Err(Ter::TecDuplicate);
+    }
+    if unauthorize.is_some_and(|other| !account.preauthorized.contains_key(&other)) {
+        return Err(Ter::TecNoEntry);
+    }
+    Ok(())
 }
 
 fn check_destination(view: &View<'_>, tx: &Tx, mode: Mode) -> Result<(), Ter> {
@@ -374,10 +456,32 @@ fn do_apply(view: &View<'_>, tx: &Tx, before: &Account, slot_taken: &Account) ->
             let first = after.sequence;
             after.sequence += count;
             let made_by = (tx.hash, view.index);
-            after.tickets.extend((first..first + count).map(|ticket| (ticket, made_by)));
+            after
+                .tickets
+                .extend((first..first + count).map(|ticket| (ticket, made_by)));
             Ok((vec![after], None))
         }
-        Kind::Other => unreachable!("refused by preflight"),
+        Kind::DepositPreauth {
+            authorize,
+            unauthorize,
+        } => {
+            let mut after = slot_taken.clone();
+            if let Some(other) = authorize {
+                after.owner_count += 1;
+                if before.balance < view.fees.reserve(after.owner_count) {
+                    return Err(Ter::TecInsufficientReserve);
+                }
+                after.preauthorized.insert(other, (tx.hash, view.index));
+            }
+            if let Some(other) = unauthorize {
+                after.owner_count -= 1;
+                after.preauthorized.remove(&other);
+            }
+            Ok((vec![after], None))
+        }
+        Kind::AccountDelete | Kind::NoSuchObject(_) | Kind::Other => {
+            unreachable!("refused before")
+        }
     }
 }
 
@@ -398,8 +502,12 @@ fn pay(
     }
     let receiver = view.get(&destination).cloned();
     let mut receiver = receiver.unwrap_or_else(|| Account::new(destination, 0, view.index));
+    let sender_id = tx.account;
     let base_reserve = view.fees.reserve(0);
-    if receiver.has(LSF_DEPOSIT_AUTH) && (drops > base_reserve || receiver.balance > base_reserve) {
+    if receiver.has(LSF_DEPOSIT_AUTH)
+        && !receiver.preauthorized.contains_key(&sender_id)
+        && (drops > base_reserve || receiver.balance > base_reserve)
+    {
         return Err(Ter::TecNoPermission);
     }
     let mut sender = slot_taken.clone();

@@ -40,6 +40,7 @@ results! {
     TelCanNotQueueBlocked = "telCAN_NOT_QUEUE_BLOCKED", -389, "Can not queue at this time: blocking transaction in queue.";
     TelCanNotQueueFee = "telCAN_NOT_QUEUE_FEE", -388, "Can not queue at this time: fee insufficient to replace queued transaction.";
     TelCanNotQueueFull = "telCAN_NOT_QUEUE_FULL", -387, "Can not queue at this time: queue is full.";
+    TemMalformed = "temMALFORMED", -299, "Malformed transaction.";
     TemBadAmount = "temBAD_AMOUNT", -298, "Malformed: Bad amount.";
     TemBadFee = "temBAD_FEE", -295, "Invalid fee, negative or not XRP.";
     TemBadRegkey = "temBAD_REGKEY", -289, "Malformed: Regular key cannot be same as master key.";
@@ -49,6 +50,7 @@ results! {
     TemBadSendXrpPartial = "temBAD_SEND_XRP_PARTIAL", -285, "Malformed: Partial payment is not allowed for XRP to XRP.";
     TemBadSendXrpPaths = "temBAD_SEND_XRP_PATHS", -284, "Malformed: Paths are not allowed for XRP to XRP.";
     TemBadSignature = "temBAD_SIGNATURE", -282, "Malformed: Bad signature.";
+    TemBadTransferRate = "temBAD_TRANSFER_RATE", -280, "Malformed: Transfer rate must be >= 1.0 and <= 2.0";
     TemBadSrcAccount = "temBAD_SRC_ACCOUNT", -281, "Malformed: Bad source account.";
     TemDstNeeded = "temDST_NEEDED", -278, "Destination not specified.";
     TemInvalid = "temINVALID", -277, "The transaction is ill-formed.";
@@ -78,9 +80,13 @@ results! {
     TecPathDry = "tecPATH_DRY", 128, "Path could not send partial amount.";
     TecNoAlternativeKey = "tecNO_ALTERNATIVE_KEY", 130, "The operation would remove the ability to sign transactions with the account.";
     TecInsuffFee = "tecINSUFF_FEE", 136, "Insufficient balance to pay fee.";
+    TecNoTarget = "tecNO_TARGET", 138, "Target account does not exist.";
     TecNoPermission = "tecNO_PERMISSION", 139, "No permission to perform requested operation.";
+    TecNoEntry = "tecNO_ENTRY", 140, "No matching entry found.";
     TecInsufficientReserve = "tecINSUFFICIENT_RESERVE", 141, "Insufficient reserve to complete requested operation.";
     TecNeedMasterKey = "tecNEED_MASTER_KEY", 142, "The operation requires the use of the Master Key.";
+    TecDuplicate = "tecDUPLICATE", 149, "Ledger object already exists.";
+    TecTooSoon = "tecTOO_SOON", 152, "It is too early to attempt the requested operation. Please wait.";
     TecDstTagNeeded = "tecDST_TAG_NEEDED", 143, "A destination tag is required.";
 }
 

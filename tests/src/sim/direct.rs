@@ -46,6 +46,7 @@ impl Direct {
             close_time: now.ledger_time(),
         })?;
         let mut node = Node::new(world, None, options.capacity);
+        node.world.release = options.release;
         node.queue = options.expected_size.map(Queue::new);
         Ok(Self {
             node: Shared::new(node),

@@ -49,7 +49,7 @@ pub use rpc::COMMANDS;
 pub use state::Fees;
 pub use store::StoreError;
 pub use types::{Hash, Millis};
-pub use world::{GENESIS_ADDRESS, GenesisError};
+pub use world::{GENESIS_ADDRESS, GenesisError, Release};
 
 use net::Shared;
 use node::Node;
@@ -81,6 +81,8 @@ pub struct Options {
     /// Transactions that a ledger is expected to hold; when the open ledger holds more, fees rise, and who pays less waits
     /// in a queue. None: fees never rise.
     pub expected_size: Option<u64>,
+    /// Which real server it answers like.
+    pub release: Release,
 }
 
 impl Default for Options {
@@ -101,6 +103,7 @@ impl Default for Options {
             capacity: None,
             start_index: 1000,
             expected_size: None,
+            release: Release::V3_3,
         }
     }
 }
@@ -145,6 +148,7 @@ pub async fn serve(options: Options) -> Result<Handle, ServeError> {
     let (ws_listener, ws) = listen(options.ws_port).await?;
     let (rpc_listener, rpc) = listen(options.rpc_port).await?;
     let mut node = Node::new(world, store, options.capacity);
+    node.world.release = options.release;
     node.queue = options.expected_size.map(queue::Queue::new);
     let node = Shared::new(node);
     let mut tasks = JoinSet::new();

@@ -251,7 +251,9 @@ async fn rpc(State(node): State<Shared>, body: String) -> Response {
 /// Status and body of the answer to a JSON-RPC request.
 pub(super) fn rpc_body(node: &Shared, role: Role, body: &str, now: Millis) -> (StatusCode, String) {
     let refuse = |text: &str| (StatusCode::BAD_REQUEST, text.to_owned());
-    let request = match serde_json::from_str(body) {
+    // What follows the first value is not looked at.
+    let first = serde_json::Deserializer::from_str(body).into_iter().next();
+    let request = match first.unwrap_or(Ok(Value::Bool(false))) {
         Ok(Value::Object(request)) if !request.is_empty() => request,
         Ok(Value::Object(_) | Value::Null | Value::Array(_)) => {
             return refuse("Unable to parse request:");
@@ -281,6 +283,9 @@ pub(super) fn rpc_body(node: &Shared, role: Role, body: &str, now: Millis) -> (S
     let Some(api) = api_version(&params) else {
         return refuse("invalid_API_version");
     };
+    if role == Role::Public && command == "ledger_accept" {
+        return (StatusCode::FORBIDDEN, "Forbidden".to_owned());
+    }
     let parsed = parse_submit(command, &params, |hash| node.lock().cached(&hash).cloned());
     let call = Call {
         params: &params,
@@ -311,6 +316,9 @@ fn rpc_result(command: &str, params: &Map<String, Value>, answer: Answer) -> Map
         Err(error) => {
             let mut result = error.fields;
             let mut request = params.clone();
+            if let Some(secret) = request.get_mut("secret") {
+                *secret = json!("<masked>");
+            }
             request.insert("command".into(), json!(command));
             result.insert("request".into(), Value::Object(request));
             result.insert("status".into(), json!("error"));

@@ -266,11 +266,13 @@ impl Queue {
                     return Err(Ter::TefPastSeq);
                 }
                 if !replaces && tx.sequence != self.next_sequence(&tx.account, sequence) {
-                    return Err(if first.is_some_and(|(other, _)| other != (false, sequence)) {
-                        Ter::TerPreSeq
-                    } else {
-                        Ter::TelCanNotQueue
-                    });
+                    return Err(
+                        if first.is_some_and(|(other, _)| other != (false, sequence)) {
+                            Ter::TerPreSeq
+                        } else {
+                            Ter::TelCanNotQueue
+                        },
+                    );
                 }
             }
             let before = others.iter().filter(|queued| queued.slot() != slot(tx));
@@ -293,7 +295,10 @@ impl Queue {
             over = Overlay::with(over, later);
         }
         let has_others = !others.is_empty();
-        let later = View { over: &mut over, ..*view };
+        let later = View {
+            over: &mut over,
+            ..*view
+        };
         match check(&later, tx, Mode::OPEN) {
             Ok(()) => {}
             Err(ter) if ter.is_tec() => {}
@@ -417,9 +422,8 @@ impl Queue {
                 open_txs += 1;
                 // The account's next one may pay more than those that follow here: it was passed over before.
                 let next = self.of(&tx.account).next().map(|next| next.tx.hash);
-                let at = next.and_then(|next| {
-                    self.txs.iter().position(|queued| queued.tx.hash == next)
-                });
+                let at =
+                    next.and_then(|next| self.txs.iter().position(|queued| queued.tx.hash == next));
                 position = at.map_or(position, |at| at.min(position));
                 moved.push(tx);
             } else if applied.ter.is_ter() && queued.retries > 0 {
@@ -456,7 +460,9 @@ fn spend(tx: &Tx) -> u64 {
         Kind::Payment { drops, .. } => drops,
         _ => None,
     };
-    drops.and_then(|drops| u64::try_from(drops).ok()).unwrap_or(0)
+    drops
+        .and_then(|drops| u64::try_from(drops).ok())
+        .unwrap_or(0)
 }
 
 /// True if it may change who can sign, so that nothing may wait beside it.
@@ -484,7 +490,10 @@ fn queued_json(queued: &Queued) -> Map<String, Value> {
         "max_spend_drops": (queued.fee + queued.spend).to_string(),
     }));
     let (is_ticket, number) = queued.slot();
-    facts.insert(if is_ticket { "ticket" } else { "seq" }.into(), json!(number));
+    facts.insert(
+        if is_ticket { "ticket" } else { "seq" }.into(),
+        json!(number),
+    );
     if let Some(last) = queued.tx.last_ledger {
         facts.insert("LastLedgerSequence".into(), json!(last));
     }

@@ -17,11 +17,14 @@ use super::rpc_history;
 use super::rpc_owned;
 use super::shapes::{ApiVersion, complete_ledgers, ctid, object};
 use super::types::{AccountId, Hash, Millis};
+use super::world::Release;
 
-/// What `build_version` says: the server whose behaviour was recorded.
-const BUILD_VERSION: &str = "3.3.0-b0";
 /// Fee level of a transaction that pays the base fee.
 const REFERENCE_LEVEL: u64 = 256;
+/// The server's own key, which nobody checks.
+const PUBKEY_NODE: &str = "n9LU1CYf3eugYKoSRGu5rXiu2P4WTkJ8yNyR5mPBAFzQKV7JdYxb";
+/// What a server says to who asks it to sign.
+const DEPRECATED: &str = "Signing support in the 'submit' command has been deprecated and will be removed in a future version of the server. Please migrate to a standalone signing tool.";
 /// Fee of a median transaction when a ledger is full, as a multiple of the base fee.
 const MEDIAN_MULTIPLE: u64 = 500;
 /// What a server without a queue says of the size of ledgers.
@@ -213,6 +216,14 @@ fn sim_script(node: &mut Node, call: &Call<'_>) -> Answer {
     })))
 }
 
+/// The server whose behaviour was recorded.
+fn build_version(release: Release) -> &'static str {
+    match release {
+        Release::V2_3 => "2.3.0-b4",
+        Release::V3_3 => "3.3.0-b0",
+    }
+}
+
 /// The body of `server_info` (human units) and of `server_state` (drops).
 fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
     let world = &node.world;
@@ -230,7 +241,7 @@ fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
         })
         .collect();
     let mut body = object(json!({
-        "build_version": BUILD_VERSION,
+        "build_version": build_version(world.release),
         "complete_ledgers": complete_ledgers(world),
         "initial_sync_duration_us": "0",
         "io_latency_ms": 1,
@@ -240,7 +251,7 @@ fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
         "peer_disconnects_resources": "0",
         "peers": 0,
         "ports": [],
-        "pubkey_node": "n9LU1CYf3eugYKoSRGu5rXiu2P4WTkJ8yNyR5mPBAFzQKV7JdYxb",
+        "pubkey_node": PUBKEY_NODE,
         "server_state": "full",
         "server_state_duration_us": "0",
         "state_accounting": accounting,
@@ -262,6 +273,14 @@ fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
                 "seq": validated.index,
             },
         })));
+        let level = node.required_level();
+        if level > REFERENCE_LEVEL {
+            // Millionths of a multiple of the base fee, printed as `xrp` prints drops.
+            let factor = xrp(mul_div(level, 1_000_000, REFERENCE_LEVEL));
+            body.insert("load_factor".into(), factor.clone());
+            body.insert("load_factor_fee_escalation".into(), factor);
+            body.insert("load_factor_server".into(), json!(1));
+        }
     } else {
         body.extend(object(json!({
             "last_close": { "converge_time": 2000, "proposers": 0 },
@@ -280,6 +299,23 @@ fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
                 "seq": validated.index,
             },
         })));
+    }
+    if call.role == Role::Admin {
+        body.extend(object(json!({
+            "load": { "job_types": [], "threads": 1 },
+            "node_size": "small",
+            "pubkey_validator": "none",
+        })));
+        if world.release == Release::V3_3 {
+            let git = json!({ "branch": "develop", "hash": "86d8b244d" });
+            body.insert("git".into(), git);
+        }
+        if human {
+            let list = json!({ "count": 0, "expiration": "unknown", "status": "unknown" });
+            body.insert("validator_list".into(), list);
+        } else {
+            body.insert("validator_list_expires".into(), json!(0));
+        }
     }
     body
 }
@@ -336,7 +372,11 @@ fn submit(node: &mut Node, call: &Call<'_>) -> Answer {
                 "Signing is not supported by this server.",
             ));
         }
-        None => return Err(RpcError::invalid_params_because("Missing field 'secret'.")),
+        None => {
+            let deprecated = object(json!({ "deprecated": DEPRECATED }));
+            let error = RpcError::invalid_params_because("Missing field 'secret'.");
+            return Err(error.with(deprecated));
+        }
     };
     let fail_hard = match call.params.get("fail_hard") {
         None => false,
@@ -354,7 +394,9 @@ fn submit(node: &mut Node, call: &Call<'_>) -> Answer {
     let mut tx_json = tx.json.clone();
     tx_json.insert("hash".into(), json!(tx.hash.to_string()));
     if let Some((ledger, position)) = node.world.find(tx.hash) {
-        if let Some(ctid) = ctid(node.world.genesis.network_id, ledger.index, position) {
+        if node.world.release == Release::V3_3
+            && let Some(ctid) = ctid(node.world.genesis.network_id, ledger.index, position)
+        {
             tx_json.insert("ctid".into(), json!(ctid));
         }
         tx_json.insert("inLedger".into(), json!(ledger.index));
@@ -387,12 +429,26 @@ fn subscribe(node: &mut Node, call: &Call<'_>) -> Answer {
     let wanted = wanted(call)?;
     let socket = call.socket.ok_or_else(RpcError::invalid_params)?;
     let shows_ledger = wanted.streams.contains(&Stream::Ledger);
+    let shows_server = wanted.streams.contains(&Stream::Server);
     node.hub.subscribe(socket, call.api, wanted);
-    Ok(if shows_ledger {
-        ledger_facts(&node.world, node.world.validated())
-    } else {
-        Map::new()
-    })
+    let mut result = Map::new();
+    if shows_ledger {
+        result = ledger_facts(&node.world, node.world.validated());
+    }
+    if shows_server {
+        result.extend(object(json!({
+            "load_base": REFERENCE_LEVEL,
+            "load_factor": REFERENCE_LEVEL,
+            "pubkey_node": PUBKEY_NODE,
+            "random": node.world.validated().hash.to_string(),
+            "server_status": "full",
+            "stand_alone": true,
+        })));
+        if call.role == Role::Admin {
+            result.insert("hostid".into(), json!("vm"));
+        }
+    }
+    Ok(result)
 }
 
 fn unsubscribe(node: &mut Node, call: &Call<'_>) -> Answer {

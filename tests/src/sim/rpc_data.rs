@@ -8,9 +8,11 @@ use super::node::Node;
 use super::rpc::{Answer, Call, RpcError};
 use super::shapes::{ApiVersion, index_json, ledger_header, ledger_tx, object, tx_fields};
 use super::state::{
-    Account, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_DISALLOW_XRP, LSF_REQUIRE_DEST_TAG,
+    Account, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_DISALLOW_XRP, LSF_PASSWORD_SPENT,
+    LSF_REQUIRE_DEST_TAG,
 };
 use super::types::{AccountId, Hash};
+use super::world::Release;
 
 /// The ledger that a request is about.
 pub(super) enum Which {
@@ -55,8 +57,12 @@ pub(super) fn which_ledger(node: &Node, params: &Map<String, Value>) -> Result<W
             .map(|ledger| Which::Validated(ledger.index))
             .ok_or_else(ledger_not_found);
     }
-    let malformed =
-        || RpcError::invalid_params_because("Invalid field 'ledger_index', not string or number.");
+    let malformed = || {
+        RpcError::invalid_params_because(match node.world.release {
+            Release::V2_3 => "ledgerIndexMalformed",
+            Release::V3_3 => "Invalid field 'ledger_index', not string or number.",
+        })
+    };
     let number = match params.get("ledger_index") {
         None => return Ok(Which::Current),
         Some(Value::String(name)) => match name.as_str() {
@@ -126,7 +132,11 @@ pub(super) fn account_info(node: &mut Node, call: &Call<'_>) -> Answer {
         result.insert("queue_data".into(), data);
     }
     result.insert("account_data".into(), Value::Object(data));
-    result.insert("account_flags".into(), account_flags(&account));
+    let mut flags = account_flags(&account);
+    if node.world.release == Release::V2_3 {
+        flags.remove("allowTrustLineLocking");
+    }
+    result.insert("account_flags".into(), Value::Object(flags));
     Ok(result)
 }
 
@@ -140,8 +150,8 @@ pub(super) fn account_data(account: &Account) -> Map<String, Value> {
     data
 }
 
-fn account_flags(account: &Account) -> Value {
-    json!({
+fn account_flags(account: &Account) -> Map<String, Value> {
+    object(json!({
         "allowTrustLineClawback": false,
         "allowTrustLineLocking": false,
         "defaultRipple": false,
@@ -154,10 +164,10 @@ fn account_flags(account: &Account) -> Value {
         "disallowIncomingXRP": account.has(LSF_DISALLOW_XRP),
         "globalFreeze": false,
         "noFreeze": false,
-        "passwordSpent": false,
+        "passwordSpent": account.has(LSF_PASSWORD_SPENT),
         "requireAuthorization": false,
         "requireDestinationTag": account.has(LSF_REQUIRE_DEST_TAG),
-    })
+    }))
 }
 
 pub(super) fn ledger(node: &Node, call: &Call<'_>) -> Answer {

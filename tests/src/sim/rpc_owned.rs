@@ -94,7 +94,8 @@ pub(super) fn account_objects(node: &mut Node, call: &Call<'_>) -> Answer {
 pub(super) fn ledger_entry(node: &mut Node, call: &Call<'_>) -> Answer {
     let which = which_ledger(node, call.params)?;
     let facts = which.facts(node);
-    let malformed = || RpcError::new("malformedRequest", 12, "Malformed request.").with(facts.clone());
+    let malformed =
+        || RpcError::new("malformedRequest", 12, "Malformed request.").with(facts.clone());
     let address = |value: Option<&Value>| {
         let text = value.and_then(Value::as_str);
         text.and_then(AccountId::from_address).ok_or_else(malformed)
@@ -115,18 +116,15 @@ pub(super) fn ledger_entry(node: &mut Node, call: &Call<'_>) -> Answer {
             owner.map(|owner| ticket_object(&owner, ticket)),
         )
     } else {
-        return Err(RpcError::new(
-            "unknownOption",
-            51,
-            "Unknown option.",
-        )
-        .with(facts));
+        return Err(RpcError::new("unknownOption", 51, "Unknown option.").with(facts));
     };
     let index = object(json!({ "index": key.to_string() }));
     let Some(fields) = fields else {
-        return Err(RpcError::new("entryNotFound", 98, "Requested ledger entry not found.")
-            .with(facts)
-            .with(index));
+        return Err(
+            RpcError::new("entryNotFound", 98, "Requested ledger entry not found.")
+                .with(facts)
+                .with(index),
+        );
     };
     let mut result = facts;
     result.extend(index);

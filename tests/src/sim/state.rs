@@ -62,6 +62,8 @@ pub(super) struct Account {
     pub previous: Option<(Hash, u32)>,
     /// Its tickets, each with the transaction that made it and the ledger of that.
     pub tickets: BTreeMap<u32, (Hash, u32)>,
+    /// Who may pay in without being asked, each with the transaction that allowed it and the ledger of that.
+    pub preauthorized: BTreeMap<AccountId, (Hash, u32)>,
     /// The list of what it owns: the transaction that last changed it. None if it never owned anything.
     pub directory: Option<(Hash, u32)>,
 }
@@ -78,6 +80,7 @@ impl Account {
             regular_key: None,
             previous: None,
             tickets: BTreeMap::new(),
+            preauthorized: BTreeMap::new(),
             directory: None,
         }
     }

@@ -51,6 +51,15 @@ pub enum GenesisError {
     TooMuch,
 }
 
+/// Which release of the real server is played. The recorded ones differ in what they say, hardly in what they do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// 2.3.0-b4.
+    V2_3,
+    /// 3.3.0-b0.
+    V3_3,
+}
+
 /// A transaction in a validated ledger.
 #[derive(Debug)]
 pub(super) struct Included {
@@ -109,6 +118,8 @@ pub(super) type Position = (u32, usize);
 pub(super) struct World {
     /// How it began.
     pub genesis: Genesis,
+    /// The release that its server is.
+    pub release: Release,
     /// Validated accounts.
     pub accounts: Accounts,
     ledgers: Vec<Ledger>,
@@ -157,6 +168,7 @@ impl World {
         let (by_hash, by_account) = (HashMap::new(), HashMap::new());
         Ok(Self {
             genesis,
+            release: Release::V3_3,
             accounts,
             ledgers: vec![first],
             by_hash,

@@ -28,7 +28,122 @@ const fn reason(
     }
 }
 
-pub(crate) const REASONS: &[Reason] = &[reason("ZZZ", "", "", "not looked at yet")];
+const NO_TRUST_LINES: &str = "trust lines are not built: no issued currency has a path";
+const NO_MULTISIGNING: &str =
+    "signer lists and multi-signing are not built, and the Sequence that they used stays free";
+const NO_DELETION: &str = "deleting an account is not built; the account lives on";
+const NOT_BUILT: &str = "this type of transaction is not built and refused as temDISABLED, or the account's Sequence stays behind because of one before";
+const RECORDERS_PAYMENTS: &str = "follows from payments of the recorder's that are not recorded and were made up: who paid, how often, in which order";
+const ONE_PAGE: &str = "a list of owned objects has one page here, a real one has pages of 32";
+const NO_SERVER_STATUS: &str = "messages about the server's load are not built";
+const HELD_LATER: &str = "2.3.0-b4 put the held transaction into the ledger after the one that filled its gap, 3.3.0-b0 and the simulated server into the same";
+const OWN_WORDS: &str = "the parser's own words about text that is no JSON";
+
+pub(crate) const REASONS: &[Reason] = &[
+    reason(
+        "",
+        "",
+        "load.job_types",
+        "what a real machine was busy with",
+    ),
+    reason(
+        "01",
+        "\"ledger_index\": 1",
+        "",
+        "the simulated chain has no ledger before the first one that it keeps",
+    ),
+    reason(
+        "01",
+        "\"binary\": true",
+        "",
+        "ledger headers in binary are not built",
+    ),
+    reason(
+        "01",
+        "\"secret\"",
+        "",
+        "the simulated server signs for nobody, not even for its administrator",
+    ),
+    reason("01", "raw body", "__not_json__", OWN_WORDS),
+    reason("01", "raw text", "", OWN_WORDS),
+    reason("01", "GET", "__not_json__", OWN_WORDS),
+    reason(
+        "",
+        "server_info",
+        "load_factor",
+        "the simulated server prints six decimals",
+    ),
+    reason(
+        "",
+        "server_info",
+        "load_factor_fee_escalation",
+        "the simulated server prints six decimals",
+    ),
+    reason(
+        "02",
+        "trailing bytes",
+        "error_exception",
+        "the decoder's own words about bytes that are no transaction",
+    ),
+    reason("05", "TicketCreate 240", "", ONE_PAGE),
+    reason("05", "account_objects 250", "", ONE_PAGE),
+    reason("08", "", "", NO_TRUST_LINES),
+    reason("06b", "", "", NO_DELETION),
+    reason("06_", "", "", NO_MULTISIGNING),
+    reason(
+        "04z",
+        "",
+        "",
+        "2.3.0-b4 breaks on a fee that is not XRP and hangs from then on",
+    ),
+    reason("04_errors", "", "", NOT_BUILT),
+    reason("07", "queue: pushed", "Balance", RECORDERS_PAYMENTS),
+    reason("07", "queue: pushed", "ctid", RECORDERS_PAYMENTS),
+    reason(
+        "07",
+        "queue: pushed",
+        "TransactionIndex",
+        RECORDERS_PAYMENTS,
+    ),
+    reason(
+        "07",
+        "queue: pushed",
+        "PreviousTxnLgrSeq",
+        RECORDERS_PAYMENTS,
+    ),
+    reason("07", "queue expire", "Balance", RECORDERS_PAYMENTS),
+    reason("07", "queue expire", "ctid", RECORDERS_PAYMENTS),
+    reason("07", "queue expire", "TransactionIndex", RECORDERS_PAYMENTS),
+    reason(
+        "07",
+        "queue expire",
+        "PreviousTxnLgrSeq",
+        RECORDERS_PAYMENTS,
+    ),
+    reason(
+        "07",
+        "fee idle",
+        "max_queue_size",
+        "a real server says it from its first closed ledger on",
+    ),
+    reason("07", "queue: pushed", "", NO_SERVER_STATUS),
+    reason("03", "pushed after submit", "", NO_SERVER_STATUS),
+    reason("09", "gap filled after 1 closes", "inLedger", HELD_LATER),
+    reason(
+        "09",
+        "gap filled after 1 closes",
+        "ledger_index",
+        HELD_LATER,
+    ),
+    reason("09", "gap filled after 1 closes", "ctid", HELD_LATER),
+    reason(
+        "09",
+        "gap filled after 1 closes",
+        "TransactionIndex",
+        HELD_LATER,
+    ),
+    reason("09", "account_tx does not show it", "", RECORDERS_PAYMENTS),
+];
 
 /// Scenarios that cannot be held again, and why.
 pub(crate) const NOT_REPLAYED: &[(&str, &str)] = &[

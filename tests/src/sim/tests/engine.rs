@@ -70,7 +70,10 @@ fn preliminary_result_of_one_transaction() {
         ("a flag set and cleared", account_set(json!({ "SetFlag": 1, "ClearFlag": 1 })), "temINVALID_FLAG"),
         ("the last key disabled", account_set(json!({ "SetFlag": 4 })), "tecNO_ALTERNATIVE_KEY"),
         ("its own key as regular key", account_set(json!({ "TransactionType": "SetRegularKey", "RegularKey": alice.address() })), "temBAD_REGKEY"),
-        ("a type not built", json!({ "TransactionType": "TicketCreate", "TicketCount": 1, "Sequence": FIRST }), "temDISABLED"),
+        ("a type not built", json!({ "TransactionType": "CheckCreate", "Destination": bob.address(), "SendMax": "1", "Sequence": FIRST }), "temDISABLED"),
+        ("tickets", json!({ "TransactionType": "TicketCreate", "TicketCount": 3, "Sequence": FIRST }), "tesSUCCESS"),
+        ("no tickets at all", json!({ "TransactionType": "TicketCreate", "TicketCount": 0, "Sequence": FIRST }), "temINVALID_COUNT"),
+        ("too many tickets", json!({ "TransactionType": "TicketCreate", "TicketCount": 251, "Sequence": FIRST }), "temINVALID_COUNT"),
     ];
     for (name, fields, expected) in rows {
         let mut node = node(&[(&alice, 100 * XRP), (&bob, 50 * XRP)]);
