@@ -30,6 +30,13 @@ const SIGNING_PREFIX: [u8; 4] = *b"STX\0";
 /// Type and name of the field TxnSignature.
 const TXN_SIGNATURE_FIELD: u8 = 0x74;
 
+/// Type and name of the field Amount.
+const AMOUNT_FIELD: u8 = 0x61;
+/// Type and name of the field Fee.
+const FEE_FIELD: u8 = 0x68;
+/// Says in an amount's first byte that it is not negative.
+const POSITIVE_BIT: u8 = 0x40;
+
 /// Why a blob is not even looked at by the transaction engine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BlobError {
@@ -219,10 +226,36 @@ fn decode_exactly(blob: &[u8]) -> Result<Map<String, Value>, BlobError> {
     };
     match catch_unwind(|| encode(&json)) {
         Ok(Ok(again)) if again.eq_ignore_ascii_case(&text) => Ok(json),
+        Ok(Ok(again)) => with_lost_signs(blob, &again, json),
         // The encoder refuses amounts that nobody can have, which servers look at and refuse by a result code.
-        Ok(Err(_)) | Err(_) if has_impossible_xrp(&json) => Ok(json),
+        _ if has_impossible_xrp(&json) => Ok(json),
         _ => Err(invalid("fields are not in canonical form")),
     }
+}
+
+/// The decoder loses the sign of negative XRP. They show as the only bits that come back otherwise.
+fn with_lost_signs(
+    blob: &[u8],
+    again: &str,
+    mut json: Map<String, Value>,
+) -> Result<Map<String, Value>, BlobError> {
+    let not_canonical = || invalid("fields are not in canonical form");
+    let again = hex::decode(again).map_err(|_| not_canonical())?;
+    if again.len() != blob.len() {
+        return Err(not_canonical());
+    }
+    let differing = (1..blob.len()).filter(|at| blob[*at] != again[*at]);
+    for at in differing {
+        let name = match blob[at - 1] {
+            AMOUNT_FIELD => "Amount",
+            FEE_FIELD => "Fee",
+            _ => return Err(not_canonical()),
+        };
+        let drops = drops_field(&json, name).filter(|_| again[at] == blob[at] | POSITIVE_BIT);
+        let drops = drops.ok_or_else(not_canonical)?;
+        json.insert(name.into(), Value::from((-drops).to_string()));
+    }
+    Ok(json)
 }
 
 fn has_impossible_xrp(json: &Map<String, Value>) -> bool {

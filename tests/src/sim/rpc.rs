@@ -380,6 +380,10 @@ fn submit(node: &mut Node, call: &Call<'_>) -> Answer {
     };
     let fail_hard = match call.params.get("fail_hard") {
         None => false,
+        // The old release takes anything, and a text that is not empty for yes.
+        Some(value) if node.world.release == Release::V2_3 => {
+            value.as_bool().unwrap_or(value.as_str() != Some(""))
+        }
         Some(value) => value.as_bool().ok_or_else(RpcError::invalid_params)?,
     };
     let tx = match parsed {

@@ -36,8 +36,9 @@ const NOT_BUILT: &str = "this type of transaction is not built and refused as te
 const RECORDERS_PAYMENTS: &str = "follows from payments of the recorder's that are not recorded and were made up: who paid, how often, in which order";
 const ONE_PAGE: &str = "a list of owned objects has one page here, a real one has pages of 32";
 const NO_SERVER_STATUS: &str = "messages about the server's load are not built";
-const HELD_LATER: &str = "2.3.0-b4 put the held transaction into the ledger after the one that filled its gap, 3.3.0-b0 and the simulated server into the same";
-const OWN_WORDS: &str = "the parser's own words about text that is no JSON";
+const HELD_LATER: &str = "2.3.0-b4 takes a held successor a moment after the answer, in these recordings too late for the ledger; 3.3.0-b0 and the simulated server take it at once";
+const OLD_TEXT: &str = "2.3.0-b4 has another text for the same result";
+const OWN_WORDS: &str = "the words in which a body is refused that cannot be read";
 
 pub(crate) const REASONS: &[Reason] = &[
     reason(
@@ -95,6 +96,43 @@ pub(crate) const REASONS: &[Reason] = &[
         "",
         "",
         "2.3.0-b4 breaks on a fee that is not XRP and hangs from then on",
+    ),
+    reason(
+        "04_errors",
+        "account_info current after the filler",
+        "",
+        HELD_LATER,
+    ),
+    reason("04_errors", "held tx one ledger later", "", HELD_LATER),
+    reason(
+        "04_errors",
+        "LLS = current open ledger",
+        "PreviousTxnLgrSeq",
+        HELD_LATER,
+    ),
+    reason(
+        "04_errors",
+        "temBAD_AMOUNT",
+        "engine_result_message",
+        OLD_TEXT,
+    ),
+    reason(
+        "04_errors",
+        "above 100bn",
+        "engine_result_message",
+        OLD_TEXT,
+    ),
+    reason(
+        "04_errors",
+        "",
+        "error_exception",
+        "the decoder's own words about bytes that are no transaction",
+    ),
+    reason(
+        "04_errors",
+        "Paths on XRP",
+        "type",
+        "the decoder leaves out a field of the JSON form that the binary form has",
     ),
     reason("04_errors", "", "", NOT_BUILT),
     reason("07", "queue: pushed", "Balance", RECORDERS_PAYMENTS),
