@@ -1,12 +1,14 @@
 //! The simulated XRP Ledger: one network with one server that answers like rippled 3.3 over WebSocket and JSON-RPC.
 //!
-//! Owns: everything a gateway may ask of such a server for XRP payments, AccountSet and SetRegularKey. May not: use the
+//! Owns: everything a gateway may ask of such a server for XRP payments, AccountSet, SetRegularKey, DepositPreauth and
+//! TicketCreate. May not: use the
 //! project's own encoder (blobs are decoded and verified by xrpl-rust) nor depend on the gateway or the signer.
 //!
-//! Layers, outside in: `net` (frames, sockets, clock) -> `rpc`, `rpc_data`, `rpc_history` (commands), `hub` (streams), `shapes` (how
+//! Layers, outside in: `net` (frames, sockets, clock) -> `rpc`, `rpc_data`, `rpc_history`, `rpc_owned` (commands), `hub` (streams), `shapes` (how
 //! things are printed) -> `node` (one server: open ledger, held and retried transactions) -> `world` (the validated
-//! chain), `store` (its file), `god` (what tests ask) ->
-//! `preflight`, `apply` (the transaction engine), `state`, `blob`, `codes`, `types`.
+//! chain), `queue` (what waits for a cheaper ledger), `store` (its file), `god` (what tests ask) ->
+//! `preflight`, `apply`, `nodes` (the transaction engine), `state`, `blob`, `codes`, `types`. Beside `net` stands `direct`,
+//! the same front without sockets and clocks.
 //!
 //! As in a real server's standalone mode a ledger is validated the moment it closes. Not built: trust lines,
 //! multi-signing, several servers. What is not built is refused as `temDISABLED` or `unknownCmd`, or answered as if
@@ -20,6 +22,7 @@ mod god;
 mod hub;
 mod net;
 mod node;
+mod nodes;
 mod preflight;
 mod queue;
 mod rpc;

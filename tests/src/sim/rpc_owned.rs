@@ -4,8 +4,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::apply::ticket_fields;
 use super::node::Node;
+use super::nodes::ticket_fields;
 use super::rpc::{Answer, Call, Role, RpcError};
 use super::rpc_data::{Which, account_data, which_ledger};
 use super::shapes::object;
