@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use paygate_tests::sim::{Fees, Handle, Options, serve};
+use paygate_tests::sim::{Fees, Handle, Options, Release, serve};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -54,6 +54,9 @@ struct Cli {
     /// Index of the first ledger.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     start_index: u32,
+    /// Transactions that a ledger is expected to hold; above that fees rise and a queue forms. Without it fees never rise.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    expected_size: Option<u64>,
 }
 
 fn parse_fund(text: &str) -> Result<(String, u64), String> {
@@ -101,6 +104,8 @@ async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
         },
         capacity: cli.capacity,
         start_index: cli.start_index,
+        expected_size: cli.expected_size,
+        release: Release::V3_3,
     })
     .await?;
     println!("{}", ready_line(&handle));

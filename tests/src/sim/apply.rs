@@ -1,7 +1,7 @@
 //! The transaction engine: what one transaction does to a ledger in the making, in the order of checks of a real server.
 //!
 //! Owns: every result code and every change of a balance. May not: know servers, retries or networks. Types that are
-//! not built (tickets, trust lines, multi-signing) answer as if nobody had ever made such an object.
+//! not built (trust lines, multi-signing) answer as if nobody had ever made such an object.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,11 @@ use serde_json::{Map, Value, json};
 
 use super::blob::{Kind, Tx};
 use super::codes::Ter;
-use super::preflight::{TF_PARTIAL_PAYMENT, preflight};
+use super::nodes::{node_json, owned_nodes};
+use super::preflight::{TF_PARTIAL_PAYMENT, TICKETS_MAX, preflight};
 use super::state::{
-    Account, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_DISALLOW_XRP, LSF_REQUIRE_DEST_TAG, View,
+    Account, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_DISALLOW_XRP, LSF_PASSWORD_SPENT,
+    LSF_REQUIRE_DEST_TAG, View,
 };
 use super::types::{AccountId, Hash};
 
@@ -22,6 +24,9 @@ pub(super) const ACCOUNT_SET_FLAGS: [(u32, u32); 4] = [
     (4, LSF_DISABLE_MASTER),
     (9, LSF_DEPOSIT_AUTH),
 ];
+
+/// An account may be deleted when the ledger's index is so far beyond its Sequence.
+const DELETABLE_AFTER_LEDGERS: u32 = 255;
 
 /// How a transaction is applied.
 #[derive(Clone, Copy, Debug)]
@@ -72,11 +77,14 @@ pub(super) struct Effect {
 impl Effect {
     /// The metadata as a server prints it, without `TransactionIndex`.
     pub(super) fn meta(&self, ter: Ter) -> Map<String, Value> {
-        let nodes: Vec<Value> = self
-            .nodes
-            .iter()
-            .map(|(key, (before, after))| node_json(*key, before.as_ref(), after))
-            .collect();
+        let mut nodes: BTreeMap<Hash, Value> = BTreeMap::new();
+        for (key, (before, after)) in &self.nodes {
+            nodes.insert(*key, node_json(*key, before.as_ref(), after));
+            if let Some(before) = before {
+                nodes.extend(owned_nodes(before, after));
+            }
+        }
+        let nodes: Vec<Value> = nodes.into_values().collect();
         let mut meta = Map::new();
         meta.insert("AffectedNodes".into(), json!(nodes));
         meta.insert("TransactionResult".into(), json!(ter.name()));
@@ -85,34 +93,6 @@ impl Effect {
         }
         meta
     }
-}
-
-fn node_json(key: Hash, before: Option<&Account>, after: &Account) -> Value {
-    let Some(before) = before else {
-        let new_fields = json!({
-            "Account": after.id.to_string(), "Balance": after.balance.to_string(), "Sequence": after.sequence,
-        });
-        return json!({ "CreatedNode": {
-            "LedgerEntryType": "AccountRoot", "LedgerIndex": key.to_string(), "NewFields": new_fields,
-        }});
-    };
-    let (old, new) = (before.fields(), after.fields());
-    let previous: Map<String, Value> = old
-        .into_iter()
-        .filter(|(name, value)| new.get(name) != Some(value))
-        .collect();
-    let mut node = Map::new();
-    node.insert("FinalFields".into(), Value::Object(new));
-    node.insert("LedgerEntryType".into(), json!("AccountRoot"));
-    node.insert("LedgerIndex".into(), json!(key.to_string()));
-    if !previous.is_empty() {
-        node.insert("PreviousFields".into(), Value::Object(previous));
-    }
-    if let Some((hash, ledger)) = before.previous {
-        node.insert("PreviousTxnID".into(), json!(hash.to_string()));
-        node.insert("PreviousTxnLgrSeq".into(), json!(ledger));
-    }
-    json!({ "ModifiedNode": node })
 }
 
 /// Applies a transaction to the view, or says why not.
@@ -130,7 +110,13 @@ pub(super) fn apply(view: &mut View<'_>, tx: &Tx, mode: Mode) -> Applied {
     let fee = fee_drops(tx).min(payer.balance);
     let mut slot_taken = payer.clone();
     slot_taken.balance -= fee;
-    slot_taken.sequence += 1;
+    match tx.ticket {
+        None => slot_taken.sequence += 1,
+        Some(ticket) => {
+            slot_taken.tickets.remove(&ticket);
+            slot_taken.owner_count -= 1;
+        }
+    }
 
     let done = if ter == Ter::TesSuccess {
         do_apply(view, tx, &payer, &slot_taken)
@@ -147,6 +133,11 @@ pub(super) fn apply(view: &mut View<'_>, tx: &Tx, mode: Mode) -> Applied {
     let mut nodes = BTreeMap::new();
     for mut after in changed {
         let before = view.get(&after.id).cloned();
+        if before.as_ref().is_some_and(|before| {
+            before.tickets != after.tickets || before.preauthorized != after.preauthorized
+        }) {
+            after.directory = Some((tx.hash, view.index));
+        }
         if !mode.open {
             after.previous = Some((tx.hash, view.index));
         }
@@ -183,6 +174,25 @@ fn assert_conserved(effect: &Effect) {
     );
 }
 
+/// What a transaction must pay when nothing is crowded.
+pub(super) fn base_fee(view: &View<'_>, tx: &Tx) -> u64 {
+    let signers = tx.json.get("Signers").and_then(Value::as_array);
+    let signers = signers.map_or(0, |signers| signers.len() as u64);
+    let is_free = matches!(tx.kind, Kind::SetRegularKey { .. })
+        && tx.signer == Some(tx.account)
+        && view
+            .get(&tx.account)
+            .is_some_and(|account| !account.has(LSF_PASSWORD_SPENT));
+    if tx.kind == Kind::AccountDelete {
+        return view.fees.reserve_inc_drops;
+    }
+    if is_free {
+        0
+    } else {
+        view.fees.base_drops * (1 + signers)
+    }
+}
+
 fn fee_drops(tx: &Tx) -> u64 {
     tx.fee
         .and_then(|fee| u64::try_from(fee).ok())
@@ -190,7 +200,7 @@ fn fee_drops(tx: &Tx) -> u64 {
 }
 
 /// Everything that can be said before anything is changed. A `tec` here still takes the fee and the slot.
-fn check(view: &View<'_>, tx: &Tx, mode: Mode) -> Result<(), Ter> {
+pub(super) fn check(view: &View<'_>, tx: &Tx, mode: Mode) -> Result<(), Ter> {
     preflight(view, tx)?;
     let account = check_slot(view, tx)?;
     if tx.last_ledger.is_some_and(|last| view.index > last) {
@@ -198,6 +208,24 @@ fn check(view: &View<'_>, tx: &Tx, mode: Mode) -> Result<(), Ter> {
     }
     check_key(account, tx)?;
     check_fee(view, account, tx, mode)?;
+    if let Kind::NoSuchObject(ter) = tx.kind {
+        return Err(ter);
+    }
+    if tx.kind == Kind::AccountDelete {
+        let old_enough = account.sequence.saturating_add(DELETABLE_AFTER_LEDGERS) <= view.index;
+        return Err(if old_enough {
+            Ter::TemDisabled
+        } else {
+            Ter::TecTooSoon
+        });
+    }
+    check_preauth(view, account, tx)?;
+    if let Kind::TicketCreate { count } = tx.kind {
+        let kept = account.tickets.len() - usize::from(tx.ticket.is_some());
+        if kept + count as usize > TICKETS_MAX as usize {
+            return Err(Ter::TecDirFull);
+        }
+    }
     check_destination(view, tx, mode)
 }
 
@@ -206,14 +234,11 @@ fn check_slot<'v>(view: &'v View<'_>, tx: &Tx) -> Result<&'v Account, Ter> {
     match tx.ticket {
         Some(_) if tx.sequence != 0 => return Err(Ter::TemSeqAndTicket),
         Some(ticket) if ticket >= account.sequence => return Err(Ter::TerPreTicket),
-        Some(_) => return Err(Ter::TefNoTicket),
+        Some(ticket) if !account.tickets.contains_key(&ticket) => return Err(Ter::TefNoTicket),
+        Some(_) => {}
+        None if tx.sequence > account.sequence => return Err(Ter::TerPreSeq),
+        None if tx.sequence < account.sequence => return Err(Ter::TefPastSeq),
         None => {}
-    }
-    if tx.sequence > account.sequence {
-        return Err(Ter::TerPreSeq);
-    }
-    if tx.sequence < account.sequence {
-        return Err(Ter::TefPastSeq);
     }
     if tx.json.contains_key("AccountTxnID") {
         return Err(Ter::TefWrongPrior);
@@ -233,7 +258,7 @@ fn check_key(account: &Account, tx: &Tx) -> Result<(), Ter> {
 
 fn check_fee(view: &View<'_>, account: &Account, tx: &Tx, mode: Mode) -> Result<(), Ter> {
     let fee = fee_drops(tx);
-    if mode.open && fee < view.fees.base_drops {
+    if mode.open && fee < base_fee(view, tx) {
         return Err(Ter::TelInsufFeeP);
     }
     if account.balance >= fee {
@@ -244,6 +269,26 @@ fn check_fee(view: &View<'_>, account: &Account, tx: &Tx, mode: Mode) -> Result<
     } else {
         Ter::TerInsufFeeB
     })
+}
+
+fn check_preauth(view: &View<'_>, account: &Account, tx: &Tx) -> Result<(), Ter> {
+    let Kind::DepositPreauth {
+        authorize,
+        unauthorize,
+    } = tx.kind
+    else {
+        return Ok(());
+    };
+    if authorize.is_some_and(|other| view.get(&other).is_none()) {
+        return Err(Ter::TecNoTarget);
+    }
+    if authorize.is_some_and(|other| account.preauthorized.contains_key(&other)) {
+        return Err(Ter::TecDuplicate);
+    }
+    if unauthorize.is_some_and(|other| !account.preauthorized.contains_key(&other)) {
+        return Err(Ter::TecNoEntry);
+    }
+    Ok(())
 }
 
 fn check_destination(view: &View<'_>, tx: &Tx, mode: Mode) -> Result<(), Ter> {
@@ -287,13 +332,48 @@ fn do_apply(view: &View<'_>, tx: &Tx, before: &Account, slot_taken: &Account) ->
             if key.is_none() && slot_taken.has(LSF_DISABLE_MASTER) {
                 return Err(Ter::TecNoAlternativeKey);
             }
-            let after = Account {
-                regular_key: key,
-                ..slot_taken.clone()
-            };
+            let mut after = slot_taken.clone();
+            after.regular_key = key;
+            if base_fee(view, tx) == 0 {
+                after.flags |= LSF_PASSWORD_SPENT;
+            }
             Ok((vec![after], None))
         }
-        Kind::Other => unreachable!("refused by preflight"),
+        Kind::TicketCreate { count } => {
+            let mut after = slot_taken.clone();
+            after.owner_count += count;
+            if before.balance < view.fees.reserve(after.owner_count) {
+                return Err(Ter::TecInsufficientReserve);
+            }
+            let first = after.sequence;
+            after.sequence += count;
+            let made_by = (tx.hash, view.index);
+            after
+                .tickets
+                .extend((first..first + count).map(|ticket| (ticket, made_by)));
+            Ok((vec![after], None))
+        }
+        Kind::DepositPreauth {
+            authorize,
+            unauthorize,
+        } => {
+            let mut after = slot_taken.clone();
+            if let Some(other) = authorize {
+                after.owner_count += 1;
+                if before.balance < view.fees.reserve(after.owner_count) {
+                    return Err(Ter::TecInsufficientReserve);
+                }
+                after.preauthorized.insert(other, (tx.hash, view.index));
+            }
+            if let Some(other) = unauthorize {
+                after.owner_count -= 1;
+                after.preauthorized.remove(&other);
+            }
+            Ok((vec![after], None))
+        }
+        Kind::AccountDelete | Kind::NoSuchObject(_) | Kind::Other => {
+            unreachable!("refused before")
+        }
     }
 }
 
@@ -312,22 +392,20 @@ fn pay(
     {
         return Err(Ter::TecUnfundedPayment);
     }
-    let mut receiver = view.get(&destination).cloned().unwrap_or(Account {
-        id: destination,
-        balance: 0,
-        sequence: view.index,
-        owner_count: 0,
-        flags: 0,
-        regular_key: None,
-        previous: None,
-    });
+    let receiver = view.get(&destination).cloned();
+    let mut receiver = receiver.unwrap_or_else(|| Account::new(destination, 0, view.index));
+    let sender_id = tx.account;
     let base_reserve = view.fees.reserve(0);
-    if receiver.has(LSF_DEPOSIT_AUTH) && (drops > base_reserve || receiver.balance > base_reserve) {
+    if receiver.has(LSF_DEPOSIT_AUTH)
+        && !receiver.preauthorized.contains_key(&sender_id)
+        && (drops > base_reserve || receiver.balance > base_reserve)
+    {
         return Err(Ter::TecNoPermission);
     }
     let mut sender = slot_taken.clone();
     sender.balance -= drops;
     receiver.balance += drops;
+    receiver.flags &= !LSF_PASSWORD_SPENT;
     Ok((vec![sender, receiver], Some(drops)))
 }
 

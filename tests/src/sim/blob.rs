@@ -9,9 +9,11 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 use secp256k1::ecdsa::Signature;
 use secp256k1::{Message, PublicKey, Secp256k1};
 use serde_json::{Map, Value};
-use xrpl::core::binarycodec::{decode, encode, encode_for_signing};
+use xrpl::core::binarycodec::{decode, encode};
 use xrpl::core::keypairs::derive_classic_address;
 
+use super::codes::Ter;
+use super::state::TOTAL_DROPS;
 use super::types::{AccountId, Hash, sha512_half};
 
 /// Shortest blob that a server looks at.
@@ -22,6 +24,18 @@ const BLOB_BYTES_MAX: usize = 10_240;
 const MEMOS_BYTES_MAX: usize = 1024;
 /// Hash prefix "TXN\0".
 const TRANSACTION_ID_PREFIX: [u8; 4] = *b"TXN\0";
+
+/// Hash prefix "STX\0" of what is signed.
+const SIGNING_PREFIX: [u8; 4] = *b"STX\0";
+/// Type and name of the field TxnSignature.
+const TXN_SIGNATURE_FIELD: u8 = 0x74;
+
+/// Type and name of the field Amount.
+const AMOUNT_FIELD: u8 = 0x61;
+/// Type and name of the field Fee.
+const FEE_FIELD: u8 = 0x68;
+/// Says in an amount's first byte that it is not negative.
+const POSITIVE_BIT: u8 = 0x40;
 
 /// Why a blob is not even looked at by the transaction engine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -85,6 +99,22 @@ pub(super) enum Kind {
         /// None removes it.
         key: Option<AccountId>,
     },
+    /// Sets Sequences aside.
+    TicketCreate {
+        /// How many.
+        count: u32,
+    },
+    /// Lets another account pay in, or no longer.
+    DepositPreauth {
+        /// Who may.
+        authorize: Option<AccountId>,
+        /// Who may no longer.
+        unauthorize: Option<AccountId>,
+    },
+    /// Ends the account; here every account is too young for it.
+    AccountDelete,
+    /// Uses an object that nobody can have made here; the result is what servers say of one that does not exist.
+    NoSuchObject(Ter),
     /// Not built here: answered like a feature that the network has not enabled.
     Other,
 }
@@ -108,7 +138,7 @@ impl Tx {
     pub(super) fn from_bytes(blob: Vec<u8>) -> Result<Self, BlobError> {
         let json = decode_exactly(&blob)?;
         check_memos(&json)?;
-        let signer = check_signature(&json)?;
+        let signer = check_signature(&blob, &json)?;
         Self::from_parts(blob, json, signer)
     }
 
@@ -141,6 +171,19 @@ impl Tx {
             Some("SetRegularKey") => Kind::SetRegularKey {
                 key: account_field(&json, "RegularKey"),
             },
+            Some("TicketCreate") => Kind::TicketCreate {
+                count: u32_field(&json, "TicketCount").unwrap_or(0),
+            },
+            Some("DepositPreauth") => Kind::DepositPreauth {
+                authorize: account_field(&json, "Authorize"),
+                unauthorize: account_field(&json, "Unauthorize"),
+            },
+            Some("AccountDelete") => Kind::AccountDelete,
+            Some("EscrowFinish" | "EscrowCancel") => Kind::NoSuchObject(Ter::TecNoTarget),
+            Some("CheckCash" | "CheckCancel") => Kind::NoSuchObject(Ter::TecNoEntry),
+            Some("EnableAmendment" | "SetFee" | "UNLModify") => {
+                return Err(local_check("Cannot submit pseudo transactions."));
+            }
             _ => Kind::Other,
         };
         Ok(Self {
@@ -183,8 +226,44 @@ fn decode_exactly(blob: &[u8]) -> Result<Map<String, Value>, BlobError> {
     };
     match catch_unwind(|| encode(&json)) {
         Ok(Ok(again)) if again.eq_ignore_ascii_case(&text) => Ok(json),
+        Ok(Ok(again)) => with_lost_signs(blob, &again, json),
+        // The encoder refuses amounts that nobody can have, which servers look at and refuse by a result code.
+        _ if has_impossible_xrp(&json) => Ok(json),
         _ => Err(invalid("fields are not in canonical form")),
     }
+}
+
+/// The decoder loses the sign of negative XRP. They show as the only bits that come back otherwise.
+fn with_lost_signs(
+    blob: &[u8],
+    again: &str,
+    mut json: Map<String, Value>,
+) -> Result<Map<String, Value>, BlobError> {
+    let not_canonical = || invalid("fields are not in canonical form");
+    let again = hex::decode(again).map_err(|_| not_canonical())?;
+    if again.len() != blob.len() {
+        return Err(not_canonical());
+    }
+    let differing = (1..blob.len()).filter(|at| blob[*at] != again[*at]);
+    for at in differing {
+        let name = match blob[at - 1] {
+            AMOUNT_FIELD => "Amount",
+            FEE_FIELD => "Fee",
+            _ => return Err(not_canonical()),
+        };
+        let drops = drops_field(&json, name).filter(|_| again[at] == blob[at] | POSITIVE_BIT);
+        let drops = drops.ok_or_else(not_canonical)?;
+        json.insert(name.into(), Value::from((-drops).to_string()));
+    }
+    Ok(json)
+}
+
+fn has_impossible_xrp(json: &Map<String, Value>) -> bool {
+    let drops = |name: &&str| drops_field(json, name);
+    ["Amount", "Fee"]
+        .iter()
+        .filter_map(drops)
+        .any(|drops| !(0..=i128::from(TOTAL_DROPS)).contains(&drops))
 }
 
 fn check_memos(json: &Map<String, Value>) -> Result<(), BlobError> {
@@ -224,7 +303,7 @@ fn is_url_byte(byte: u8) -> bool {
 }
 
 /// The account of the signing key; None for a multi-signed transaction, which no account here can authorise.
-fn check_signature(json: &Map<String, Value>) -> Result<Option<AccountId>, BlobError> {
+fn check_signature(blob: &[u8], json: &Map<String, Value>) -> Result<Option<AccountId>, BlobError> {
     let key = json
         .get("SigningPubKey")
         .and_then(Value::as_str)
@@ -236,22 +315,32 @@ fn check_signature(json: &Map<String, Value>) -> Result<Option<AccountId>, BlobE
             Err(local_check("Empty SigningPubKey."))
         };
     }
-    let signed = catch_unwind(|| encode_for_signing(json))
-        .ok()
-        .and_then(Result::ok)
-        .and_then(|text| hex::decode(text).ok())
-        .ok_or_else(|| invalid("cannot serialize for signing"))?;
     let key_bytes = hex::decode(key).map_err(|_| local_check("Invalid signature."))?;
     let signature = json
         .get("TxnSignature")
         .and_then(Value::as_str)
         .unwrap_or_default();
     let signature = hex::decode(signature).map_err(|_| local_check("Invalid signature."))?;
+    let signed =
+        signed_bytes(blob, &signature).ok_or_else(|| invalid("cannot serialize for signing"))?;
     if !verifies(&key_bytes, &signed, &signature) {
         return Err(local_check("Invalid signature."));
     }
     let address = derive_classic_address(key).map_err(|_| local_check("Invalid signature."))?;
     Ok(AccountId::from_address(&address))
+}
+
+/// What a single signature covers: the blob, without the field that holds the signature itself.
+fn signed_bytes(blob: &[u8], signature: &[u8]) -> Option<Vec<u8>> {
+    // Longer ones have a longer length field, and no kind of key makes them.
+    let length = u8::try_from(signature.len())
+        .ok()
+        .filter(|length| *length <= 192)?;
+    let field = [&[TXN_SIGNATURE_FIELD, length], signature].concat();
+    let at = blob
+        .windows(field.len())
+        .position(|window| window == field)?;
+    Some([&SIGNING_PREFIX, &blob[..at], &blob[at + field.len()..]].concat())
 }
 
 fn verifies(key: &[u8], message: &[u8], signature: &[u8]) -> bool {

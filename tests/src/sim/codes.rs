@@ -34,6 +34,13 @@ results! {
     TelWrongNetwork = "telWRONG_NETWORK", -386, "Transaction specifies a Network ID that differs from that of the local node.";
     TelRequiresNetworkId = "telREQUIRES_NETWORK_ID", -385, "Transactions submitted to this node/network must include a correct NetworkID field.";
     TelNetworkIdMakesTxNonCanonical = "telNETWORK_ID_MAKES_TX_NON_CANONICAL", -384, "Transactions submitted to this node/network must NOT include a NetworkID field.";
+    TelCanNotQueue = "telCAN_NOT_QUEUE", -392, "Can not queue at this time.";
+    TelCanNotQueueBalance = "telCAN_NOT_QUEUE_BALANCE", -391, "Can not queue at this time: insufficient balance to pay all queued fees.";
+    TelCanNotQueueBlocks = "telCAN_NOT_QUEUE_BLOCKS", -390, "Can not queue at this time: would block later queued transaction(s).";
+    TelCanNotQueueBlocked = "telCAN_NOT_QUEUE_BLOCKED", -389, "Can not queue at this time: blocking transaction in queue.";
+    TelCanNotQueueFee = "telCAN_NOT_QUEUE_FEE", -388, "Can not queue at this time: fee insufficient to replace queued transaction.";
+    TelCanNotQueueFull = "telCAN_NOT_QUEUE_FULL", -387, "Can not queue at this time: queue is full.";
+    TemMalformed = "temMALFORMED", -299, "Malformed transaction.";
     TemBadAmount = "temBAD_AMOUNT", -298, "Malformed: Bad amount.";
     TemBadFee = "temBAD_FEE", -295, "Invalid fee, negative or not XRP.";
     TemBadRegkey = "temBAD_REGKEY", -289, "Malformed: Regular key cannot be same as master key.";
@@ -43,12 +50,14 @@ results! {
     TemBadSendXrpPartial = "temBAD_SEND_XRP_PARTIAL", -285, "Malformed: Partial payment is not allowed for XRP to XRP.";
     TemBadSendXrpPaths = "temBAD_SEND_XRP_PATHS", -284, "Malformed: Paths are not allowed for XRP to XRP.";
     TemBadSignature = "temBAD_SIGNATURE", -282, "Malformed: Bad signature.";
+    TemBadTransferRate = "temBAD_TRANSFER_RATE", -280, "Malformed: Transfer rate must be >= 1.0 and <= 2.0";
     TemBadSrcAccount = "temBAD_SRC_ACCOUNT", -281, "Malformed: Bad source account.";
     TemDstNeeded = "temDST_NEEDED", -278, "Destination not specified.";
     TemInvalid = "temINVALID", -277, "The transaction is ill-formed.";
     TemInvalidFlag = "temINVALID_FLAG", -276, "The transaction has an invalid flag.";
     TemRedundant = "temREDUNDANT", -275, "The transaction is redundant.";
     TemDisabled = "temDISABLED", -273, "The transaction requires logic that is currently disabled.";
+    TemInvalidCount = "temINVALID_COUNT", -266, "Malformed: Count field outside valid range.";
     TemSeqAndTicket = "temSEQ_AND_TICKET", -263, "Transaction contains a TicketSequence and a non-zero Sequence.";
     TefAlready = "tefALREADY", -198, "The exact transaction was already in this ledger.";
     TefBadAuth = "tefBAD_AUTH", -196, "Transaction's public key is not authorized.";
@@ -61,16 +70,23 @@ results! {
     TerInsufFeeB = "terINSUF_FEE_B", -97, "Account balance can't pay fee.";
     TerNoAccount = "terNO_ACCOUNT", -96, "The source account does not exist.";
     TerPreSeq = "terPRE_SEQ", -92, "Missing/inapplicable prior transaction.";
+    TerQueued = "terQUEUED", -89, "Held until escalated fee drops.";
     TerPreTicket = "terPRE_TICKET", -88, "Ticket is not yet in ledger.";
     TesSuccess = "tesSUCCESS", 0, "The transaction was applied. Only final in a validated ledger.";
     TecUnfundedPayment = "tecUNFUNDED_PAYMENT", 104, "Insufficient XRP balance to send.";
+    TecDirFull = "tecDIR_FULL", 121, "Can not add entry to full directory.";
     TecNoDst = "tecNO_DST", 124, "Destination does not exist. Send XRP to create it.";
     TecNoDstInsufXrp = "tecNO_DST_INSUF_XRP", 125, "Destination does not exist. Too little XRP sent to create it.";
     TecPathDry = "tecPATH_DRY", 128, "Path could not send partial amount.";
     TecNoAlternativeKey = "tecNO_ALTERNATIVE_KEY", 130, "The operation would remove the ability to sign transactions with the account.";
     TecInsuffFee = "tecINSUFF_FEE", 136, "Insufficient balance to pay fee.";
+    TecNoTarget = "tecNO_TARGET", 138, "Target account does not exist.";
     TecNoPermission = "tecNO_PERMISSION", 139, "No permission to perform requested operation.";
+    TecNoEntry = "tecNO_ENTRY", 140, "No matching entry found.";
+    TecInsufficientReserve = "tecINSUFFICIENT_RESERVE", 141, "Insufficient reserve to complete requested operation.";
     TecNeedMasterKey = "tecNEED_MASTER_KEY", 142, "The operation requires the use of the Master Key.";
+    TecDuplicate = "tecDUPLICATE", 149, "Ledger object already exists.";
+    TecTooSoon = "tecTOO_SOON", 152, "It is too early to attempt the requested operation. Please wait.";
     TecDstTagNeeded = "tecDST_TAG_NEEDED", 143, "A destination tag is required.";
 }
 

@@ -12,7 +12,7 @@ use super::blob::Tx;
 use super::codes::Ter;
 use super::shapes::{ApiVersion, complete_ledgers, ctid, object, tx_fields};
 use super::types::{AccountId, iso};
-use super::world::{Ledger, World};
+use super::world::{Ledger, Release, World};
 
 /// Messages that may wait for a slow reader. A real server has 100 by default and configured ones far more; a full
 /// simulated ledger must fit.
@@ -31,6 +31,8 @@ pub(super) enum Stream {
     Transactions,
     /// Validated transactions and those just applied to the open ledger.
     TransactionsProposed,
+    /// The server's load; nothing is ever pushed here.
+    Server,
     /// Accepted, but nothing is ever pushed here.
     Silent,
 }
@@ -42,7 +44,8 @@ impl Stream {
             "ledger" => Some(Self::Ledger),
             "transactions" => Some(Self::Transactions),
             "transactions_proposed" | "rt_transactions" => Some(Self::TransactionsProposed),
-            "server" | "consensus" | "validations" | "manifests" | "book_changes" => {
+            "server" => Some(Self::Server),
+            "consensus" | "validations" | "manifests" | "book_changes" | "peer_status" => {
                 Some(Self::Silent)
             }
             _ => None,
@@ -207,16 +210,19 @@ fn ledger_closed_message(world: &World, ledger: &Ledger) -> Map<String, Value> {
 /// What both a ledger's subscription and each of its messages say.
 pub(super) fn ledger_facts(world: &World, ledger: &Ledger) -> Map<String, Value> {
     let fees = world.genesis.fees;
-    object(json!({
+    let mut facts = object(json!({
         "fee_base": fees.base_drops,
         "ledger_hash": ledger.hash.to_string(),
         "ledger_index": ledger.index,
         "ledger_time": ledger.close_time,
-        "network_id": world.genesis.network_id,
         "reserve_base": fees.reserve_base_drops,
         "reserve_inc": fees.reserve_inc_drops,
         "validated_ledgers": complete_ledgers(world),
-    }))
+    }));
+    if world.release == Release::V3_3 {
+        facts.insert("network_id".into(), json!(world.genesis.network_id));
+    }
+    facts
 }
 
 fn transaction_message(
@@ -265,7 +271,9 @@ fn validated_message(
     let included = &ledger.txs[position];
     let mut message = transaction_message(&included.tx, included.ter, api, Some(ledger.close_time));
     message.insert("close_time_iso".into(), json!(iso(ledger.close_time)));
-    if let Some(ctid) = ctid(world.genesis.network_id, ledger.index, position) {
+    if world.release == Release::V3_3
+        && let Some(ctid) = ctid(world.genesis.network_id, ledger.index, position)
+    {
         message.insert("ctid".into(), json!(ctid));
     }
     message.insert("ledger_hash".into(), json!(ledger.hash.to_string()));

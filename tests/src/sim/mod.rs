@@ -1,29 +1,34 @@
 //! The simulated XRP Ledger: one network with one server that answers like rippled 3.3 over WebSocket and JSON-RPC.
 //!
-//! Owns: everything a gateway may ask of such a server for XRP payments, AccountSet and SetRegularKey. May not: use the
+//! Owns: everything a gateway may ask of such a server for XRP payments, AccountSet, SetRegularKey, DepositPreauth and
+//! TicketCreate. May not: use the
 //! project's own encoder (blobs are decoded and verified by xrpl-rust) nor depend on the gateway or the signer.
 //!
-//! Layers, outside in: `net` (frames, sockets, clock) -> `rpc`, `rpc_data`, `rpc_history` (commands), `hub` (streams), `shapes` (how
+//! Layers, outside in: `net` (frames, sockets, clock) -> `rpc`, `rpc_data`, `rpc_history`, `rpc_owned` (commands), `hub` (streams), `shapes` (how
 //! things are printed) -> `node` (one server: open ledger, held and retried transactions) -> `world` (the validated
-//! chain), `store` (its file), `god` (what tests ask) ->
-//! `preflight`, `apply` (the transaction engine), `state`, `blob`, `codes`, `types`.
+//! chain), `queue` (what waits for a cheaper ledger), `store` (its file), `god` (what tests ask) ->
+//! `preflight`, `apply`, `nodes` (the transaction engine), `state`, `blob`, `codes`, `types`. Beside `net` stands `direct`,
+//! the same front without sockets and clocks.
 //!
-//! As in a real server's standalone mode a ledger is validated the moment it closes. Not built: the transaction queue
-//! and open-ledger fees (every transaction that pays the base fee enters the open ledger), tickets, trust lines,
+//! As in a real server's standalone mode a ledger is validated the moment it closes. Not built: trust lines,
 //! multi-signing, several servers. What is not built is refused as `temDISABLED` or `unknownCmd`, or answered as if
 //! nobody had ever made such an object.
 
 mod apply;
 mod blob;
 mod codes;
+mod direct;
 mod god;
 mod hub;
 mod net;
 mod node;
+mod nodes;
 mod preflight;
+mod queue;
 mod rpc;
 mod rpc_data;
 mod rpc_history;
+mod rpc_owned;
 mod shapes;
 mod state;
 mod store;
@@ -40,12 +45,14 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 pub use codes::Ter;
+pub use direct::{Direct, DirectSocket};
 pub use god::SeenPayment;
 pub use node::Script;
+pub use rpc::COMMANDS;
 pub use state::Fees;
 pub use store::StoreError;
 pub use types::{Hash, Millis};
-pub use world::{GENESIS_ADDRESS, GenesisError};
+pub use world::{GENESIS_ADDRESS, GenesisError, Release};
 
 use net::Shared;
 use node::Node;
@@ -74,6 +81,11 @@ pub struct Options {
     pub capacity: Option<usize>,
     /// Index of the first ledger.
     pub start_index: u32,
+    /// Transactions that a ledger is expected to hold; when the open ledger holds more, fees rise, and who pays less waits
+    /// in a queue. None: fees never rise.
+    pub expected_size: Option<u64>,
+    /// Which real server it answers like.
+    pub release: Release,
 }
 
 impl Default for Options {
@@ -93,6 +105,8 @@ impl Default for Options {
             },
             capacity: None,
             start_index: 1000,
+            expected_size: None,
+            release: Release::V3_3,
         }
     }
 }
@@ -136,7 +150,10 @@ pub async fn serve(options: Options) -> Result<Handle, ServeError> {
     };
     let (ws_listener, ws) = listen(options.ws_port).await?;
     let (rpc_listener, rpc) = listen(options.rpc_port).await?;
-    let node = Shared::new(Node::new(world, store, options.capacity));
+    let mut node = Node::new(world, store, options.capacity);
+    node.world.release = options.release;
+    node.queue = options.expected_size.map(queue::Queue::new);
+    let node = Shared::new(node);
     let mut tasks = JoinSet::new();
     tasks.spawn(net::serve_websockets(ws_listener, node.clone()));
     tasks.spawn(net::serve_rpc(rpc_listener, node.clone()));

@@ -11,7 +11,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::any;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Map, Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -139,7 +139,7 @@ async fn answer_frame(
     pushed: &mut mpsc::Receiver<String>,
     text: &str,
 ) -> Result<(), tokio_tungstenite::tungstenite::Error> {
-    let answer = answer_text(node, id, text);
+    let answer = answer_text(node, (id, Role::Public), text, now());
     // What a request pushed to its own socket goes out before its answer.
     while let Ok(text) = pushed.try_recv() {
         socket.feed(Message::text(text)).await?;
@@ -153,7 +153,12 @@ async fn answer_frame(
 }
 
 /// The answer to a WebSocket message; None if a test's script swallows it.
-fn answer_text(node: &Shared, id: SocketId, text: &str) -> Option<Map<String, Value>> {
+pub(super) fn answer_text(
+    node: &Shared,
+    (socket, role): (SocketId, Role),
+    text: &str,
+    now: Millis,
+) -> Option<Map<String, Value>> {
     let Ok(Value::Object(request)) = serde_json::from_str(text) else {
         return Some(object(
             json!({ "error": "jsonInvalid", "type": "error", "value": text }),
@@ -176,10 +181,10 @@ fn answer_text(node: &Shared, id: SocketId, text: &str) -> Option<Map<String, Va
             let call = Call {
                 params: &request,
                 api,
-                role: Role::Public,
-                socket: Some(id),
+                role,
+                socket: Some(socket),
                 parsed,
-                now: now(),
+                now,
             };
             run(&mut node.lock(), command, &call)?
         }
@@ -225,14 +230,15 @@ fn websocket_frame(request: &Map<String, Value>, answer: Answer) -> Map<String, 
 
 /// Serves JSON-RPC clients.
 pub(super) async fn serve_rpc(listener: TcpListener, node: Shared) {
-    let app = Router::new().route("/", post(rpc)).with_state(node);
+    let app = Router::new().route("/", any(rpc)).with_state(node);
     let served = axum::serve(listener, app).await;
     served.expect("the JSON-RPC listener stays open");
 }
 
 async fn rpc(State(node): State<Shared>, body: String) -> Response {
     // A command may sync a file or decode a blob: not on a thread that serves other clients.
-    let answered = tokio::task::spawn_blocking(move || rpc_body(&node, &body)).await;
+    let answered =
+        tokio::task::spawn_blocking(move || rpc_body(&node, Role::Admin, &body, now())).await;
     let (status, text) = answered.expect("answering a request does not panic");
     (
         status,
@@ -243,9 +249,11 @@ async fn rpc(State(node): State<Shared>, body: String) -> Response {
 }
 
 /// Status and body of the answer to a JSON-RPC request.
-fn rpc_body(node: &Shared, body: &str) -> (StatusCode, String) {
+pub(super) fn rpc_body(node: &Shared, role: Role, body: &str, now: Millis) -> (StatusCode, String) {
     let refuse = |text: &str| (StatusCode::BAD_REQUEST, text.to_owned());
-    let request = match serde_json::from_str(body) {
+    // What follows the first value is not looked at.
+    let first = serde_json::Deserializer::from_str(body).into_iter().next();
+    let request = match first.unwrap_or(Ok(Value::Bool(false))) {
         Ok(Value::Object(request)) if !request.is_empty() => request,
         Ok(Value::Object(_) | Value::Null | Value::Array(_)) => {
             return refuse("Unable to parse request:");
@@ -275,14 +283,17 @@ fn rpc_body(node: &Shared, body: &str) -> (StatusCode, String) {
     let Some(api) = api_version(&params) else {
         return refuse("invalid_API_version");
     };
+    if role == Role::Public && command == "ledger_accept" {
+        return (StatusCode::FORBIDDEN, "Forbidden".to_owned());
+    }
     let parsed = parse_submit(command, &params, |hash| node.lock().cached(&hash).cloned());
     let call = Call {
         params: &params,
         api,
-        role: Role::Admin,
+        role,
         socket: None,
         parsed,
-        now: now(),
+        now,
     };
     let Some(answer) = run(&mut node.lock(), command, &call) else {
         return (
@@ -305,6 +316,9 @@ fn rpc_result(command: &str, params: &Map<String, Value>, answer: Answer) -> Map
         Err(error) => {
             let mut result = error.fields;
             let mut request = params.clone();
+            if let Some(secret) = request.get_mut("secret") {
+                *secret = json!("<masked>");
+            }
             request.insert("command".into(), json!(command));
             result.insert("request".into(), Value::Object(request));
             result.insert("status".into(), json!("error"));

@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::apply::{Mode, apply};
+use super::apply::{Mode, apply, base_fee};
 use super::blob::Tx;
 use super::codes::Ter;
 use super::hub::Hub;
+use super::queue::{BASE_LEVEL, Queue, mul_div, paid_level};
 use super::state::{Account, Overlay};
 use super::store::{Store, StoreError};
 use super::types::{AccountId, Hash, Millis};
@@ -35,12 +36,18 @@ pub(super) struct Submitted {
     pub ter: Ter,
     /// In the open ledger now.
     pub applied: bool,
+    /// Waits for the open ledger's fee to drop.
+    pub queued: bool,
     /// Sent to peers now.
     pub broadcast: bool,
     /// Will be tried again by this server.
     pub kept: bool,
     /// Sequence of the account in the open ledger; None if the blob was known to be bad and not looked at.
     pub account_sequence: Option<u32>,
+    /// The same, counting what waits in the queue.
+    pub sequence_available: u32,
+    /// What this transaction must pay to enter the open ledger, in drops.
+    pub open_ledger_cost: u64,
 }
 
 /// A blob as it arrived, for who checks a gateway from above.
@@ -80,6 +87,8 @@ pub(super) struct Node {
     pub hub: Hub,
     /// Faults to come.
     pub script: Script,
+    /// What waits for the open ledger's fee to drop; None if every ledger is large enough.
+    pub queue: Option<Queue>,
     /// Every blob that arrived and passed the local checks.
     pub arrivals: Vec<Arrival>,
     store: Option<Store>,
@@ -102,6 +111,7 @@ impl Node {
             world,
             hub: Hub::default(),
             script: Script::default(),
+            queue: None,
             arrivals: Vec::new(),
             store,
             stopped: false,
@@ -154,9 +164,12 @@ impl Node {
             return Submitted {
                 ter,
                 applied: false,
+                queued: false,
                 broadcast: false,
                 kept: false,
                 account_sequence: None,
+                sequence_available: 0,
+                open_ledger_cost: 0,
             };
         }
         let (ter, applied) = self.try_open(tx, fail_hard, now);
@@ -178,21 +191,42 @@ impl Node {
         if kept && holds(ter) {
             self.hold(tx.clone());
         }
-        let broadcast = applied && self.relay(tx.hash, now);
+        let queued = ter == Ter::TerQueued;
+        let broadcast = (applied || queued) && self.relay(tx.hash, now);
         // The successors come after the answer: as recorded, it does not count them.
         let account_sequence = self
             .open_account(&tx.account)
             .map_or(0, |account| account.sequence);
+        let sequence_available = self.queue.as_ref().map_or(account_sequence, |queue| {
+            queue.next_sequence(&tx.account, account_sequence)
+        });
+        let open_ledger_cost = self.open_ledger_cost(tx);
         if ter == Ter::TesSuccess {
             self.pop_successors(tx, now);
         }
         Submitted {
             ter,
             applied,
+            queued,
             broadcast,
             kept,
             account_sequence: Some(account_sequence),
+            sequence_available,
+            open_ledger_cost,
         }
+    }
+
+    /// The fee level that opens the open ledger now.
+    pub(super) fn required_level(&self) -> u64 {
+        let open_txs = self.open.txs.len();
+        let queue = self.queue.as_ref();
+        queue.map_or(BASE_LEVEL, |queue| queue.required_level(open_txs))
+    }
+
+    fn open_ledger_cost(&mut self, tx: &Tx) -> u64 {
+        let level = self.required_level();
+        let base = base_fee(&self.world.view(&mut self.open.over), tx);
+        mul_div(level, base, BASE_LEVEL)
     }
 
     fn remember(&mut self, tx: &Arc<Tx>) {
@@ -225,14 +259,14 @@ impl Node {
     /// Tries the open ledger, and tells the subscribers if it changed.
     fn try_open(&mut self, tx: &Arc<Tx>, fail_hard: bool, now: Millis) -> (Ter, bool) {
         let mut view = self.world.view(&mut self.open.over);
-        let applied = apply(
-            &mut view,
-            tx,
-            Mode {
-                fail_hard,
-                ..Mode::OPEN
-            },
-        );
+        let mode = Mode {
+            fail_hard,
+            ..Mode::OPEN
+        };
+        let applied = match &mut self.queue {
+            None => apply(&mut view, tx, mode),
+            Some(queue) => queue.place(&mut view, self.open.txs.len(), tx, fail_hard),
+        };
         if applied.ter.is_tem() {
             self.mark_bad(tx.hash, now);
         }
@@ -257,6 +291,13 @@ impl Node {
         let mut successors = Vec::new();
         let mut next = tx.sequence.saturating_add(1);
         while successors.len() < POPPED_MAX {
+            // Another version of the one before stands in front, and a real server does not look past it.
+            let before = next.saturating_sub(1);
+            let stale =
+                (tx.account, before, Hash([0; 32]))..=(tx.account, before, Hash([0xFF; 32]));
+            if self.held.range(stale).next().is_some() {
+                break;
+            }
             let range = (tx.account, next, Hash([0; 32]))..=(tx.account, next, Hash([0xFF; 32]));
             let Some(key) = self.held.range(range).next().map(|(key, _)| *key) else {
                 break;
@@ -304,6 +345,16 @@ impl Node {
         if let Some(store) = &mut self.store {
             store.append(&built)?;
         }
+        if let Some(queue) = &mut self.queue {
+            let mut over = Overlay::default();
+            let view = self.world.view(&mut over);
+            let ledger = &built.ledger;
+            let levels = ledger
+                .txs
+                .iter()
+                .map(|included| paid_level(&view, &included.tx));
+            queue.ledger_closed(levels.collect(), ledger.index, ledger.hash);
+        }
         self.world.push(built);
         self.hub.publish_ledger(&self.world);
         self.reopen(next, now);
@@ -320,16 +371,17 @@ impl Node {
         self.open = Open::default();
         let mut locals: Vec<Arc<Tx>> = self.locals.iter().map(|local| local.tx.clone()).collect();
         locals.sort_by_key(|tx| (tx.account, tx.slot_order()));
-        for tx in next.iter().chain(&locals) {
-            if self.world.find(tx.hash).is_some() {
-                continue;
-            }
+        // Nobody is told: the first message about a transaction that enters here is the validated one.
+        for tx in &next {
+            self.re_enter(tx, now);
+        }
+        if let Some(queue) = &mut self.queue {
             let mut view = self.world.view(&mut self.open.over);
-            // Nobody is told: the first message about a transaction that enters here is the validated one.
-            if apply(&mut view, tx, Mode::OPEN).effect.is_some() {
-                self.open.txs.push(tx.clone());
-                self.relay(tx.hash, now);
-            }
+            let moved = queue.accept(&mut view, self.open.txs.len());
+            self.open.txs.extend(moved);
+        }
+        for tx in &locals {
+            self.re_enter(tx, now);
         }
         let validated = self.world.validated().index;
         let world = &self.world;
@@ -337,13 +389,35 @@ impl Node {
             let passed = world
                 .accounts
                 .get(&local.tx.account)
-                .is_some_and(|account| {
-                    local.tx.ticket.is_none() && account.sequence > local.tx.sequence
+                .is_some_and(|account| match local.tx.ticket {
+                    None => account.sequence > local.tx.sequence,
+                    Some(ticket) => {
+                        account.sequence > ticket && !account.tickets.contains_key(&ticket)
+                    }
                 });
             local.expires >= validated && !passed && world.find(local.tx.hash).is_none()
         });
         self.bad_until.retain(|_, until| now < *until);
         self.relayed_at.retain(|_, at| now.0 < at.0 + RELAY_MS);
+    }
+}
+
+impl Node {
+    fn re_enter(&mut self, tx: &Arc<Tx>, now: Millis) {
+        if self.world.find(tx.hash).is_some()
+            || self.open.txs.iter().any(|open| open.hash == tx.hash)
+        {
+            return;
+        }
+        let mut view = self.world.view(&mut self.open.over);
+        let applied = match &mut self.queue {
+            None => apply(&mut view, tx, Mode::OPEN),
+            Some(queue) => queue.place(&mut view, self.open.txs.len(), tx, false),
+        };
+        if applied.effect.is_some() {
+            self.open.txs.push(tx.clone());
+            self.relay(tx.hash, now);
+        }
     }
 }
 

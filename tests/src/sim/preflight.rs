@@ -17,6 +17,10 @@ const TF_NO_DIRECT: u32 = 0x0001_0000;
 /// A payment may deliver less; no gateway should ever set it.
 pub(super) const TF_PARTIAL_PAYMENT: u32 = 0x0002_0000;
 const TF_LIMIT_QUALITY: u32 = 0x0004_0000;
+/// What an issuer may charge for a transfer, in billionths of the amount.
+const TRANSFER_RATES: std::ops::RangeInclusive<u64> = 1_000_000_000..=2_000_000_000;
+/// Tickets that an account may have, and that one transaction may make.
+pub(super) const TICKETS_MAX: u32 = 250;
 /// Fields that an AccountSet may have here; others ask for what is not built.
 const ACCOUNT_SET_FIELDS: [&str; 13] = [
     "Account",
@@ -48,7 +52,12 @@ pub(super) fn preflight(view: &View<'_>, tx: &Tx) -> Result<(), Ter> {
         Kind::Payment { .. } => {
             TF_FULLY_CANONICAL | TF_NO_DIRECT | TF_PARTIAL_PAYMENT | TF_LIMIT_QUALITY
         }
-        Kind::AccountSet { .. } | Kind::SetRegularKey { .. } => TF_FULLY_CANONICAL,
+        Kind::AccountSet { .. }
+        | Kind::SetRegularKey { .. }
+        | Kind::TicketCreate { .. }
+        | Kind::DepositPreauth { .. }
+        | Kind::AccountDelete
+        | Kind::NoSuchObject(_) => TF_FULLY_CANONICAL,
         Kind::Other => return Err(Ter::TemDisabled),
     };
     if tx.flags & !known_flags != 0 {
@@ -70,7 +79,19 @@ pub(super) fn preflight(view: &View<'_>, tx: &Tx) -> Result<(), Ter> {
         Kind::Payment { destination, drops } => preflight_payment(tx, destination, drops),
         Kind::AccountSet { set, clear } => preflight_account_set(tx, set, clear),
         Kind::SetRegularKey { key } if key == Some(tx.account) => Err(Ter::TemBadRegkey),
-        Kind::SetRegularKey { .. } | Kind::Other => Ok(()),
+        Kind::TicketCreate { count } if !(1..=TICKETS_MAX).contains(&count) => {
+            Err(Ter::TemInvalidCount)
+        }
+        Kind::DepositPreauth {
+            authorize,
+            unauthorize,
+        } if authorize.is_some() == unauthorize.is_some() => Err(Ter::TemMalformed),
+        Kind::TicketCreate { .. }
+        | Kind::SetRegularKey { .. }
+        | Kind::DepositPreauth { .. }
+        | Kind::AccountDelete
+        | Kind::NoSuchObject(_)
+        | Kind::Other => Ok(()),
     }
 }
 
@@ -111,6 +132,10 @@ fn preflight_payment(tx: &Tx, destination: AccountId, drops: Option<i128>) -> Re
 fn preflight_account_set(tx: &Tx, set: u32, clear: u32) -> Result<(), Ter> {
     if set != 0 && set == clear {
         return Err(Ter::TemInvalidFlag);
+    }
+    let rate = tx.json.get("TransferRate").and_then(Value::as_u64);
+    if rate.is_some_and(|rate| rate != 0 && !TRANSFER_RATES.contains(&rate)) {
+        return Err(Ter::TemBadTransferRate);
     }
     let built = |flag: u32| flag == 0 || ACCOUNT_SET_FLAGS.iter().any(|(known, _)| *known == flag);
     let only_known_fields = tx.json.keys().all(|name| {

@@ -11,17 +11,46 @@ use serde_json::{Map, Value, json};
 use super::blob::{BlobError, Tx};
 use super::hub::{SocketId, Stream, Wanted, ledger_facts};
 use super::node::Node;
+use super::queue::{Queue, mul_div};
 use super::rpc_data;
 use super::rpc_history;
+use super::rpc_owned;
 use super::shapes::{ApiVersion, complete_ledgers, ctid, object};
 use super::types::{AccountId, Hash, Millis};
+use super::world::Release;
 
-/// What `build_version` says: the server whose behaviour was recorded.
-const BUILD_VERSION: &str = "3.3.0-b0";
 /// Fee level of a transaction that pays the base fee.
 const REFERENCE_LEVEL: u64 = 256;
-/// Fee of a median transaction when a ledger is full, as a multiple of the base fee; never reached here.
+/// The server's own key, which nobody checks.
+const PUBKEY_NODE: &str = "n9LU1CYf3eugYKoSRGu5rXiu2P4WTkJ8yNyR5mPBAFzQKV7JdYxb";
+/// What a server says to who asks it to sign.
+const DEPRECATED: &str = "Signing support in the 'submit' command has been deprecated and will be removed in a future version of the server. Please migrate to a standalone signing tool.";
+/// Fee of a median transaction when a ledger is full, as a multiple of the base fee.
 const MEDIAN_MULTIPLE: u64 = 500;
+/// What a server without a queue says of the size of ledgers.
+const EXPECTED_SIZE: u64 = 1000;
+/// What a server without a queue says of its queue.
+const QUEUE_SIZE: u64 = 20_000;
+
+/// The commands that this server knows and a real one does too.
+pub const COMMANDS: [&str; 16] = [
+    "account_info",
+    "account_objects",
+    "account_tx",
+    "fee",
+    "ledger",
+    "ledger_accept",
+    "ledger_closed",
+    "ledger_current",
+    "ledger_entry",
+    "ping",
+    "server_info",
+    "server_state",
+    "submit",
+    "subscribe",
+    "tx",
+    "unsubscribe",
+];
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +160,8 @@ pub(super) fn dispatch(node: &mut Node, command: &str, call: &Call<'_>) -> Answe
         "submit" => submit(node, call),
         "tx" => rpc_history::tx(node, call),
         "account_info" => rpc_data::account_info(node, call),
+        "account_objects" => rpc_owned::account_objects(node, call),
+        "ledger_entry" => rpc_owned::ledger_entry(node, call),
         "account_tx" => rpc_history::account_tx(node, call),
         "ledger" => rpc_data::ledger(node, call),
         "ledger_current" => Ok(object(json!({ "ledger_current_index": node.open_index() }))),
@@ -157,6 +188,9 @@ pub(super) fn dispatch(node: &mut Node, command: &str, call: &Call<'_>) -> Answe
 
 fn ping(call: &Call<'_>) -> Map<String, Value> {
     match call.role {
+        Role::Admin if call.socket.is_some() => {
+            object(json!({ "role": "admin", "unlimited": true }))
+        }
         Role::Admin => object(json!({ "role": "admin" })),
         Role::Public => Map::new(),
     }
@@ -182,6 +216,14 @@ fn sim_script(node: &mut Node, call: &Call<'_>) -> Answer {
     })))
 }
 
+/// The server whose behaviour was recorded.
+fn build_version(release: Release) -> &'static str {
+    match release {
+        Release::V2_3 => "2.3.0-b4",
+        Release::V3_3 => "3.3.0-b0",
+    }
+}
+
 /// The body of `server_info` (human units) and of `server_state` (drops).
 fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
     let world = &node.world;
@@ -199,7 +241,7 @@ fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
         })
         .collect();
     let mut body = object(json!({
-        "build_version": BUILD_VERSION,
+        "build_version": build_version(world.release),
         "complete_ledgers": complete_ledgers(world),
         "initial_sync_duration_us": "0",
         "io_latency_ms": 1,
@@ -209,7 +251,7 @@ fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
         "peer_disconnects_resources": "0",
         "peers": 0,
         "ports": [],
-        "pubkey_node": "n9LU1CYf3eugYKoSRGu5rXiu2P4WTkJ8yNyR5mPBAFzQKV7JdYxb",
+        "pubkey_node": PUBKEY_NODE,
         "server_state": "full",
         "server_state_duration_us": "0",
         "state_accounting": accounting,
@@ -231,12 +273,20 @@ fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
                 "seq": validated.index,
             },
         })));
+        let level = node.required_level();
+        if level > REFERENCE_LEVEL {
+            // Millionths of a multiple of the base fee, printed as `xrp` prints drops.
+            let factor = xrp(mul_div(level, 1_000_000, REFERENCE_LEVEL));
+            body.insert("load_factor".into(), factor.clone());
+            body.insert("load_factor_fee_escalation".into(), factor);
+            body.insert("load_factor_server".into(), json!(1));
+        }
     } else {
         body.extend(object(json!({
             "last_close": { "converge_time": 2000, "proposers": 0 },
             "load_base": REFERENCE_LEVEL,
-            "load_factor": REFERENCE_LEVEL,
-            "load_factor_fee_escalation": REFERENCE_LEVEL,
+            "load_factor": node.required_level(),
+            "load_factor_fee_escalation": node.required_level(),
             "load_factor_fee_queue": REFERENCE_LEVEL,
             "load_factor_fee_reference": REFERENCE_LEVEL,
             "load_factor_server": REFERENCE_LEVEL,
@@ -249,6 +299,23 @@ fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
                 "seq": validated.index,
             },
         })));
+    }
+    if call.role == Role::Admin {
+        body.extend(object(json!({
+            "load": { "job_types": [], "threads": 1 },
+            "node_size": "small",
+            "pubkey_validator": "none",
+        })));
+        if world.release == Release::V3_3 {
+            let git = json!({ "branch": "develop", "hash": "86d8b244d" });
+            body.insert("git".into(), git);
+        }
+        if human {
+            let list = json!({ "count": 0, "expiration": "unknown", "status": "unknown" });
+            body.insert("validator_list".into(), list);
+        } else {
+            body.insert("validator_list_expires".into(), json!(0));
+        }
     }
     body
 }
@@ -268,41 +335,55 @@ fn xrp(drops: u64) -> Value {
 
 fn fee(node: &Node) -> Map<String, Value> {
     let base = node.world.genesis.fees.base_drops;
+    let queue = node.queue.as_ref();
+    let level = node.required_level();
+    let multiplier = queue.map_or(REFERENCE_LEVEL * MEDIAN_MULTIPLE, Queue::multiplier);
+    let open_ledger_fee = mul_div(level, base, REFERENCE_LEVEL);
+    // Rounded up, so that it is enough.
+    let is_short = mul_div(open_ledger_fee, REFERENCE_LEVEL, base) < level;
     object(json!({
         "current_ledger_size": node.open_txs().len().to_string(),
-        "current_queue_size": "0",
+        "current_queue_size": queue.map_or(0, Queue::len).to_string(),
         "drops": {
             "base_fee": base.to_string(),
-            "median_fee": base.saturating_mul(MEDIAN_MULTIPLE).to_string(),
+            "median_fee": mul_div(multiplier, base, REFERENCE_LEVEL).to_string(),
             "minimum_fee": base.to_string(),
-            "open_ledger_fee": base.to_string(),
+            "open_ledger_fee": (open_ledger_fee + u64::from(is_short)).to_string(),
         },
-        "expected_ledger_size": "1000",
+        "expected_ledger_size": queue.map_or(EXPECTED_SIZE, Queue::expected).to_string(),
         "ledger_current_index": node.open_index(),
         "levels": {
-            "median_level": (REFERENCE_LEVEL * MEDIAN_MULTIPLE).to_string(),
+            "median_level": multiplier.to_string(),
             "minimum_level": REFERENCE_LEVEL.to_string(),
-            "open_ledger_level": REFERENCE_LEVEL.to_string(),
+            "open_ledger_level": level.to_string(),
             "reference_level": REFERENCE_LEVEL.to_string(),
         },
-        "max_queue_size": "20000",
+        "max_queue_size": queue.map_or(QUEUE_SIZE, Queue::max_len).to_string(),
     }))
 }
 
 fn submit(node: &mut Node, call: &Call<'_>) -> Answer {
     let parsed = match &call.parsed {
         Some(parsed) => parsed,
-        None if call.params.contains_key("tx_json") => {
+        None if call.role == Role::Public || call.params.contains_key("secret") => {
             return Err(RpcError::new(
                 "notSupported",
                 75,
                 "Signing is not supported by this server.",
             ));
         }
-        None => return Err(RpcError::invalid_params_because("Missing field 'secret'.")),
+        None => {
+            let deprecated = object(json!({ "deprecated": DEPRECATED }));
+            let error = RpcError::invalid_params_because("Missing field 'secret'.");
+            return Err(error.with(deprecated));
+        }
     };
     let fail_hard = match call.params.get("fail_hard") {
         None => false,
+        // The old release takes anything, and a text that is not empty for yes.
+        Some(value) if node.world.release == Release::V2_3 => {
+            value.as_bool().unwrap_or(value.as_str() != Some(""))
+        }
         Some(value) => value.as_bool().ok_or_else(RpcError::invalid_params)?,
     };
     let tx = match parsed {
@@ -317,29 +398,31 @@ fn submit(node: &mut Node, call: &Call<'_>) -> Answer {
     let mut tx_json = tx.json.clone();
     tx_json.insert("hash".into(), json!(tx.hash.to_string()));
     if let Some((ledger, position)) = node.world.find(tx.hash) {
-        if let Some(ctid) = ctid(node.world.genesis.network_id, ledger.index, position) {
+        if node.world.release == Release::V3_3
+            && let Some(ctid) = ctid(node.world.genesis.network_id, ledger.index, position)
+        {
             tx_json.insert("ctid".into(), json!(ctid));
         }
         tx_json.insert("inLedger".into(), json!(ledger.index));
         tx_json.insert("ledger_index".into(), json!(ledger.index));
     }
     let mut result = object(json!({
-        "accepted": submitted.applied || submitted.broadcast || submitted.kept,
+        "accepted": submitted.applied || submitted.queued || submitted.broadcast || submitted.kept,
         "applied": submitted.applied,
         "broadcast": submitted.broadcast,
         "engine_result": submitted.ter.name(),
         "engine_result_code": submitted.ter.code(),
         "engine_result_message": submitted.ter.message(),
         "kept": submitted.kept,
-        "queued": false,
+        "queued": submitted.queued,
         "tx_blob": hex::encode_upper(&tx.blob),
         "tx_json": tx_json,
     }));
     if let Some(sequence) = submitted.account_sequence {
         result.extend(object(json!({
-            "account_sequence_available": sequence,
+            "account_sequence_available": submitted.sequence_available,
             "account_sequence_next": sequence,
-            "open_ledger_cost": node.world.genesis.fees.base_drops.to_string(),
+            "open_ledger_cost": submitted.open_ledger_cost.to_string(),
             "validated_ledger_index": node.world.validated().index,
         })));
     }
@@ -350,12 +433,26 @@ fn subscribe(node: &mut Node, call: &Call<'_>) -> Answer {
     let wanted = wanted(call)?;
     let socket = call.socket.ok_or_else(RpcError::invalid_params)?;
     let shows_ledger = wanted.streams.contains(&Stream::Ledger);
+    let shows_server = wanted.streams.contains(&Stream::Server);
     node.hub.subscribe(socket, call.api, wanted);
-    Ok(if shows_ledger {
-        ledger_facts(&node.world, node.world.validated())
-    } else {
-        Map::new()
-    })
+    let mut result = Map::new();
+    if shows_ledger {
+        result = ledger_facts(&node.world, node.world.validated());
+    }
+    if shows_server {
+        result.extend(object(json!({
+            "load_base": REFERENCE_LEVEL,
+            "load_factor": REFERENCE_LEVEL,
+            "pubkey_node": PUBKEY_NODE,
+            "random": node.world.validated().hash.to_string(),
+            "server_status": "full",
+            "stand_alone": true,
+        })));
+        if call.role == Role::Admin {
+            result.insert("hostid".into(), json!("vm"));
+        }
+    }
+    Ok(result)
 }
 
 fn unsubscribe(node: &mut Node, call: &Call<'_>) -> Answer {

@@ -8,9 +8,11 @@ use super::node::Node;
 use super::rpc::{Answer, Call, RpcError};
 use super::shapes::{ApiVersion, index_json, ledger_header, ledger_tx, object, tx_fields};
 use super::state::{
-    Account, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_DISALLOW_XRP, LSF_REQUIRE_DEST_TAG,
+    Account, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_DISALLOW_XRP, LSF_PASSWORD_SPENT,
+    LSF_REQUIRE_DEST_TAG,
 };
 use super::types::{AccountId, Hash};
+use super::world::Release;
 
 /// The ledger that a request is about.
 pub(super) enum Which {
@@ -20,7 +22,7 @@ pub(super) enum Which {
 
 impl Which {
     /// What every answer about it says of it.
-    fn facts(&self, node: &Node) -> Map<String, Value> {
+    pub(super) fn facts(&self, node: &Node) -> Map<String, Value> {
         match self {
             Self::Current => {
                 object(json!({ "ledger_current_index": node.open_index(), "validated": false }))
@@ -55,8 +57,12 @@ pub(super) fn which_ledger(node: &Node, params: &Map<String, Value>) -> Result<W
             .map(|ledger| Which::Validated(ledger.index))
             .ok_or_else(ledger_not_found);
     }
-    let malformed =
-        || RpcError::invalid_params_because("Invalid field 'ledger_index', not string or number.");
+    let malformed = || {
+        RpcError::invalid_params_because(match node.world.release {
+            Release::V2_3 => "ledgerIndexMalformed",
+            Release::V3_3 => "Invalid field 'ledger_index', not string or number.",
+        })
+    };
     let number = match params.get("ledger_index") {
         None => return Ok(Which::Current),
         Some(Value::String(name)) => match name.as_str() {
@@ -121,14 +127,20 @@ pub(super) fn account_info(node: &mut Node, call: &Call<'_>) -> Answer {
         place.insert("signer_lists".into(), json!([]));
     }
     if wants("queue") {
-        result.insert("queue_data".into(), json!({ "txn_count": 0 }));
+        let queue = node.queue.as_ref();
+        let data = queue.map_or(json!({ "txn_count": 0 }), |queue| queue.account_json(&id));
+        result.insert("queue_data".into(), data);
     }
     result.insert("account_data".into(), Value::Object(data));
-    result.insert("account_flags".into(), account_flags(&account));
+    let mut flags = account_flags(&account);
+    if node.world.release == Release::V2_3 {
+        flags.remove("allowTrustLineLocking");
+    }
+    result.insert("account_flags".into(), Value::Object(flags));
     Ok(result)
 }
 
-fn account_data(account: &Account) -> Map<String, Value> {
+pub(super) fn account_data(account: &Account) -> Map<String, Value> {
     let (hash, ledger) = account.previous.unwrap_or_default();
     let mut data = account.fields();
     data.insert("LedgerEntryType".into(), json!("AccountRoot"));
@@ -138,8 +150,8 @@ fn account_data(account: &Account) -> Map<String, Value> {
     data
 }
 
-fn account_flags(account: &Account) -> Value {
-    json!({
+fn account_flags(account: &Account) -> Map<String, Value> {
+    object(json!({
         "allowTrustLineClawback": false,
         "allowTrustLineLocking": false,
         "defaultRipple": false,
@@ -152,10 +164,10 @@ fn account_flags(account: &Account) -> Value {
         "disallowIncomingXRP": account.has(LSF_DISALLOW_XRP),
         "globalFreeze": false,
         "noFreeze": false,
-        "passwordSpent": false,
+        "passwordSpent": account.has(LSF_PASSWORD_SPENT),
         "requireAuthorization": false,
         "requireDestinationTag": account.has(LSF_REQUIRE_DEST_TAG),
-    })
+    }))
 }
 
 pub(super) fn ledger(node: &Node, call: &Call<'_>) -> Answer {
@@ -186,6 +198,15 @@ pub(super) fn ledger(node: &Node, call: &Call<'_>) -> Answer {
     }
     let mut result = which.facts(node);
     result.insert("ledger".into(), Value::Object(body));
+    if flag("queue")?
+        && let Some(queue) = node.queue.as_ref().filter(|queue| queue.len() > 0)
+    {
+        let waiting = queue.waiting().map(|(tx, mut facts)| {
+            facts.insert("tx".into(), json!(tx.hash.to_string()));
+            Value::Object(facts)
+        });
+        result.insert("queue_data".into(), waiting.collect());
+    }
     Ok(result)
 }
 

@@ -10,7 +10,7 @@ use super::rpc::{Answer, Call, Role, RpcError};
 use super::rpc_data::{Which, which_ledger};
 use super::shapes::{ApiVersion, account_tx_entry, object, tx_unvalidated, tx_validated};
 use super::types::{AccountId, Hash};
-use super::world::{Position, World};
+use super::world::{Position, Release, World};
 
 /// Widest range of ledgers that `tx` searches.
 const TX_RANGE_MAX: u32 = 1000;
@@ -97,6 +97,10 @@ fn hash_of_ctid(world: &World, ctid: &str) -> Result<Hash, RpcError> {
         let message = format!(
             "Wrong network. You should submit this request to a node running on NetworkID: {network_id}"
         );
+        if world.release == Release::V2_3 {
+            let code = object(json!({ "error_code": -1 }));
+            return Err(RpcError::new("unknown", 4, &message).with(code));
+        }
         return Err(RpcError::new("wrongNetwork", 4, &message));
     }
     let index = u32::try_from((number >> 32) & 0x0FFF_FFFF).expect("masked to 28 bits");
@@ -149,8 +153,15 @@ pub(super) fn account_tx(node: &Node, call: &Call<'_>) -> Answer {
         .filter_map(|(index, position)| Some((node.world.ledger(*index)?, *position)))
         .map(|(ledger, position)| account_tx_entry(&node.world, ledger, position, call.api, binary))
         .collect();
+    let is_old = node.world.release == Release::V2_3;
+    // The old release shows what was asked for and not what was used.
+    let shown_limit = if is_old && !params.contains_key("limit") {
+        0
+    } else {
+        limit
+    };
     let mut result = object(json!({
-        "account": address, "ledger_index_max": last, "ledger_index_min": first, "limit": limit,
+        "account": address, "ledger_index_max": last, "ledger_index_min": first, "limit": shown_limit,
         "transactions": entries, "validated": true,
     }));
     if let Some((ledger, seq)) = positions.get(limit) {

@@ -7,7 +7,7 @@ use xrpl::core::binarycodec::encode;
 
 use super::blob::{Kind, Tx};
 use super::types::{human, iso};
-use super::world::{Included, Ledger, World};
+use super::world::{Included, Ledger, Release, World};
 
 /// Version of the API that a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,7 +95,9 @@ pub(super) fn account_tx_entry(
 }
 
 fn insert_place(fields: &mut Map<String, Value>, world: &World, ledger: &Ledger, position: usize) {
-    if let Some(ctid) = ctid(world.genesis.network_id, ledger.index, position) {
+    if world.release == Release::V3_3
+        && let Some(ctid) = ctid(world.genesis.network_id, ledger.index, position)
+    {
         fields.insert("ctid".into(), json!(ctid));
     }
     fields.insert("date".into(), json!(ledger.close_time));

@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::types::{AccountId, Hash};
 
+/// The one free change of the regular key is used up.
+pub(super) const LSF_PASSWORD_SPENT: u32 = 0x0001_0000;
 /// A payment must carry a destination tag.
 pub(super) const LSF_REQUIRE_DEST_TAG: u32 = 0x0002_0000;
 /// The owner would rather not have XRP; advice only.
@@ -58,9 +60,31 @@ pub(super) struct Account {
     pub regular_key: Option<AccountId>,
     /// The validated transaction that last changed it, and its ledger; None since genesis or while unvalidated.
     pub previous: Option<(Hash, u32)>,
+    /// Its tickets, each with the transaction that made it and the ledger of that.
+    pub tickets: BTreeMap<u32, (Hash, u32)>,
+    /// Who may pay in without being asked, each with the transaction that allowed it and the ledger of that.
+    pub preauthorized: BTreeMap<AccountId, (Hash, u32)>,
+    /// The list of what it owns: the transaction that last changed it. None if it never owned anything.
+    pub directory: Option<(Hash, u32)>,
 }
 
 impl Account {
+    /// An account that owns nothing yet.
+    pub(super) fn new(id: AccountId, balance: u64, sequence: u32) -> Self {
+        Self {
+            id,
+            balance,
+            sequence,
+            owner_count: 0,
+            flags: 0,
+            regular_key: None,
+            previous: None,
+            tickets: BTreeMap::new(),
+            preauthorized: BTreeMap::new(),
+            directory: None,
+        }
+    }
+
     /// True if the flag is set.
     pub(super) fn has(&self, flag: u32) -> bool {
         self.flags & flag != 0
@@ -76,6 +100,9 @@ impl Account {
         fields.insert("Sequence".into(), json!(self.sequence));
         if let Some(key) = self.regular_key {
             fields.insert("RegularKey".into(), json!(key.to_string()));
+        }
+        if !self.tickets.is_empty() {
+            fields.insert("TicketCount".into(), json!(self.tickets.len()));
         }
         fields
     }
@@ -125,6 +152,12 @@ pub(super) struct Overlay {
 }
 
 impl Overlay {
+    /// The same with one more change.
+    pub(super) fn with(mut self, account: Account) -> Self {
+        self.changed.insert(account.id, account);
+        self
+    }
+
     /// The changed accounts, in order of their ids.
     pub(super) fn into_changed(self) -> impl Iterator<Item = Account> {
         self.changed.into_values()

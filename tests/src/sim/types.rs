@@ -34,6 +34,21 @@ impl AccountId {
     pub(super) fn root_index(&self) -> Hash {
         sha512_half(&[&[0x00, 0x61], &self.0])
     }
+
+    /// The key of a ticket of it in the ledger.
+    pub(super) fn ticket_index(&self, ticket: u32) -> Hash {
+        sha512_half(&[&[0x00, 0x54], &self.0, &ticket.to_be_bytes()])
+    }
+
+    /// The key of its permission for another account to pay in.
+    pub(super) fn preauth_index(&self, other: &Self) -> Hash {
+        sha512_half(&[&[0x00, 0x70], &self.0, &other.0])
+    }
+
+    /// The key of the list of what it owns.
+    pub(super) fn directory_index(&self) -> Hash {
+        sha512_half(&[&[0x00, 0x4F], &self.0])
+    }
 }
 
 impl fmt::Display for AccountId {

@@ -22,6 +22,8 @@ const CLOSE_TIME_RESOLUTION_S: u32 = 10;
 const PASSES_MAX: u32 = 3;
 /// Hash prefix "LWR\0" of a ledger header.
 const LEDGER_PREFIX: [u8; 4] = *b"LWR\0";
+/// Hash prefix "MIN\0" of a branch of a tree.
+const BRANCH_PREFIX: [u8; 4] = *b"MIN\0";
 
 /// Where a network starts.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -47,6 +49,15 @@ pub enum GenesisError {
     /// More than there is.
     #[error("funded balances exceed the 100 billion XRP there are")]
     TooMuch,
+}
+
+/// Which release of the real server is played. The recorded ones differ in what they say, hardly in what they do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// 2.3.0-b4.
+    V2_3,
+    /// 3.3.0-b0.
+    V3_3,
 }
 
 /// A transaction in a validated ledger.
@@ -107,6 +118,8 @@ pub(super) type Position = (u32, usize);
 pub(super) struct World {
     /// How it began.
     pub genesis: Genesis,
+    /// The release that its server is.
+    pub release: Release,
     /// Validated accounts.
     pub accounts: Accounts,
     ledgers: Vec<Ledger>,
@@ -127,15 +140,7 @@ impl World {
             let id = AccountId::from_address(address)
                 .ok_or_else(|| GenesisError::Address(address.to_owned()))?;
             seed.push_str(&format!(" {id} {drops}"));
-            let account = Account {
-                id,
-                balance: drops,
-                sequence,
-                owner_count: 0,
-                flags: 0,
-                regular_key: None,
-                previous: None,
-            };
+            let account = Account::new(id, drops, sequence);
             accounts.put(genesis.start_index, account);
             Ok(())
         };
@@ -163,6 +168,7 @@ impl World {
         let (by_hash, by_account) = (HashMap::new(), HashMap::new());
         Ok(Self {
             genesis,
+            release: Release::V3_3,
             accounts,
             ledgers: vec![first],
             by_hash,
@@ -339,10 +345,7 @@ fn include(tx: Arc<Tx>, ter: Ter, effect: &super::apply::Effect, position: usize
 
 /// By account in an order that depends on the set, then by slot, then by hash.
 fn canonical_order(candidates: &[Arc<Tx>]) -> Vec<Arc<Tx>> {
-    let mut hashes: Vec<Hash> = candidates.iter().map(|tx| tx.hash).collect();
-    hashes.sort_unstable();
-    let parts: Vec<&[u8]> = hashes.iter().map(|hash| hash.0.as_slice()).collect();
-    let salt = sha512_half(&parts);
+    let salt = transaction_set_hash(candidates);
     let mut seen = HashSet::new();
     let mut order: Vec<Arc<Tx>> = candidates
         .iter()
@@ -350,14 +353,48 @@ fn canonical_order(candidates: &[Arc<Tx>]) -> Vec<Arc<Tx>> {
         .cloned()
         .collect();
     order.sort_by_cached_key(|tx| {
-        let mut salted = tx.account.0;
+        let mut salted = salt.0;
         salted
             .iter_mut()
-            .zip(salt.0)
-            .for_each(|(byte, salt)| *byte ^= salt);
+            .zip(tx.account.0)
+            .for_each(|(byte, account)| *byte ^= account);
         (salted, tx.slot_order())
     });
     order
+}
+
+/// The root of the tree that servers agree on: its leaves are the transactions' hashes, its branches their digits.
+fn transaction_set_hash(txs: &[Arc<Tx>]) -> Hash {
+    let mut hashes: Vec<Hash> = txs.iter().map(|tx| tx.hash).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    if hashes.is_empty() {
+        return Hash::default();
+    }
+    branch_hash(&hashes, 0)
+}
+
+fn branch_hash(sorted: &[Hash], depth: usize) -> Hash {
+    let digit =
+        |hash: &Hash| (hash.0[depth / 2] >> if depth.is_multiple_of(2) { 4 } else { 0 }) & 0x0F;
+    let children: Vec<Hash> = (0..16)
+        .map(|child| {
+            let below: Vec<Hash> = sorted
+                .iter()
+                .filter(|hash| digit(hash) == child)
+                .copied()
+                .collect();
+            match below.as_slice() {
+                [] => Hash::default(),
+                [leaf] => *leaf,
+                several => branch_hash(several, depth + 1),
+            }
+        })
+        .collect();
+    let parts: Vec<&[u8]> = std::iter::once(BRANCH_PREFIX.as_slice())
+        .chain(children.iter().map(|child| child.0.as_slice()))
+        .collect();
+    sha512_half(&parts)
 }
 
 fn next_close_time(parent: u32, now: u32) -> u32 {

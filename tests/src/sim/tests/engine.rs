@@ -70,7 +70,10 @@ fn preliminary_result_of_one_transaction() {
         ("a flag set and cleared", account_set(json!({ "SetFlag": 1, "ClearFlag": 1 })), "temINVALID_FLAG"),
         ("the last key disabled", account_set(json!({ "SetFlag": 4 })), "tecNO_ALTERNATIVE_KEY"),
         ("its own key as regular key", account_set(json!({ "TransactionType": "SetRegularKey", "RegularKey": alice.address() })), "temBAD_REGKEY"),
-        ("a type not built", json!({ "TransactionType": "TicketCreate", "TicketCount": 1, "Sequence": FIRST }), "temDISABLED"),
+        ("a type not built", json!({ "TransactionType": "CheckCreate", "Destination": bob.address(), "SendMax": "1", "Sequence": FIRST }), "temDISABLED"),
+        ("tickets", json!({ "TransactionType": "TicketCreate", "TicketCount": 3, "Sequence": FIRST }), "tesSUCCESS"),
+        ("no tickets at all", json!({ "TransactionType": "TicketCreate", "TicketCount": 0, "Sequence": FIRST }), "temINVALID_COUNT"),
+        ("too many tickets", json!({ "TransactionType": "TicketCreate", "TicketCount": 251, "Sequence": FIRST }), "temINVALID_COUNT"),
     ];
     for (name, fields, expected) in rows {
         let mut node = node(&[(&alice, 100 * XRP), (&bob, 50 * XRP)]);
@@ -291,4 +294,12 @@ fn blob_that_is_not_a_signed_transaction_is_refused_before_the_engine() {
         Tx::from_hex(&format!("{good}00")).is_err(),
         "a byte too much"
     );
+}
+
+/// Recorded: servers decode such a blob, and refuse it by a result code.
+#[test]
+fn negative_amounts_are_decoded() {
+    let blob = "12000022000000002400000024201B0000005861000000000000000168400000000000000A7321EDAEA209D1E8A86E5888319FAEFF3BD3C2AF2B24E468B624482C211BD5A59AF9E07440465141958B561EF11AE27399AF7C57816532F668148C03652A54678720B6E28785483CEE67571833258141B00DAFFCC783B3F750F9099EB2742084DCB0DFBB05811457A8DEE0231374F093980EF2DF9434233ADB5D9A8314F0C0EEE25939E8DAB4B64532E2D0793C8E88D25A";
+    let tx = Tx::from_hex(blob).unwrap();
+    assert_eq!(tx.json["Amount"], "-1");
 }

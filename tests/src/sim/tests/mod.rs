@@ -1,6 +1,7 @@
 //! Stories about the simulated ledger, and the people in them: wallets that sign with xrpl-rust's encoding.
 #![allow(clippy::unwrap_used)]
 
+mod crowd;
 mod engine;
 mod server;
 mod wire;

@@ -1,0 +1,101 @@
+//! The simulated server without sockets and clocks: for who replays recorded conversations in one thread.
+//!
+//! Owns: the same front as `net`, called directly, with a time that only the caller moves. May not: answer anything that
+//! `net` would not.
+
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+
+use super::hub::SocketId;
+use super::net::{Shared, answer_text, rpc_body};
+use super::node::Node;
+use super::queue::Queue;
+use super::rpc::Role;
+use super::types::Millis;
+use super::world::{Genesis, GenesisError, World};
+use super::{Options, StoreError};
+
+/// A server that is asked by calling it.
+pub struct Direct {
+    node: Shared,
+    now: Millis,
+}
+
+/// A WebSocket of it.
+pub struct DirectSocket {
+    id: SocketId,
+    role: Role,
+    pushed: mpsc::Receiver<String>,
+}
+
+impl DirectSocket {
+    /// The oldest message that was pushed and not taken yet.
+    pub fn pushed(&mut self) -> Option<String> {
+        self.pushed.try_recv().ok()
+    }
+}
+
+impl Direct {
+    /// A server with these options, without ports, timer and files.
+    pub fn new(options: Options, now: Millis) -> Result<Self, GenesisError> {
+        let world = World::new(Genesis {
+            network_id: options.network_id,
+            start_index: options.start_index,
+            fees: options.fees,
+            funded: options.funded,
+            close_time: now.ledger_time(),
+        })?;
+        let mut node = Node::new(world, None, options.capacity);
+        node.world.release = options.release;
+        node.queue = options.expected_size.map(Queue::new);
+        Ok(Self {
+            node: Shared::new(node),
+            now,
+        })
+    }
+
+    /// Lets time pass.
+    pub fn pass(&mut self, milliseconds: u64) {
+        self.now = Millis(self.now.0 + milliseconds);
+    }
+
+    /// Status and body of the answer to an HTTP request.
+    pub fn http(&self, admin: bool, body: &str) -> (u16, String) {
+        let (status, text) = rpc_body(&self.node, role(admin), body, self.now);
+        (status.as_u16(), text)
+    }
+
+    /// A new WebSocket.
+    pub fn connect(&self, admin: bool) -> DirectSocket {
+        let (id, pushed) = self.node.lock().hub.connect();
+        DirectSocket {
+            id,
+            role: role(admin),
+            pushed,
+        }
+    }
+
+    /// The answer to a WebSocket message.
+    pub fn websocket(&self, socket: &DirectSocket, text: &str) -> Option<Map<String, Value>> {
+        answer_text(&self.node, (socket.id, socket.role), text, self.now)
+    }
+
+    /// Closes the open ledger.
+    pub fn close_ledger(&self) -> Result<(), StoreError> {
+        self.node.lock().close(self.now)
+    }
+
+    /// Transactions in the open ledger.
+    pub fn open_size(&self) -> usize {
+        self.node.lock().open_txs().len()
+    }
+
+    /// Index of the last validated ledger.
+    pub fn validated_index(&self) -> u32 {
+        self.node.lock().world.validated().index
+    }
+}
+
+fn role(admin: bool) -> Role {
+    if admin { Role::Admin } else { Role::Public }
+}
