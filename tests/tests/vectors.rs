@@ -19,7 +19,10 @@ use std::path::{Path, PathBuf};
 use paygate_tests::world::wallet::{SeedType, Wallet};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
-use xrpl_tx::{Algorithm, Amount, Body, Drops, Memo, NoOp, Slot, Unsigned, network_id_field};
+use xrpl_tx::{
+    Algorithm, Amount, Body, Drops, Memo, NoOp, Slot, TICKETS_MAX, TicketCreate, Unsigned,
+    network_id_field,
+};
 
 use fields::{Vector, as_json, meant};
 use fresh::{Draws, Owner};
@@ -60,8 +63,8 @@ fn the_vault_signs_the_very_bytes_that_other_libraries_sign() {
     let mut signed = 0;
     for vector in transactions() {
         let tx = meant(&vector.tx, key(&vector.seed).public());
-        if matches!(tx.slot, Slot::Ticket(_)) {
-            continue; // the vault signs for sequences only
+        if matches!(tx.slot, Slot::Ticket(_)) || matches!(tx.body, Body::TicketCreate(_)) {
+            continue; // the vault signs for sequences only, and makes no tickets
         }
         let signer = signers
             .entry(vector.seed.clone())
@@ -118,6 +121,10 @@ fn the_vectors_hold_every_kind_and_every_end_of_a_range() {
         for amount in [1, 0xFFFF_FFFF, 0x1_0000_0000, Drops::MAX.get()] {
             some("of an amount", &|tx| of(tx) && drops(tx) == amount);
         }
+    }
+    for count in [1, TICKETS_MAX] {
+        let body = Body::TicketCreate(TicketCreate::new(count).unwrap());
+        some("that makes tickets", &|tx| tx.body == body);
     }
     some("of the first sequence", &|tx| tx.slot == Slot::Sequence(1));
     some("of the last sequence", &|tx| {
@@ -193,9 +200,9 @@ fn lines(name: &str) -> Vec<String> {
 }
 
 fn transactions() -> impl Iterator<Item = Vector> {
-    let lines = lines("transactions.jsonl");
-    lines
+    ["transactions.jsonl", "ticket-creates.jsonl"]
         .into_iter()
+        .flat_map(lines)
         .map(|line| serde_json::from_str(&line).unwrap())
 }
 

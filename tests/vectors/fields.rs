@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use xrpl_tx::{
-    AccountId, Amount, Body, Drops, Memo, Memos, NoOp, Payment, PublicKey, Slot, Unsigned,
+    AccountId, Amount, Body, Drops, Memo, Memos, NoOp, Payment, PublicKey, Slot, TicketCreate,
+    Unsigned,
 };
 
 /// A transaction that somebody signed, with what it means.
@@ -49,6 +50,10 @@ pub(crate) fn meant(fields: &Value, signing_key: PublicKey) -> Unsigned {
             invoice_id: text(take("InvoiceID").unwrap()).parse().unwrap(),
         }),
         "AccountSet" => Body::NoOp(NoOp),
+        "TicketCreate" => {
+            let count = number(take("TicketCount").unwrap());
+            Body::TicketCreate(TicketCreate::new(count).unwrap())
+        }
         other => panic!("{other} is no kind that is sent"),
     };
     let memos = take("Memos").unwrap_or_else(|| json!([]));
@@ -105,6 +110,10 @@ pub(crate) fn as_json(tx: &Unsigned) -> Value {
             put("InvoiceID", Some(json!(payment.invoice_id.to_string())));
         }
         Body::NoOp(NoOp) => put("TransactionType", Some(json!("AccountSet"))),
+        Body::TicketCreate(tickets) => {
+            put("TransactionType", Some(json!("TicketCreate")));
+            put("TicketCount", Some(json!(tickets.count())));
+        }
     }
     let memos: Vec<Value> = tx.memos.as_slice().iter().map(memo_as_json).collect();
     put("Memos", Some(json!(memos)).filter(|_| !memos.is_empty()));

@@ -2,8 +2,9 @@
 
 use paygate_tests::world::wallet::{SeedType, Wallet};
 use xrpl_tx::{
-    AccountId, Algorithm, Amount, Body, Drops, Hash256, Memo, Memos, NoOp, Payment, Slot, Unsigned,
-    filler_memo, invoice_id, network_id_field, noop_memo, sha512_half,
+    AccountId, Algorithm, Amount, Body, Drops, Hash256, Memo, Memos, NoOp, Payment, Slot,
+    TICKETS_MAX, TicketCreate, Unsigned, filler_memo, invoice_id, network_id_field, noop_memo,
+    sha512_half,
 };
 
 use crate::fields::{Named, Vector, as_json};
@@ -105,14 +106,15 @@ impl Owner {
         }
     }
 
-    /// For sequences signed by the vault; for tickets, which it does not sign, by the bare curve.
+    /// Signed by the vault; for tickets and for making them, which it does not sign, by the bare curve.
     pub(crate) fn transaction(&mut self, draws: &mut Draws, number: usize) -> Vector {
         let named = Named {
             client: draws.pick(&["local", "shop", "a.b_c:d-e"]).into(),
             payment: format!("p-{number}"),
         };
-        let pays = draws.below(4) > 0;
-        let named = Some(named).filter(|_| pays || draws.below(2) > 0);
+        let makes_tickets = draws.below(10) == 0;
+        let pays = !makes_tickets && draws.below(4) > 0;
+        let named = Some(named).filter(|_| pays || (!makes_tickets && draws.below(2) > 0));
         // No two of a wallet have the same, of which a vault signs only one.
         let slot_number = 1 + 1_000_000 * number as u32 + draws.below(1_000_000) as u32;
         let slot = match draws.below(3) {
@@ -129,6 +131,11 @@ impl Owner {
                     invoice_id,
                 });
                 (body, draws.memos())
+            }
+            _ if makes_tickets => {
+                let any = 1 + draws.below(u64::from(TICKETS_MAX)) as u32;
+                let tickets = TicketCreate::new(draws.pick(&[1, any, any, TICKETS_MAX]));
+                (Body::TicketCreate(tickets.unwrap()), draws.memos())
             }
             _ => {
                 let memo = match &named {
@@ -150,8 +157,8 @@ impl Owner {
             signing_key: key(&self.wallet.seed).public(),
         };
         let blob = match slot {
-            Slot::Sequence(_) => self.signer.sign(&tx, named.as_ref()),
-            Slot::Ticket(_) => tx.sign_with(&self.curve(&tx)).unwrap().blob,
+            Slot::Sequence(_) if !makes_tickets => self.signer.sign(&tx, named.as_ref()),
+            _ => tx.sign_with(&self.curve(&tx)).unwrap().blob,
         };
         Vector {
             seed: self.wallet.seed.clone(),

@@ -12,6 +12,7 @@ const { Draws } = require("./draws");
 
 const WALLETS = 16;
 const TRANSACTIONS = 320;
+const TICKET_CREATES = 40;
 const SEEDS_OF_EACH_FAMILY = 500;
 
 // Up to 1024 a network has no NetworkID field.
@@ -105,6 +106,23 @@ function transaction(draws, owner, index) {
     return line(owner, tx, payment && { client, payment });
 }
 
+function ticketCreate(draws, owner, index) {
+    const slot = 2 + index * 100_000 + draws.below(100_000);
+    const tx = {
+        TransactionType: "TicketCreate",
+        Account: owner.signer.classicAddress,
+        Fee: draws.drops(),
+        LastLedgerSequence: draws.u32(1),
+        TicketCount: draws.pick([1, 250, 1 + draws.below(250)]),
+        ...(draws.below(3) ? { Sequence: slot } : { Sequence: 0, TicketSequence: slot }),
+    };
+    if (owner.network > 1024) tx.NetworkID = owner.network;
+    if (draws.below(3)) tx.SourceTag = draws.u32();
+    const notes = memos(draws);
+    if (notes.length) tx.Memos = notes;
+    return line(owner, tx);
+}
+
 function line(owner, tx, key) {
     const { tx_blob: blob, hash } = owner.signer.sign(tx);
     return JSON.stringify({ seed: owner.seed, network: owner.network, ...key, tx, blob, hash });
@@ -128,4 +146,6 @@ const each = (count, make) => Array.from({ length: count }, (_, index) => make(o
 
 const transactions = new Draws("paygate/vectors/transactions");
 write("transactions.jsonl", each(TRANSACTIONS, (owner, index) => transaction(transactions, owner, index)));
+const tickets = new Draws("paygate/vectors/ticket-creates");
+write("ticket-creates.jsonl", each(TICKET_CREATES, (owner, index) => ticketCreate(tickets, owner, index)));
 write("seeds.jsonl", seeds(new Draws("paygate/vectors/seeds")));

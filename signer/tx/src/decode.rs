@@ -9,14 +9,16 @@ use crate::drops::{Drops, DropsError};
 use crate::fields::{
     ACCOUNT, AMOUNT, ARRAY_END, DESTINATION, DESTINATION_TAG, FEE, Field, INVOICE_ID,
     LAST_LEDGER_SEQUENCE, MEMO, MEMO_DATA, MEMO_FORMAT, MEMO_TYPE, MEMOS, NETWORK_ID, OBJECT_END,
-    ONE_BYTE_LENGTH_MAX, SEQUENCE, SIGNING_PUB_KEY, SOURCE_TAG, TICKET_SEQUENCE, TRANSACTION_TYPE,
-    TWO_BYTE_LENGTH_MAX, TXN_SIGNATURE, TYPE_ACCOUNT_SET, TYPE_PAYMENT, XRP_POSITIVE,
+    ONE_BYTE_LENGTH_MAX, SEQUENCE, SIGNING_PUB_KEY, SOURCE_TAG, TICKET_COUNT, TICKET_SEQUENCE,
+    TRANSACTION_TYPE, TWO_BYTE_LENGTH_MAX, TXN_SIGNATURE, TYPE_ACCOUNT_SET, TYPE_PAYMENT,
+    TYPE_TICKET_CREATE, XRP_POSITIVE,
 };
 use crate::hash::Hash256;
 use crate::key::{PublicKey, PublicKeyError};
 use crate::memo::{Memo, MemoError, Memos};
 use crate::tx::{
-    Amount, Body, HASH_PREFIX_SIGN, NoOp, Payment, SignatureLengthError, Slot, Unsigned,
+    Amount, Body, HASH_PREFIX_SIGN, NoOp, Payment, SignatureLengthError, Slot, TicketCountError,
+    TicketCreate, Unsigned,
 };
 
 /// The two bits above an amount of XRP: whether it is another currency, and whether it is positive.
@@ -77,6 +79,9 @@ pub enum DecodeError {
     /// The signing key is none.
     #[error(transparent)]
     PublicKey(#[from] PublicKeyError),
+    /// More tickets than an account can have, or none.
+    #[error(transparent)]
+    TicketCount(#[from] TicketCountError),
     /// A memo that servers refuse.
     #[error(transparent)]
     Memo(#[from] MemoError),
@@ -119,10 +124,10 @@ fn transaction<'a, S>(
     reader: &mut Reader<'a>,
     signature: impl FnOnce(&mut Reader<'a>) -> Result<S, DecodeError>,
 ) -> Result<(Unsigned, S), DecodeError> {
-    let kind = u16::from_be_bytes(reader.value(TRANSACTION_TYPE)?);
-    let pays = match kind {
-        TYPE_PAYMENT => true,
-        TYPE_ACCOUNT_SET => false,
+    let (pays, makes_tickets) = match u16::from_be_bytes(reader.value(TRANSACTION_TYPE)?) {
+        TYPE_PAYMENT => (true, false),
+        TYPE_ACCOUNT_SET => (false, false),
+        TYPE_TICKET_CREATE => (false, true),
         number => return Err(DecodeError::TransactionType { number }),
     };
     let network_id = reader.optional_u32(NETWORK_ID)?;
@@ -133,6 +138,12 @@ fn transaction<'a, S>(
         false => None,
     };
     let last_ledger_sequence = u32::from_be_bytes(reader.value(LAST_LEDGER_SEQUENCE)?);
+    let tickets = match makes_tickets {
+        true => Some(TicketCreate::new(u32::from_be_bytes(
+            reader.value(TICKET_COUNT)?,
+        ))?),
+        false => None,
+    };
     let ticket = reader.optional_u32(TICKET_SEQUENCE)?;
     let invoice_and_amount = match pays {
         true => Some((
@@ -145,14 +156,15 @@ fn transaction<'a, S>(
     let signing_key = PublicKey::from_bytes(reader.byte_string(SIGNING_PUB_KEY)?)?;
     let signature = signature(reader)?;
     let account = reader.account(ACCOUNT)?;
-    let body = match invoice_and_amount {
-        Some((invoice_id, drops)) => Body::Payment(Payment {
+    let body = match (invoice_and_amount, tickets) {
+        (Some((invoice_id, drops)), _) => Body::Payment(Payment {
             destination: reader.account(DESTINATION)?,
             destination_tag,
             amount: Amount::Xrp(drops),
             invoice_id,
         }),
-        None => Body::NoOp(NoOp),
+        (None, Some(tickets)) => Body::TicketCreate(tickets),
+        (None, None) => Body::NoOp(NoOp),
     };
     let memos = reader.memos()?;
     reader.end()?;

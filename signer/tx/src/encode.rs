@@ -6,20 +6,22 @@ use crate::drops::Drops;
 use crate::fields::{
     ACCOUNT, AMOUNT, ARRAY_END, DESTINATION, DESTINATION_TAG, FEE, Field, INVOICE_ID,
     LAST_LEDGER_SEQUENCE, MEMO, MEMO_DATA, MEMO_FORMAT, MEMO_TYPE, MEMOS, NETWORK_ID, OBJECT_END,
-    ONE_BYTE_LENGTH_MAX, SEQUENCE, SIGNING_PUB_KEY, SOURCE_TAG, TICKET_SEQUENCE, TRANSACTION_TYPE,
-    TWO_BYTE_LENGTH_MAX, TXN_SIGNATURE, TYPE_ACCOUNT_SET, TYPE_PAYMENT, XRP_POSITIVE,
+    ONE_BYTE_LENGTH_MAX, SEQUENCE, SIGNING_PUB_KEY, SOURCE_TAG, TICKET_COUNT, TICKET_SEQUENCE,
+    TRANSACTION_TYPE, TWO_BYTE_LENGTH_MAX, TXN_SIGNATURE, TYPE_ACCOUNT_SET, TYPE_PAYMENT,
+    TYPE_TICKET_CREATE, XRP_POSITIVE,
 };
 use crate::memo::{Memo, Memos};
-use crate::tx::{Amount, Body, Slot, Unsigned};
+use crate::tx::{Amount, Body, NoOp, Slot, Unsigned};
 
 /// Enough for a payment with every field and a short memo, so that the buffer rarely grows.
 const TRANSACTION_BYTES_USUAL: usize = 512;
 
 /// The transaction after `prefix`, with its signature if there is one.
 pub(crate) fn transaction(prefix: &[u8], tx: &Unsigned, signature: Option<&[u8]>) -> Vec<u8> {
-    let payment = match &tx.body {
-        Body::Payment(payment) => Some(payment),
-        Body::NoOp(_) => None,
+    let (payment, ticket_count) = match &tx.body {
+        Body::Payment(payment) => (Some(payment), None),
+        Body::NoOp(NoOp) => (None, None),
+        Body::TicketCreate(tickets) => (None, Some(tickets.count())),
     };
     let (sequence, ticket) = match tx.slot {
         Slot::Sequence(number) => (number, None),
@@ -46,6 +48,7 @@ pub(crate) fn transaction(prefix: &[u8], tx: &Unsigned, signature: Option<&[u8]>
         LAST_LEDGER_SEQUENCE,
         Some(tx.last_ledger_sequence),
     );
+    put_u32(&mut out, TICKET_COUNT, ticket_count);
     put_u32(&mut out, TICKET_SEQUENCE, ticket);
     if let Some(payment) = payment {
         put(&mut out, INVOICE_ID, payment.invoice_id.as_bytes());
@@ -84,7 +87,8 @@ pub(crate) fn memo_bytes(memo: &Memo) -> usize {
 fn transaction_type(body: &Body) -> u16 {
     match body {
         Body::Payment(_) => TYPE_PAYMENT,
-        Body::NoOp(_) => TYPE_ACCOUNT_SET,
+        Body::NoOp(NoOp) => TYPE_ACCOUNT_SET,
+        Body::TicketCreate(_) => TYPE_TICKET_CREATE,
     }
 }
 

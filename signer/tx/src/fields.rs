@@ -17,6 +17,7 @@ pub(crate) const SOURCE_TAG: Field = field("SourceTag", &[0x23]);
 pub(crate) const SEQUENCE: Field = field("Sequence", &[0x24]);
 pub(crate) const DESTINATION_TAG: Field = field("DestinationTag", &[0x2E]);
 pub(crate) const LAST_LEDGER_SEQUENCE: Field = field("LastLedgerSequence", &[0x20, 27]);
+pub(crate) const TICKET_COUNT: Field = field("TicketCount", &[0x20, 40]);
 pub(crate) const TICKET_SEQUENCE: Field = field("TicketSequence", &[0x20, 41]);
 pub(crate) const INVOICE_ID: Field = field("InvoiceID", &[0x50, 17]);
 pub(crate) const AMOUNT: Field = field("Amount", &[0x61]);
@@ -38,6 +39,9 @@ pub(crate) const TYPE_PAYMENT: u16 = 0;
 
 /// TransactionType of an AccountSet.
 pub(crate) const TYPE_ACCOUNT_SET: u16 = 3;
+
+/// TransactionType of a TicketCreate.
+pub(crate) const TYPE_TICKET_CREATE: u16 = 10;
 
 /// Set in every amount of XRP that is not negative, and ours never are.
 pub(crate) const XRP_POSITIVE: u64 = 0x4000_0000_0000_0000;

@@ -44,7 +44,8 @@ pub use invoice::{FILLER_MEMO_TYPE, NOOP_MEMO_TYPE, filler_memo, invoice_id, noo
 pub use key::{Algorithm, PublicKey, PublicKeyError};
 pub use memo::{MEMOS_BYTES_MAX, Memo, MemoError, Memos};
 pub use tx::{
-    Amount, Body, NoOp, Payment, SignatureLengthError, Signed, Slot, Unsigned, network_id_field,
+    Amount, Body, NoOp, Payment, SignatureLengthError, Signed, Slot, TICKETS_MAX, TicketCountError,
+    TicketCreate, Unsigned, network_id_field,
 };
 
 /// Properties are tried with the same cases in each run: a run that fails fails again.

@@ -20,6 +20,9 @@ const HASH_PREFIX_ID: [u8; 4] = *b"TXN\0";
 /// Networks up to this id refuse a transaction with a NetworkID field, those above refuse one without.
 const NETWORK_ID_WITHOUT_FIELD_MAX: u32 = 1024;
 
+/// The most tickets that an account can have, and so the most that a transaction can make.
+pub const TICKETS_MAX: u32 = 250;
+
 /// Bytes of an ed25519 signature.
 const ED25519_SIGNATURE_BYTES: usize = 64;
 
@@ -50,6 +53,8 @@ pub enum Body {
     Payment(Payment),
     /// Uses up its slot and does nothing else.
     NoOp(NoOp),
+    /// Sets sequences aside as tickets.
+    TicketCreate(TicketCreate),
 }
 
 /// A direct payment that delivers its whole amount or nothing.
@@ -68,6 +73,20 @@ pub struct Payment {
 /// An AccountSet that sets nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NoOp;
+
+/// Makes tickets of the account's next sequences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TicketCreate {
+    count: u32,
+}
+
+/// A number of tickets that no transaction can make.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("ticket count {count} is not within 1 to {TICKETS_MAX}")]
+pub struct TicketCountError {
+    /// The number.
+    pub count: u32,
+}
 
 /// A whole transaction but for its signature.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -137,6 +156,23 @@ impl fmt::Display for Slot {
             Slot::Sequence(number) => write!(f, "sequence {number}"),
             Slot::Ticket(number) => write!(f, "ticket {number}"),
         }
+    }
+}
+
+// === impl TicketCreate ===
+
+impl TicketCreate {
+    /// Checks the number of tickets. Whether the account has room for so many is not known here.
+    pub const fn new(count: u32) -> Result<TicketCreate, TicketCountError> {
+        if count == 0 || count > TICKETS_MAX {
+            return Err(TicketCountError { count });
+        }
+        Ok(TicketCreate { count })
+    }
+
+    /// How many tickets.
+    pub const fn count(self) -> u32 {
+        self.count
     }
 }
 

@@ -4,7 +4,8 @@
 
 use xrpl_tx::{
     AccountId, Amount, Body, DecodeError, Drops, DropsError, Hash256, Memo, MemoError, Memos, NoOp,
-    Payment, PublicKey, PublicKeyError, Slot, Unsigned,
+    Payment, PublicKey, PublicKeyError, Slot, TICKETS_MAX, TicketCountError, TicketCreate,
+    Unsigned,
 };
 
 const SIGNATURE: [u8; 64] = [0x51; 64];
@@ -142,6 +143,37 @@ fn fields_and_kinds_that_are_never_sent_are_refused() {
     assert_eq!(
         missing(read_changed(&no_op(), "120003", "120000")),
         "InvoiceID"
+    );
+}
+
+#[test]
+fn a_ticket_create_makes_between_one_and_all_tickets_that_an_account_can_have() {
+    let mut tx = no_op();
+    tx.body = Body::TicketCreate(TicketCreate::new(TICKETS_MAX).unwrap());
+    let blob = tx.sign_with(&SIGNATURE).unwrap().blob;
+    assert_eq!(
+        Unsigned::from_blob(&blob),
+        Ok((tx.clone(), SIGNATURE.to_vec()))
+    );
+    for (hex, count) in [("00000000", 0), ("000000FB", 251), ("FFFFFFFF", u32::MAX)] {
+        let error = TicketCountError { count };
+        assert_eq!(TicketCreate::new(count), Err(error.clone()));
+        assert_eq!(
+            read_changed(&tx, "2028000000FA", &format!("2028{hex}")),
+            Err(error.into())
+        );
+    }
+    assert_eq!(
+        missing(read_changed(&tx, "2028000000FA", "")),
+        "TicketCount"
+    );
+    assert_eq!(
+        missing(read_changed(
+            &no_op(),
+            "68400000000000000C",
+            "2028000000FA68400000000000000C"
+        )),
+        "Fee"
     );
 }
 

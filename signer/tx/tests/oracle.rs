@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 use xrpl::core::{addresscodec, binarycodec, keypairs};
 use xrpl_tx::{
     ACCOUNT_ONE, ACCOUNT_ZERO, AccountId, Algorithm, Amount, Body, Destination, Drops, Hash256,
-    Memo, Memos, NoOp, Payment, PublicKey, Slot, Unsigned, XNetwork, to_x_address,
+    Memo, Memos, NoOp, Payment, PublicKey, Slot, TICKETS_MAX, TicketCreate, Unsigned, XNetwork,
+    to_x_address,
 };
 
 /// Transactions that each property is tried with.
@@ -58,6 +59,10 @@ fn as_json(tx: &Unsigned, signature: Option<&[u8]>) -> Value {
     }
     match &tx.body {
         Body::NoOp(NoOp) => put("TransactionType", json!("AccountSet")),
+        Body::TicketCreate(tickets) => {
+            put("TransactionType", json!("TicketCreate"));
+            put("TicketCount", json!(tickets.count()));
+        }
         Body::Payment(payment) => {
             let Amount::Xrp(drops) = payment.amount;
             put("TransactionType", json!("Payment"));
@@ -139,7 +144,12 @@ fn body() -> impl Strategy<Value = Body> {
             })
         },
     );
-    prop_oneof![3 => payment, 1 => Just(Body::NoOp(NoOp))]
+    let tickets = (1..=TICKETS_MAX).prop_map(|count| TicketCreate::new(count).unwrap());
+    prop_oneof![
+        3 => payment,
+        1 => Just(Body::NoOp(NoOp)),
+        1 => tickets.prop_map(Body::TicketCreate),
+    ]
 }
 
 prop_compose! {
