@@ -310,6 +310,7 @@ mod tests {
     fn expected(unsigned: &Unsigned) -> Expected {
         let body = match &unsigned.body {
             Body::NoOp(NoOp) => ExpectedBody::NoOp,
+            Body::TicketCreate(_) => unreachable!("the gateway asks for no tickets"),
             Body::Payment(payment) => {
                 let Amount::Xrp(amount) = payment.amount;
                 ExpectedBody::Payment {
