@@ -1,8 +1,8 @@
 //! What a cancel changes of what is signed and sent.
 
 use paygate_payments::intent::{Id, Intent, PaymentKey};
-use paygate_payments::payment::{AtLarge, Binding, CancelCause, Payment, Version};
 use paygate_payments::payment::State;
+use paygate_payments::payment::{AtLarge, Binding, CancelCause, Payment, Version};
 use xrpl_tx::{AccountId, Amount, Drops, Hash256, Memos, Signed, Slot};
 
 use super::*;
