@@ -203,6 +203,10 @@ pub enum EndProof {
         ledger: LedgerRef,
         /// The no-op.
         tx_hash: Hash256,
+        /// Its result: `tesSUCCESS`, or a `tec` code, which takes the slot as well.
+        result: String,
+        /// What the ledger charged.
+        fee: Drops,
         /// Operators of the servers that said so.
         servers: Vec<String>,
     },

@@ -607,6 +607,8 @@ impl Moves<'_> {
                 let proof = EndProof::Filled {
                     ledger: presence.ledger(),
                     tx_hash: tx.hash,
+                    result: tx.result.code().to_owned(),
+                    fee: tx.fee,
                     servers: presence.servers().to_vec(),
                 };
                 let ended = Ended {

@@ -325,10 +325,13 @@ fn end(proof: &EndProof) -> v1::Evidence {
         EndProof::Filled {
             ledger,
             tx_hash,
+            result,
+            fee,
             servers,
         } => v1::Evidence {
             tx_hash: tx_hash.to_string(),
-            // A no-op that took the slot of a dead payment counts with any result; the store keeps it only for payments.
+            engine_result: result.clone(),
+            fee_drops: fee.get(),
             servers: servers.clone(),
             ..in_ledger(EvidenceKind::Presence, *ledger)
         },

@@ -337,9 +337,13 @@ fn of_end(proof: &EndProof) -> Evidence {
         EndProof::Filled {
             ledger,
             tx_hash,
+            result,
+            fee,
             servers,
         } => Evidence {
             tx_hash: tx_hash.as_bytes().to_vec(),
+            result: result.clone(),
+            fee: fee.get(),
             servers: servers.clone(),
             ..of_ledger(EvidenceKind::Filled, *ledger)
         },
@@ -412,6 +416,8 @@ impl Evidence {
             EvidenceKind::Filled => Ok(EndProof::Filled {
                 ledger: self.ledger()?,
                 tx_hash: self.transaction()?,
+                fee: drops(self.fee, "the fee in evidence")?,
+                result: self.result,
                 servers: self.servers,
             }),
             EvidenceKind::Sealed => Ok(EndProof::Sealed(Seal {

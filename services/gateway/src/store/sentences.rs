@@ -236,8 +236,11 @@ fn unpaid(stage: TimelineStage, word: &str, end: &Ended) -> Line {
         EndProof::Filled {
             ledger,
             tx_hash,
+            fee,
             servers,
+            ..
         } => {
+            details.push(("fee", fee.to_string()));
             details.push(("ledger_index", ledger.index.to_string()));
             details.push(("ledger_hash", ledger.hash.to_string()));
             details.push(("tx_hash", tx_hash.to_string()));

@@ -98,6 +98,8 @@ fn only_a_proven_unpaid_end_is_safe_to_repay_and_only_an_end_has_evidence() {
     let filled = ended(EndProof::Filled {
         ledger: LEDGER,
         tx_hash: Hash256::from_bytes([6; 32]),
+        result: "tesSUCCESS".into(),
+        fee: Drops::from_const(13),
         servers: vec![],
     });
     let seal = Seal {
