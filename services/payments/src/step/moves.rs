@@ -1,0 +1,423 @@
+//! The ways out of a state, one function each.
+//!
+//! Owns: what a payment becomes on each way, and the conditions under which the way is open. May not: be called but by
+//! [`super::step`], which says from which state and by which event each way leads.
+
+use xrpl_tx::{Signed, Slot};
+
+use super::judge::{Verdict, judge, settled};
+use super::{Context, Effect, Fact, IllegalEvent, Step};
+use crate::payment::{
+    AtLarge, Binding, CancelCause, EndProof, Ended, HoldCause, OnHold, Payment, Seal, State,
+    VersionKind, Versions,
+};
+use crate::proof::{LedgerBody, LedgerTx, Presence, StateProof};
+use crate::terms::Terms;
+use crate::{LedgerIndex, LedgerRef};
+
+/// The ways out of a state. Each is one of the lines of [`step`].
+pub(super) struct Moves<'a> {
+    pub(super) payment: &'a Payment,
+    pub(super) context: Context<'a>,
+}
+
+impl Moves<'_> {
+    pub(super) fn unchanged(&self) -> Step {
+        Step {
+            next: self.payment.clone(),
+            facts: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    pub(super) fn to(&self, state: State, facts: Vec<Fact>) -> Step {
+        Step {
+            next: Payment {
+                state,
+                ..self.payment.clone()
+            },
+            facts,
+            effects: Vec::new(),
+        }
+    }
+
+    pub(super) fn end(&self, state: State) -> Step {
+        let name = state.name();
+        self.to(state, vec![Fact::Ended(name)])
+    }
+
+    /// Cancelled. The first cause that was committed stays.
+    pub(super) fn end_cancelled(&self, ended: Ended, cause: CancelCause) -> Step {
+        let cause = self.payment.cancel.unwrap_or(cause);
+        let mut step = self.end(State::Cancelled(ended, cause));
+        step.next.cancel = Some(cause);
+        step
+    }
+
+    pub(super) fn never_bound(validated: LedgerIndex) -> Ended {
+        Ended {
+            slot: None,
+            proof: EndProof::NeverBound { validated },
+        }
+    }
+
+    pub(super) fn illegal(&self, event: &'static str, why: &'static str) -> IllegalEvent {
+        IllegalEvent {
+            state: self.payment.state.name(),
+            event,
+            why,
+        }
+    }
+
+    pub(super) fn end_unbound(
+        &self,
+        end: impl FnOnce(Ended) -> State,
+        validated: LedgerIndex,
+    ) -> Result<Step, IllegalEvent> {
+        if self.context.quarantined {
+            return Err(self.illegal("end unbound", "in quarantine nothing ends unpaid"));
+        }
+        Ok(self.end(end(Self::never_bound(validated))))
+    }
+
+    /// Nothing of it can be on the network, unless rows were lost: in quarantine the cancel is committed and waits.
+    pub(super) fn cancel_unbound(&self, cause: CancelCause, validated: LedgerIndex) -> Step {
+        if self.context.quarantined {
+            self.ask_cancel(cause)
+        } else {
+            self.end_cancelled(Self::never_bound(validated), cause)
+        }
+    }
+
+    pub(super) fn expire_unbound(&self, validated: LedgerIndex) -> Result<Step, IllegalEvent> {
+        match self.payment.deadline {
+            // At the deadline itself that ledger is closed: nothing sent now could still get into it.
+            Some(deadline) if validated >= deadline && !self.context.quarantined => {
+                self.end_unbound(State::Expired, validated)
+            }
+            _ => Ok(self.unchanged()),
+        }
+    }
+
+    pub(super) fn bind(
+        &self,
+        slot: Slot,
+        epoch: u64,
+        since: LedgerIndex,
+        terms: Terms,
+    ) -> Result<Step, IllegalEvent> {
+        if self.context.quarantined {
+            return Err(self.illegal("bound", "in quarantine nothing is bound"));
+        }
+        if self.payment.cancel.is_some() {
+            return Err(self.illegal("bound", "a cancel was committed"));
+        }
+        if self.past_deadline(terms) {
+            return Err(self.illegal(
+                "bound",
+                "the version's LastLedgerSequence is past the payment's deadline",
+            ));
+        }
+        let digest = self.payment.intent.digest(self.context.wallet, slot);
+        let binding = Binding {
+            slot,
+            digest,
+            epoch,
+            since,
+        };
+        let versions = Versions::first(terms.version(VersionKind::Payment));
+        let facts = vec![
+            Fact::Bound(binding),
+            Fact::VersionAdded {
+                number: 0,
+                kind: VersionKind::Payment,
+                terms,
+            },
+        ];
+        let mut step = self.to(State::AtLarge(AtLarge { binding, versions }), facts);
+        step.effects.push(Effect::AskSigner);
+        Ok(step)
+    }
+
+    pub(super) fn past_deadline(&self, terms: Terms) -> bool {
+        self.payment
+            .deadline
+            .is_some_and(|deadline| terms.last_ledger > deadline)
+    }
+
+    /// A payment that was never bound and yet is on the ledger: rows were lost. Its slot becomes the payment's.
+    pub(super) fn found_unbound(&self, presence: &Presence) -> Result<Step, IllegalEvent> {
+        let carries = |tx: &LedgerTx| matches!(&tx.body, LedgerBody::XrpPayment { invoice_id: Some(id), .. } if *id == self.payment.invoice_id);
+        if !carries(presence.tx()) {
+            return Err(self.illegal(
+                "confirmed",
+                "the transaction does not carry the payment's InvoiceID",
+            ));
+        }
+        match judge(
+            &self.payment.intent,
+            self.payment.invoice_id,
+            self.context.wallet,
+            None,
+            presence.tx(),
+        ) {
+            Verdict::Paid => Ok(self.end(State::Paid(settled(presence)))),
+            Verdict::Failed => Ok(self.end(State::Failed(settled(presence)))),
+            Verdict::Filled | Verdict::DeliveredDiffers | Verdict::OtherContent => Err(self
+                .illegal(
+                    "confirmed",
+                    "the transaction carries the payment's InvoiceID but other content",
+                )),
+        }
+    }
+
+    pub(super) fn signed(
+        &self,
+        at_large: &AtLarge,
+        number: usize,
+        signed: Signed,
+    ) -> Result<Step, IllegalEvent> {
+        let hash = signed.hash;
+        let known = at_large
+            .versions
+            .as_slice()
+            .get(number)
+            .and_then(|v| v.signed.as_ref());
+        if known.is_some_and(|k| *k == signed) {
+            return Ok(self.unchanged());
+        }
+        let versions = at_large
+            .versions
+            .clone()
+            .with_signature(number, signed)
+            .ok_or_else(|| {
+                self.illegal(
+                    "signed",
+                    "there is no such version, or it has another signature",
+                )
+            })?;
+        let mut step = self.to(
+            State::AtLarge(AtLarge {
+                versions,
+                ..at_large.clone()
+            }),
+            vec![Fact::Signed { number, hash }],
+        );
+        step.effects.push(Effect::Submit);
+        Ok(step)
+    }
+
+    pub(super) fn sealed(&self, at_large: &AtLarge, seal: Seal) -> Result<Step, IllegalEvent> {
+        if self.context.quarantined {
+            return Err(self.illegal("sealed", "in quarantine nothing ends unpaid"));
+        }
+        if at_large.versions.ever_signed() {
+            return Err(self.illegal(
+                "sealed",
+                "a version was signed: only the ledger can tell its fate",
+            ));
+        }
+        let slot = at_large.binding.slot;
+        let mut step = self.end(State::Rejected(Ended {
+            slot: Some(slot),
+            proof: EndProof::Sealed(seal),
+        }));
+        step.effects.push(Effect::FillSlot(slot));
+        Ok(step)
+    }
+
+    /// Commits that it is to be cancelled, once. What comes of it is told later, by the ledger if it is bound.
+    pub(super) fn ask_cancel(&self, cause: CancelCause) -> Step {
+        if self.payment.cancel.is_some() {
+            return self.unchanged();
+        }
+        let mut step = self.to(
+            self.payment.state.clone(),
+            vec![Fact::CancelRequested(cause)],
+        );
+        step.next.cancel = Some(cause);
+        step
+    }
+
+    pub(super) fn add_noop(&self, at_large: &AtLarge, terms: Terms) -> Result<Step, IllegalEvent> {
+        if self.payment.cancel.is_none() {
+            return Err(self.illegal("no-op added", "no cancel was committed"));
+        }
+        Ok(self.add_version(at_large, VersionKind::NoOp, terms, Vec::new()))
+    }
+
+    pub(super) fn add_version(
+        &self,
+        at_large: &AtLarge,
+        kind: VersionKind,
+        terms: Terms,
+        mut facts: Vec<Fact>,
+    ) -> Step {
+        let versions = at_large.versions.clone().with(terms.version(kind));
+        let (number, _) = versions.latest();
+        facts.push(Fact::VersionAdded {
+            number,
+            kind,
+            terms,
+        });
+        let mut step = self.to(
+            State::AtLarge(AtLarge {
+                versions,
+                ..at_large.clone()
+            }),
+            facts,
+        );
+        step.effects.push(Effect::AskSigner);
+        step
+    }
+
+    pub(super) fn slot_open(
+        &self,
+        at_large: &AtLarge,
+        proof: &StateProof,
+        next: Option<Terms>,
+    ) -> Result<Step, IllegalEvent> {
+        let slot = at_large.binding.slot;
+        if proof.account() != self.context.wallet.account || !proof.is_open(slot) {
+            return Err(self.illegal(
+                "slot open",
+                "the proof is not about this slot, or says that it is gone",
+            ));
+        }
+        if proof.ledger().index < at_large.versions.highest_last_ledger()
+            || self.context.quarantined
+        {
+            return Ok(self.unchanged());
+        }
+        let absent = Fact::ProvenAbsent {
+            ledger: proof.ledger(),
+        };
+        if self.payment.cancel.is_some() {
+            // A no-op has no deadline: it must take the slot sooner or later.
+            return Ok(match next {
+                Some(terms) => self.add_version(at_large, VersionKind::NoOp, terms, vec![absent]),
+                None => self.unchanged(),
+            });
+        }
+        match (self.payment.deadline, next) {
+            (Some(deadline), _) if proof.ledger().index >= deadline => {
+                Ok(self.expire_bound(slot, proof, absent))
+            }
+            (Some(deadline), Some(terms)) => {
+                let terms = Terms {
+                    last_ledger: terms.last_ledger.min(deadline),
+                    ..terms
+                };
+                Ok(self.add_version(at_large, VersionKind::Payment, terms, vec![absent]))
+            }
+            (None, Some(terms)) => {
+                Ok(self.add_version(at_large, VersionKind::Payment, terms, vec![absent]))
+            }
+            (_, None) => Ok(self.unchanged()),
+        }
+    }
+
+    pub(super) fn expire_bound(&self, slot: Slot, proof: &StateProof, absent: Fact) -> Step {
+        let ended = Ended {
+            slot: Some(slot),
+            proof: EndProof::Absence {
+                ledger: proof.ledger(),
+                sequence: proof.sequence(),
+                servers: proof.servers().to_vec(),
+            },
+        };
+        let mut step = self.end(State::Expired(ended));
+        step.facts.insert(0, absent);
+        step.effects.push(Effect::FillSlot(slot));
+        step
+    }
+
+    pub(super) fn slot_gone(
+        &self,
+        at_large: &AtLarge,
+        proof: &StateProof,
+    ) -> Result<Step, IllegalEvent> {
+        if proof.account() != self.context.wallet.account || !proof.is_gone(at_large.binding.slot) {
+            return Err(self.illegal(
+                "slot gone",
+                "the proof is not about this slot, or says that it is open",
+            ));
+        }
+        Ok(self.hold(
+            &at_large.binding,
+            &at_large.versions,
+            HoldCause::ConsumerUnknown,
+            proof.ledger(),
+        ))
+    }
+
+    pub(super) fn hold(
+        &self,
+        binding: &Binding,
+        versions: &Versions,
+        why: HoldCause,
+        seen: LedgerRef,
+    ) -> Step {
+        let held = OnHold {
+            binding: *binding,
+            versions: versions.clone(),
+            why,
+            seen,
+        };
+        if self.payment.state == State::OnHold(held.clone()) {
+            return self.unchanged();
+        }
+        let mut step = self.to(State::OnHold(held), vec![Fact::Held(why)]);
+        step.effects.push(Effect::FreezeWallet);
+        step
+    }
+
+    pub(super) fn confirmed(
+        &self,
+        binding: &Binding,
+        versions: &Versions,
+        presence: &Presence,
+    ) -> Result<Step, IllegalEvent> {
+        let tx = presence.tx();
+        if tx.account != self.context.wallet.account || tx.slot != binding.slot {
+            return Err(self.illegal("confirmed", "the transaction is not on the payment's slot"));
+        }
+        let intent = &self.payment.intent;
+        match judge(
+            intent,
+            self.payment.invoice_id,
+            self.context.wallet,
+            Some(versions),
+            tx,
+        ) {
+            Verdict::Paid => Ok(self.end(State::Paid(settled(presence)))),
+            Verdict::Failed => Ok(self.end(State::Failed(settled(presence)))),
+            Verdict::Filled => {
+                let proof = EndProof::Filled {
+                    ledger: presence.ledger(),
+                    tx_hash: tx.hash,
+                    result: tx.result.code().to_owned(),
+                    fee: tx.fee,
+                    servers: presence.servers().to_vec(),
+                };
+                let ended = Ended {
+                    slot: Some(binding.slot),
+                    proof,
+                };
+                Ok(self.end_cancelled(ended, CancelCause::Forgotten))
+            }
+            Verdict::DeliveredDiffers => Ok(self.hold(
+                binding,
+                versions,
+                HoldCause::DeliveredDiffers { by: tx.hash },
+                presence.ledger(),
+            )),
+            Verdict::OtherContent => Ok(self.hold(
+                binding,
+                versions,
+                HoldCause::SlotTaken { by: tx.hash },
+                presence.ledger(),
+            )),
+        }
+    }
+}
