@@ -32,8 +32,6 @@ const TURN_PERIOD: Duration = Duration::from_millis(500);
 /// What a dispatcher remembers between turns. Nothing of it is needed for safety.
 pub(super) struct Dispatcher {
     pub(super) engine: Arc<Engine>,
-    /// What the store had reconciled when this process began.
-    reconciled_before: Option<LedgerIndex>,
     /// Store, signer and ledger were compared.
     checked: bool,
     /// The ledger at which everything was sent last.
@@ -48,10 +46,8 @@ pub(super) struct Turn {
 }
 
 pub(super) async fn run(engine: Arc<Engine>, mut stop: StopToken) -> Result<(), EngineError> {
-    let reconciled_before = engine.store.cursor().await?.reconciled.map(|l| l.index);
     let mut dispatcher = Dispatcher {
         engine: Arc::clone(&engine),
-        reconciled_before,
         checked: false,
         sent_at: None,
         answers: LastAnswers::default(),
@@ -117,12 +113,7 @@ impl Dispatcher {
         };
         if !self.checked {
             engine
-                .check_continuity(
-                    self.reconciled_before,
-                    validated.index,
-                    account.sequence,
-                    &signer,
-                )
+                .check_continuity(validated.index, account.sequence, &signer)
                 .await?;
             self.checked = true;
         }
@@ -236,6 +227,11 @@ impl Dispatcher {
         let mut ready = Vec::new();
         let mut why = None;
         for batch in work.chunks(SIGN_BATCH_MAX) {
+            // A freeze may have come since the turn began.
+            if let Some(freeze) = self.engine.view.now().frozen {
+                why = Some(blocked(PaymentReason::WalletFrozen, &freeze.why));
+                break;
+            }
             let mut calls = JoinSet::new();
             for one in batch {
                 calls.spawn(Arc::clone(&self.engine).sign(one.clone()));

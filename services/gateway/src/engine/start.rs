@@ -11,10 +11,10 @@ use crate::clock;
 use crate::store::StoreError;
 
 impl Engine {
-    /// Begins a quarantine if continuity is in doubt. `before` is what the store had reconciled when this process began.
+    /// Compares store, ledger and signer, begins a quarantine if they call for one, and only then lets this generation bind
+    /// and end payments.
     pub(super) async fn check_continuity(
         &self,
-        before: Option<LedgerIndex>,
         validated: LedgerIndex,
         sequence: u32,
         signer: &DescribeSignerResponse,
@@ -23,7 +23,7 @@ impl Engine {
         let slots = self.store.slot_facts().await?;
         let facts = StartFacts {
             validated,
-            reconciled: before,
+            reconciled: cursor.doubt_from,
             window: self.settings.terms.window,
             journal_height: signer.journal_head.as_ref().map_or(0, |head| head.height),
             recorded_height: cursor.journal_height,
@@ -32,22 +32,20 @@ impl Engine {
             validated_sequence: sequence,
             other_store: !signer.store_id.is_empty() && signer.store_id != self.store.store_id(),
         };
-        let Some(quarantine) = continuity::at_start(facts) else {
-            return Ok(());
-        };
         // One that is already running keeps its end, unless the new one ends later.
-        if cursor
-            .quarantine
-            .is_some_and(|running| running.until >= quarantine.until)
-        {
-            return Ok(());
+        let begins = continuity::at_start(facts).filter(|new| {
+            cursor
+                .quarantine
+                .is_none_or(|running| running.until < new.until)
+        });
+        if let Some(quarantine) = begins {
+            tracing::warn!(reason = %quarantine.why, until_ledger = quarantine.until.0, "quarantine begins: nothing is bound");
+            self.store
+                .set_quarantine(self.epoch, Some(quarantine), clock::now())
+                .await?;
+            self.view.update(|v| v.quarantine = Some(quarantine));
         }
-        tracing::warn!(reason = %quarantine.why, until_ledger = quarantine.until.0, "quarantine begins: nothing is bound");
-        self.store
-            .set_quarantine(self.epoch, Some(quarantine), clock::now())
-            .await?;
-        self.view.update(|v| v.quarantine = Some(quarantine));
-        Ok(())
+        self.store.pass_continuity(self.epoch, clock::now()).await
     }
 
     /// Ends the quarantine once everything that could have been lost is provably dead or known.

@@ -44,6 +44,10 @@ impl Engine {
         answers: &mut LastAnswers,
     ) -> Result<(), StoreError> {
         for blob in blobs {
+            // An answer to an earlier blob, or a ledger, may have frozen the wallet.
+            if self.view.now().frozen.is_some() {
+                break;
+            }
             let answer = self.send_one(blob).await;
             let stop = matches!(
                 answer,

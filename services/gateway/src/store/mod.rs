@@ -309,6 +309,19 @@ impl Store {
         .await
     }
 
+    /// Says that store, ledger and signer were compared, after a quarantine was begun if they call for one. Before it, nothing
+    /// of this generation is bound and nothing ends unpaid; cancels that waited for it are carried out with it.
+    pub async fn pass_continuity(&self, epoch: u64, at: Millis) -> Result<(), StoreError> {
+        self.write(move |scope| {
+            let gate = wallet::pass_continuity(scope, epoch)?;
+            if gate.quarantined {
+                return Ok(());
+            }
+            cancel::carry_out(scope, at)
+        })
+        .await
+    }
+
     /// Freezes sending. A freeze keeps its first reason.
     pub async fn set_frozen(&self, freeze: Freeze, at: Millis) -> Result<(), StoreError> {
         self.write(move |scope| wallet::set_frozen(scope, &freeze, at))

@@ -17,6 +17,9 @@ CREATE TABLE meta (
     account          BLOB    NOT NULL CHECK (length(account) = 20),
     source_tag       INTEGER,
     epoch            INTEGER NOT NULL DEFAULT 0,
+    -- The generation that compared store, ledger and signer last, and how far the store was when the one after it began.
+    checked_epoch    INTEGER NOT NULL DEFAULT 0,
+    doubt_from       INTEGER,
     first_ledger     INTEGER,
     ledger_index     INTEGER,
     ledger_hash      BLOB,

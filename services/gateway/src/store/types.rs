@@ -322,6 +322,9 @@ pub struct Cursor {
     pub frozen: Option<Freeze>,
     /// Where the store began to reconcile.
     pub first_ledger: Option<LedgerIndex>,
+    /// What was reconciled when this generation began, or an earlier one that ended before store, ledger and signer were
+    /// compared. `None`: the store was fresh.
+    pub doubt_from: Option<LedgerIndex>,
 }
 
 /// Why nothing may be sent until a person says so.

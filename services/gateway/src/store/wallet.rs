@@ -36,12 +36,24 @@ pub(super) struct Gate {
 }
 
 pub(super) fn begin_epoch(scope: &Scope<'_>) -> Result<u64, StoreError> {
-    let sql = "UPDATE meta SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch";
+    // The doubt reaches back to the last generation that was compared with ledger and signer, over crashes before that.
+    let sql = "UPDATE meta SET epoch = epoch + 1, \
+               doubt_from = CASE WHEN checked_epoch = epoch THEN ledger_index ELSE doubt_from END \
+               WHERE id = 1 RETURNING epoch";
     Ok(scope
         .conn
         .prepare_cached(sql)?
         .query_row([], |row| row.get::<_, Whole>(0))?
         .0)
+}
+
+/// Store, ledger and signer were compared, and a quarantine was begun if they call for one. Until then every generation is
+/// held as if in quarantine: rows may have been lost, and what they knew may be on the network.
+pub(super) fn pass_continuity(scope: &Scope<'_>, epoch: u64) -> Result<Gate, StoreError> {
+    fence(scope, epoch)?;
+    let sql = "UPDATE meta SET checked_epoch = epoch WHERE id = 1";
+    scope.conn.prepare_cached(sql)?.execute([])?;
+    gate(scope)
 }
 
 /// Refuses a gateway that is not of the store's own generation, and tells what is barred now.
@@ -61,8 +73,8 @@ pub(super) fn gate(scope: &Scope<'_>) -> Result<Gate, StoreError> {
 }
 
 fn generation(scope: &Scope<'_>) -> Result<(u64, Gate), StoreError> {
-    let sql =
-        "SELECT epoch, quarantine_why IS NOT NULL, frozen_why IS NOT NULL FROM meta WHERE id = 1";
+    let sql = "SELECT epoch, quarantine_why IS NOT NULL OR checked_epoch <> epoch, frozen_why IS NOT NULL \
+         FROM meta WHERE id = 1";
     let (Whole(store), quarantined, frozen): (Whole, bool, bool) = scope
         .conn
         .prepare_cached(sql)?
@@ -102,7 +114,7 @@ pub(super) fn record_journal(
 
 pub(super) fn cursor(conn: &Connection) -> Result<Cursor, StoreError> {
     let sql = "SELECT ledger_index, ledger_hash, journal_height, journal_hash, epoch, quarantine_why, quarantine_until, \
-               frozen_why, frozen_since_ms, first_ledger, balance FROM meta WHERE id = 1";
+               frozen_why, frozen_since_ms, first_ledger, balance, doubt_from FROM meta WHERE id = 1";
     let mut statement = conn.prepare_cached(sql)?;
     let mut rows = statement.query([])?;
     let row = rows
@@ -138,6 +150,7 @@ pub(super) fn cursor(conn: &Connection) -> Result<Cursor, StoreError> {
             since: Millis(since),
         }),
         first_ledger: row.get::<_, Option<u32>>(9)?.map(LedgerIndex),
+        doubt_from: row.get::<_, Option<u32>>(11)?.map(LedgerIndex),
     })
 }
 

@@ -57,6 +57,8 @@ async fn in_quarantine_the_cancel_is_stored_and_the_reason_says_so() {
         until: LedgerIndex(1_020),
     };
     let epoch = gateway.api.store.begin_epoch().await.unwrap();
+    let passed = gateway.api.store.pass_continuity(epoch, clock::now()).await;
+    passed.unwrap();
     gateway
         .api
         .store

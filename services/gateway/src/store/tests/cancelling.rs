@@ -156,6 +156,47 @@ async fn in_quarantine_a_cancel_is_stored_and_carried_out_with_its_end() {
 }
 
 #[tokio::test]
+async fn before_store_ledger_and_signer_were_compared_nothing_ends_unpaid() {
+    let world = World::new().await;
+    world.created(new("a")).await;
+    // A restart. The rows may be of a backup: what they call unbound may be on the network.
+    let next = world.store.begin_epoch().await.unwrap();
+    let told = cancel(&world, "").await.unwrap();
+    assert_eq!(told.record.payment.state.name(), StateName::Accepted);
+    let bind = Bind {
+        key: key("a"),
+        slot: Slot::Sequence(40),
+        since: LedgerIndex(100),
+        terms: terms(120),
+    };
+    let refused = world.store.bind(next, vec![bind], NOON).await;
+    assert_eq!(refused, Err(StoreError::Quarantined));
+    world.store.pass_continuity(next, NOON).await.unwrap();
+    assert_eq!(world.name("a").await, StateName::Cancelled);
+}
+
+#[tokio::test]
+async fn the_doubt_reaches_back_over_a_crash_before_the_comparison() {
+    let world = World::new().await;
+    let first = world.store.begin_epoch().await.unwrap();
+    let doubt = world.store.cursor().await.unwrap().doubt_from;
+    assert_eq!(doubt, Some(LedgerIndex(100)));
+    // It reads the ledger, and ends before it has compared.
+    let at = World {
+        epoch: first,
+        ..world
+    };
+    at.validated(150, 40, vec![]).await.unwrap();
+    let second = at.store.begin_epoch().await.unwrap();
+    let doubt = at.store.cursor().await.unwrap().doubt_from;
+    assert_eq!(doubt, Some(LedgerIndex(100)));
+    at.store.pass_continuity(second, NOON).await.unwrap();
+    at.store.begin_epoch().await.unwrap();
+    let doubt = at.store.cursor().await.unwrap().doubt_from;
+    assert_eq!(doubt, Some(LedgerIndex(150)));
+}
+
+#[tokio::test]
 async fn in_quarantine_a_payment_whose_binding_was_lost_is_paid_though_cancelled() {
     let world = World::new().await;
     let lost = world.created(new("a")).await;

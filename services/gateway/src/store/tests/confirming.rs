@@ -367,6 +367,7 @@ async fn an_older_generation_is_refused_and_a_slot_has_one_owner() {
     assert_eq!(world.name("b").await, StateName::Accepted);
 
     let newer = world.store.begin_epoch().await.unwrap();
+    world.store.pass_continuity(newer, NOON).await.unwrap();
     let fenced = Err(StoreError::Fenced {
         store: newer,
         caller: world.epoch,

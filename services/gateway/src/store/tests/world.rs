@@ -188,6 +188,7 @@ impl World {
         let store = Store::open(options(&folder, limits)).unwrap();
         let epoch = store.begin_epoch().await.unwrap();
         store.start_at(ledger(100)).await.unwrap();
+        store.pass_continuity(epoch, NOON).await.unwrap();
         Self {
             folder,
             store,
