@@ -312,8 +312,14 @@ async fn made(world: &World, payment_id: &str) -> Client {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_before_binding_is_certain() {
     let mut world = World::start(Setup::default()).await.unwrap();
-    world.kill_signer();
     let client = world.client();
+    // After a start a cancel waits until store, ledger and signer were compared. One payment shows that they were.
+    client
+        .create(payment("before-it", &payee("alice"), DROPS_PER_XRP))
+        .await
+        .unwrap();
+    client.until_final("before-it", WITHIN).await.unwrap();
+    world.kill_signer();
     // Nothing is bound without a signer; the gateway learns of its end within moments.
     let deadline = Instant::now() + WITHIN;
     let mut number = 0;
