@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use paygate_payments::continuity::Quarantine;
 use paygate_payments::{LedgerIndex, LedgerRef};
 use tokio::sync::watch;
-use xrpl_tx::Drops;
+use xrpl_tx::{Asset, Drops, IssuedValue};
 
 use crate::clock::Millis;
 use crate::store::Freeze;
@@ -59,6 +59,30 @@ pub struct AccountView {
     pub regular_key: Option<xrpl_tx::AccountId>,
     /// The master key may not sign.
     pub master_disabled: bool,
+    /// The wallet's trust lines for the configured issued currencies in that ledger. One that is missing here was not read, or
+    /// is not there: nothing of that asset is bound.
+    pub lines: Vec<LineView>,
+}
+
+/// A trust line of the wallet in a validated ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineView {
+    /// Whose what.
+    pub asset: Asset,
+    /// What the wallet holds. Zero if it owes the issuer.
+    pub balance: IssuedValue,
+    /// What the wallet is willing to hold.
+    pub limit: IssuedValue,
+    /// The issuer has frozen the line, or everything that it issued.
+    pub frozen: bool,
+}
+
+impl AccountView {
+    /// The wallet's trust line for an asset.
+    #[must_use]
+    pub fn line(&self, asset: Asset) -> Option<&LineView> {
+        self.lines.iter().find(|line| line.asset == asset)
+    }
 }
 
 /// What the signer said, and whether it still answers.

@@ -4,6 +4,7 @@
 //! let a condition of the moment change what a state says.
 
 use paygate_payments::LedgerRef;
+use paygate_payments::money::Money;
 use paygate_payments::payment::{
     AtLarge, CancelCause, EndProof, Ended, HoldCause, Settled, State, StateName, Version,
     VersionKind,
@@ -11,7 +12,7 @@ use paygate_payments::payment::{
 use paygate_proto::v1::payment::Amount as ShownAmount;
 use paygate_proto::v1::{self, EvidenceKind, PaymentReason, PaymentState, evidence, slot};
 use paygate_telemetry::TraceParent;
-use xrpl_tx::{Amount, Memo, Slot};
+use xrpl_tx::{Amount, Asset, IssuedValue, Memo, Slot};
 
 use crate::clock::Millis;
 use crate::store::Record;
@@ -27,7 +28,7 @@ pub(super) fn payment(record: &Record, view: &EngineView) -> v1::Payment {
     let name = payment.state.name();
     let (reason, reason_detail) = why(record, view);
     let versions = record.versions.as_ref();
-    let Amount::Xrp(drops) = intent.amount;
+    let (amount, send_max) = amount(intent.amount);
     v1::Payment {
         payment_id: intent.key.payment.to_string(),
         client_id: intent.key.client.to_string(),
@@ -37,7 +38,8 @@ pub(super) fn payment(record: &Record, view: &EngineView) -> v1::Payment {
         safe_to_repay: name.safe_to_repay(),
         destination: intent.destination.to_address(),
         destination_tag: intent.destination_tag,
-        amount: Some(ShownAmount::XrpDrops(drops.get())),
+        amount: Some(amount),
+        send_max,
         memos: intent.memos.as_slice().iter().map(memo).collect(),
         retry_of: intent
             .retry_of
@@ -276,9 +278,8 @@ fn evidence(record: &Record) -> Option<v1::Evidence> {
             return None;
         }
         State::Paid(settled) => {
-            let delivered = Some(evidence::Delivered::DeliveredDrops(settled.delivered.get()));
             v1::Evidence {
-                delivered,
+                delivered: settled.delivered.map(delivered),
                 ..presence(settled)
             }
         }
@@ -352,6 +353,33 @@ fn in_ledger(kind: EvidenceKind, ledger: LedgerRef) -> v1::Evidence {
 }
 
 // --- parts
+
+fn amount(amount: Amount) -> (ShownAmount, String) {
+    match amount {
+        Amount::Xrp(drops) => (ShownAmount::XrpDrops(drops.get()), String::new()),
+        Amount::Issued { amount, send_max } => (
+            ShownAmount::Issued(issued(amount.asset(), amount.value())),
+            send_max.map(|most| most.to_string()).unwrap_or_default(),
+        ),
+    }
+}
+
+fn delivered(money: Money) -> evidence::Delivered {
+    match money {
+        Money::Xrp(drops) => evidence::Delivered::DeliveredDrops(drops.get()),
+        Money::Issued { asset, value } => {
+            evidence::Delivered::DeliveredIssued(issued(asset, value))
+        }
+    }
+}
+
+fn issued(asset: Asset, value: IssuedValue) -> v1::IssuedAmount {
+    v1::IssuedAmount {
+        currency: asset.currency.to_string(),
+        issuer: asset.issuer.to_address(),
+        value: value.to_string(),
+    }
+}
 
 fn version(version: &Version) -> v1::PaymentVersion {
     let kind = match version.kind {

@@ -4,14 +4,14 @@
 //! signer would deny must not block the slots behind it.
 
 use paygate_payments::LedgerIndex;
-use paygate_payments::slots::{self, NoRoom, Room, SlotFacts};
+use paygate_payments::slots::{self, AssetRoom, NoRoom, Room, SlotFacts};
 use paygate_payments::terms::{self, FeeFacts, NoTerms};
-use paygate_proto::signer::v1::DescribeSignerResponse;
+use paygate_proto::signer::v1::{AssetLimits, DescribeSignerResponse};
 use paygate_proto::v1::PaymentReason;
-use xrpl_tx::{Drops, Slot};
+use xrpl_tx::{AccountId, Asset, Drops, IssuedValue, Slot};
 
 use super::dispatch::{Dispatcher, Turn, blocked};
-use super::slot::exposure;
+use super::slot::{asset_exposure, exposure};
 use super::{Engine, join_trace};
 use crate::clock;
 use crate::metrics::Stage;
@@ -95,18 +95,32 @@ impl Dispatcher {
         signer: &DescribeSignerResponse,
         open: &[OpenSlot],
     ) -> Room {
-        let limits = signer.limits.unwrap_or_default();
+        let limits = signer.limits.clone().unwrap_or_default();
         let day = limits.max_day_drops.saturating_sub(limits.used_day_drops);
-        let unsigned = open.iter().filter(|slot| !slot.ever_signed());
+        let unsigned = || open.iter().filter(|slot| !slot.ever_signed());
+        let assets = limits.assets.iter().filter_map(asset_limits);
+        let assets = assets.map(|limits| AssetRoom {
+            asset: limits.asset,
+            signer_day_left: limits
+                .day_left
+                .saturating_sub_down(asset_exposure(unsigned(), limits.asset)),
+            signer_payment_max: limits.payment_max,
+            spendable: account.line(limits.asset).map(|line| {
+                line.balance
+                    .saturating_sub_down(asset_exposure(open.iter(), limits.asset))
+            }),
+        });
+        let assets = assets.collect();
         Room {
             at_large: open.len(),
             at_large_max: self.engine.settings.at_large_max,
-            signer_day_left: drops(day).saturating_sub(exposure(unsigned)),
+            signer_day_left: drops(day).saturating_sub(exposure(unsigned())),
             signer_payment_max: drops(limits.max_payment_drops),
             spendable: account
                 .balance
                 .saturating_sub(account.reserve)
                 .saturating_sub(exposure(open.iter())),
+            assets,
         }
     }
 }
@@ -131,12 +145,14 @@ fn take(
                 }
             }
         })?;
-    room.take(record.payment.intent.drops(), terms)
+    room.take(record.payment.intent.amount, terms)
         .map_err(|why| {
             let reason = match why {
                 NoRoom::AtLarge { .. } => PaymentReason::Queued,
-                NoRoom::SignerDay { .. } | NoRoom::SignerPayment { .. } => PaymentReason::Headroom,
-                NoRoom::Balance { .. } => PaymentReason::InsufficientFunds,
+                NoRoom::SignerDay { .. }
+                | NoRoom::SignerPayment { .. }
+                | NoRoom::SignerAsset { .. } => PaymentReason::Headroom,
+                NoRoom::Balance { .. } | NoRoom::NoLine { .. } => PaymentReason::InsufficientFunds,
             };
             blocked(reason, &why.to_string())
         })?;
@@ -148,6 +164,7 @@ fn trace_bound(engine: &Engine, record: &Record) {
         "payment.bind",
         payment_id = record.payment.intent.key.payment.as_str(),
         xrpl.slot = record.payment.state.slot().map(Slot::number),
+        paygate.asset = record.payment.intent.takes().unit(),
     );
     join_trace(&span, Some(record));
     engine
@@ -156,6 +173,26 @@ fn trace_bound(engine: &Engine, record: &Record) {
     span.in_scope(|| {
         tracing::info!(payment_id = %record.payment.intent.key.payment, slot = ?record.payment.state.slot(), "payment bound");
     });
+}
+
+/// What the signer allows of one asset.
+struct SignerAsset {
+    asset: Asset,
+    payment_max: IssuedValue,
+    day_left: IssuedValue,
+}
+
+/// What cannot be read counts as not allowed.
+fn asset_limits(limits: &AssetLimits) -> Option<SignerAsset> {
+    let max_day: IssuedValue = limits.max_day.parse().ok()?;
+    Some(SignerAsset {
+        asset: Asset {
+            currency: limits.currency.parse().ok()?,
+            issuer: AccountId::from_address(&limits.issuer).ok()?,
+        },
+        payment_max: limits.max_payment.parse().ok()?,
+        day_left: max_day.saturating_sub_down(limits.used_day.parse().ok()?),
+    })
 }
 
 /// The signer's limits are drops; a number past all XRP there is means no limit.

@@ -281,6 +281,7 @@ fn trace_settled(settled: &SettledStats, ledger: LedgerRef) {
         payment_id = settled.key.payment.as_str(),
         xrpl.ledger_index = ledger.index.0,
         paygate.state = settled.state.as_str(),
+        paygate.asset = settled.amount.unit(),
     );
     if let Some(parent) = settled
         .trace_parent
@@ -321,6 +322,7 @@ async fn publish(
         at_large,
         regular_key: facts.regular_key,
         master_disabled: facts.flags & FLAG_MASTER_DISABLED != 0,
+        lines: Vec::new(),
     };
     engine.metrics.hot_wallet_balance(facts.balance);
     engine.metrics.xrpl_validated_ledger(ledger.index.0);
@@ -345,14 +347,14 @@ fn ledger_tx(tx: &LedgerTransaction) -> Result<LedgerTx, Delay> {
     let body = match (
         tx.transaction_type.as_str(),
         tx.destination,
-        tx.amount.drops(),
+        tx.plain_amount(),
     ) {
         ("Payment", Some(destination), Some(amount)) if plain && !tx.has_path_fields => {
-            LedgerBody::XrpPayment {
+            LedgerBody::Payment {
                 destination,
                 destination_tag: tx.destination_tag,
                 amount,
-                delivered: tx.delivered.drops(),
+                delivered: tx.delivered.money(),
                 invoice_id: tx.invoice_id,
             }
         }

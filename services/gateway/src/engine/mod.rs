@@ -43,6 +43,7 @@ use crate::store::{Freeze, Record, Store, StoreError};
 use crate::view::View;
 use crate::xrpl::Link;
 
+pub(crate) use slot::asset_exposure;
 pub use watch::Outputs;
 
 /// What the loops need to know, fixed at start.
