@@ -312,7 +312,9 @@ mod tests {
             Body::NoOp(NoOp) => ExpectedBody::NoOp,
             Body::TicketCreate(_) => unreachable!("the gateway asks for no tickets"),
             Body::Payment(payment) => {
-                let Amount::Xrp(amount) = payment.amount;
+                let Amount::Xrp(amount) = payment.amount else {
+                    unreachable!("the tests pay XRP");
+                };
                 ExpectedBody::Payment {
                     destination: payment.destination,
                     tag: payment.destination_tag,

@@ -132,7 +132,11 @@ impl SignerClient {
         digest: Hash256,
         version: &Version,
     ) -> Result<Outcome, CallFailed> {
-        let Amount::Xrp(drops) = intent.amount;
+        let Amount::Xrp(drops) = intent.amount else {
+            return Err(CallFailed::Malformed(
+                "it has no request for issued currencies yet",
+            ));
+        };
         let request = wire::SignPaymentRequest {
             fence: Some(fence.into()),
             key: Some(key(&intent.key)),

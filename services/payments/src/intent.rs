@@ -167,7 +167,7 @@ impl Intent {
     /// The first field in which `other`, a request with the same id, asks for something else. `None`: the same payment.
     #[must_use]
     pub fn differs_from(&self, other: &Self) -> Option<IntentField> {
-        if self.amount != other.amount {
+        if !same_amount(&self.amount, &other.amount) {
             Some(IntentField::Amount)
         } else if self.destination != other.destination {
             Some(IntentField::Destination)
@@ -182,11 +182,12 @@ impl Intent {
         }
     }
 
-    /// Drops that the payment takes out of the wallet, without the fee.
+    /// Drops that the payment takes out of the wallet, without the fee: none if it pays an issued currency.
     #[must_use]
     pub fn drops(&self) -> Drops {
         match self.amount {
             Amount::Xrp(drops) => drops,
+            Amount::Issued { .. } => Drops::ZERO,
         }
     }
 
@@ -215,9 +216,22 @@ impl Intent {
             Amount::Xrp(drops) => {
                 text.push(0);
                 text.extend_from_slice(&drops.get().to_be_bytes());
+                text.push(0); // no SendMax
+            }
+            Amount::Issued { amount, send_max } => {
+                text.push(1);
+                text.extend_from_slice(amount.asset().currency.as_bytes());
+                text.extend_from_slice(amount.asset().issuer.as_bytes());
+                text.extend_from_slice(&amount.value().to_bytes());
+                match send_max {
+                    None => text.push(0),
+                    Some(send_max) => {
+                        text.push(1);
+                        text.extend_from_slice(&send_max.to_bytes());
+                    }
+                }
             }
         }
-        text.push(0); // no SendMax
         let memos = self.memos.as_slice();
         text.extend_from_slice(&length(memos.len()));
         for memo in memos {
@@ -227,6 +241,16 @@ impl Intent {
         }
         text.extend_from_slice(wallet.invoice_id(&self.key).as_bytes());
         xrpl_tx::sha256(&[&text])
+    }
+}
+
+/// Whether two requests ask for the same. SendMax is the configuration's: a repeated request does not become another one
+/// because the fee cap was changed in between.
+fn same_amount(one: &Amount, other: &Amount) -> bool {
+    match (one, other) {
+        (Amount::Xrp(one), Amount::Xrp(other)) => one == other,
+        (Amount::Issued { amount: one, .. }, Amount::Issued { amount: other, .. }) => one == other,
+        (Amount::Xrp(_), Amount::Issued { .. }) | (Amount::Issued { .. }, Amount::Xrp(_)) => false,
     }
 }
 

@@ -27,7 +27,6 @@ pub(super) fn payment(record: &Record, view: &EngineView) -> v1::Payment {
     let name = payment.state.name();
     let (reason, reason_detail) = why(record, view);
     let versions = record.versions.as_ref();
-    let Amount::Xrp(drops) = intent.amount;
     v1::Payment {
         payment_id: intent.key.payment.to_string(),
         client_id: intent.key.client.to_string(),
@@ -37,7 +36,7 @@ pub(super) fn payment(record: &Record, view: &EngineView) -> v1::Payment {
         safe_to_repay: name.safe_to_repay(),
         destination: intent.destination.to_address(),
         destination_tag: intent.destination_tag,
-        amount: Some(ShownAmount::XrpDrops(drops.get())),
+        amount: Some(amount(&intent.amount)),
         memos: intent.memos.as_slice().iter().map(memo).collect(),
         retry_of: intent
             .retry_of
@@ -56,6 +55,17 @@ pub(super) fn payment(record: &Record, view: &EngineView) -> v1::Payment {
         invoice_id: payment.invoice_id.to_string(),
         trace_id: trace_id(record),
         evidence: evidence(record),
+    }
+}
+
+fn amount(amount: &Amount) -> ShownAmount {
+    match amount {
+        Amount::Xrp(drops) => ShownAmount::XrpDrops(drops.get()),
+        Amount::Issued { amount, .. } => ShownAmount::Issued(v1::IssuedAmount {
+            currency: amount.asset().currency.to_string(),
+            issuer: amount.asset().issuer.to_address(),
+            value: amount.value().to_string(),
+        }),
     }
 }
 

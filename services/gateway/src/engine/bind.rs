@@ -95,7 +95,7 @@ impl Dispatcher {
         signer: &DescribeSignerResponse,
         open: &[OpenSlot],
     ) -> Room {
-        let limits = signer.limits.unwrap_or_default();
+        let limits = signer.limits.clone().unwrap_or_default();
         let day = limits.max_day_drops.saturating_sub(limits.used_day_drops);
         let unsigned = open.iter().filter(|slot| !slot.ever_signed());
         Room {

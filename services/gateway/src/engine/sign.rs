@@ -179,7 +179,9 @@ impl Engine {
         let intent = work.owner.as_ref().map(|r| &r.payment.intent);
         let (memos, body) = match (work.version.kind, intent) {
             (VersionKind::Payment, Some(intent)) => {
-                let Amount::Xrp(amount) = intent.amount;
+                let Amount::Xrp(amount) = intent.amount else {
+                    return Err("issued currencies are not sent yet".to_owned());
+                };
                 let body = ExpectedBody::Payment {
                     destination: intent.destination,
                     tag: intent.destination_tag,
@@ -381,6 +383,7 @@ fn is_alarming(reason: DenialReason) -> bool {
         | DenialReason::Fee
         | DenialReason::LastLedgerSequence
         | DenialReason::Sealed
-        | DenialReason::TypeNotAllowed => false,
+        | DenialReason::TypeNotAllowed
+        | DenialReason::AssetNotAllowed => false,
     }
 }

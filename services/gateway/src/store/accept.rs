@@ -8,7 +8,7 @@ use paygate_payments::intent::{Id, PaymentKey};
 use paygate_payments::limits::Usage;
 use paygate_payments::payment::{Payment, State, StateName};
 use rusqlite::{OptionalExtension, params};
-use xrpl_tx::{Drops, Hash256};
+use xrpl_tx::{Amount, Drops, Hash256};
 
 use super::codec::{self, Whole};
 use super::error::StoreError;
@@ -203,13 +203,19 @@ fn insert(scope: &Scope<'_>, new: &NewPayment, invoice_id: Hash256) -> Result<Re
                deadline, trace_parent, created_ms, updated_ms, state, live, counts) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, 1, 1)";
     let intent = &new.intent;
+    let Amount::Xrp(drops) = intent.amount else {
+        // Rows have no column for them yet. What a row cannot say is not stored as something else.
+        return Err(StoreError::Sqlite(
+            "no column for issued currencies".to_owned(),
+        ));
+    };
     let number = scope.conn.prepare_cached(sql)?.insert(params![
         intent.key.client.as_str(),
         intent.key.payment.as_str(),
         invoice_id.as_bytes(),
         intent.destination.as_bytes(),
         intent.destination_tag,
-        codec::count(intent.drops().get())?,
+        codec::count(drops.get())?,
         codec::memos_column(&intent.memos),
         intent.retry_of.as_ref().map(Id::as_str),
         new.deadline.map(|deadline| deadline.0),
