@@ -2860,7 +2860,7 @@ pub struct TimelineEvent {
     #[prost(string, tag = "4")]
     pub summary: ::prost::alloc::string::String,
     /// More, for people and scripts. Keys: server, engine_result, ledger_index, ledger_hash, tx_hash, fee_drops,
-    /// last_ledger_sequence, slot, delivered_drops, reason. Each is present only where it applies.
+    /// last_ledger_sequence, slot, delivered_drops, delivered_issued, reason. Each is present only where it applies.
     #[prost(btree_map = "string, string", tag = "5")]
     pub details: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
