@@ -117,7 +117,7 @@ impl<'r> Stage<'r> {
             start_index: FIRST_LEDGER,
             expected_size: Some(run.expected_size),
             release,
-            fee_units: run.network.as_ref().is_some_and(|network| network.fee_units),
+            without_amendments: run.network.as_ref().is_some_and(|network| network.without_amendments),
             ..Options::default()
         };
         let network = match &run.network {

@@ -110,9 +110,9 @@ pub struct Beginning {
     pub closed: u32,
     /// How far they had come.
     pub mode: ServerMode,
-    /// The amendment that ended fees in units was not yet in force.
+    /// No amendment was in force yet.
     #[serde(default)]
-    pub fee_units: bool,
+    pub without_amendments: bool,
     /// The time in milliseconds since 1970.
     pub clock: u64,
 }

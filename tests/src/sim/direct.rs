@@ -47,7 +47,7 @@ impl Direct {
         })?;
         let mut node = Node::new(world, None, options.capacity);
         node.world.release = options.release;
-        node.world.fee_units = options.fee_units;
+        node.world.without_amendments = options.without_amendments;
         node.queue = options.expected_size.map(Queue::new);
         Ok(Self {
             node: Shared::new(node),

@@ -242,7 +242,7 @@ pub(super) fn ledger_facts(world: &World, ledger: &Ledger) -> Map<String, Value>
     if world.release == Release::V3_3 {
         facts.insert("network_id".into(), json!(world.genesis.network_id));
     }
-    if world.fee_units {
+    if world.without_amendments {
         facts.insert("fee_ref".into(), json!(FEE_UNITS));
     }
     facts

@@ -92,8 +92,8 @@ pub struct Options {
     pub expected_size: Option<u64>,
     /// Which real server it answers like.
     pub release: Release,
-    /// Fees are also told in units, as before the amendment that ended them.
-    pub fee_units: bool,
+    /// The network is young and has voted no amendment in yet: fees are also told in units, for example.
+    pub without_amendments: bool,
 }
 
 impl Default for Options {
@@ -115,7 +115,7 @@ impl Default for Options {
             start_index: 1000,
             expected_size: None,
             release: Release::V3_3,
-            fee_units: false,
+            without_amendments: false,
         }
     }
 }
@@ -161,7 +161,7 @@ pub async fn serve(options: Options) -> Result<Handle, ServeError> {
     let (rpc_listener, rpc) = listen(options.rpc_port).await?;
     let mut node = Node::new(world, store, options.capacity);
     node.world.release = options.release;
-    node.world.fee_units = options.fee_units;
+    node.world.without_amendments = options.without_amendments;
     node.queue = options.expected_size.map(queue::Queue::new);
     let node = Shared::new(node);
     let mut tasks = JoinSet::new();

@@ -144,7 +144,7 @@ pub(super) fn account_info(node: &mut Node, call: &Call<'_>) -> Answer {
     }
     result.insert("account_data".into(), Value::Object(data));
     let mut flags = account_flags(&account);
-    if node.world.release == Release::V2_3 {
+    if node.world.release == Release::V2_3 || node.world.without_amendments {
         flags.remove("allowTrustLineLocking");
     }
     result.insert("account_flags".into(), Value::Object(flags));

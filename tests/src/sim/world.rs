@@ -121,8 +121,8 @@ pub(super) struct World {
     pub genesis: Genesis,
     /// The release that its server is.
     pub release: Release,
-    /// Fees are also told in the units of old, before the amendment that ended them.
-    pub fee_units: bool,
+    /// Its network is young and has voted no amendment in yet.
+    pub without_amendments: bool,
     /// The accounts as of the last closed ledger, and all they were before.
     pub accounts: Accounts,
     /// What its server knows of it.
@@ -175,7 +175,7 @@ impl World {
         Ok(Self {
             genesis,
             release: Release::V3_3,
-            fee_units: false,
+            without_amendments: false,
             accounts,
             history,
             ledgers: vec![first],
@@ -313,7 +313,7 @@ impl World {
         let genesis = self.genesis.clone();
         let mut world = World::new(genesis).expect("a network with this genesis exists");
         world.release = self.release;
-        world.fee_units = self.fee_units;
+        world.without_amendments = self.without_amendments;
         for ledger in self.ledgers.iter().skip(1) {
             let txs = ledger.txs.iter().map(|included| included.tx.clone());
             let built = world.rebuild(txs.collect(), ledger.close_time);

@@ -129,6 +129,8 @@ pub(crate) const REASONS: &[Reason] = &[
         "the decoder leaves out a field of the JSON form that the binary form has",
     ),
     reason("04_errors", "", "", NOT_BUILT),
+    reason("21_", "back, tx of the first", "Balance", RECORDERS_PAYMENTS),
+    reason("21_", "pushed", "Balance", RECORDERS_PAYMENTS),
     reason("07", "queue: pushed", "Balance", RECORDERS_PAYMENTS),
     reason("07", "queue: pushed", "ctid", RECORDERS_PAYMENTS),
     reason(
