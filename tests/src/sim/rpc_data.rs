@@ -17,7 +17,7 @@ use super::world::Release;
 /// The ledger that a request is about.
 pub(super) enum Which {
     Current,
-    Validated(u32),
+    Closed(u32),
 }
 
 impl Which {
@@ -27,14 +27,17 @@ impl Which {
             Self::Current => {
                 object(json!({ "ledger_current_index": node.open_index(), "validated": false }))
             }
-            Self::Validated(index) => {
+            Self::Closed(index) => {
                 let hash = node
                     .world
                     .ledger(*index)
                     .expect("found before")
                     .hash
                     .to_string();
-                object(json!({ "ledger_hash": hash, "ledger_index": index, "validated": true }))
+                let validated = node.world.is_validated(*index);
+                object(
+                    json!({ "ledger_hash": hash, "ledger_index": index, "validated": validated }),
+                )
             }
         }
     }
@@ -45,7 +48,13 @@ fn ledger_not_found() -> RpcError {
 }
 
 /// The ledger that the request names; the open one if it names none.
-pub(super) fn which_ledger(node: &Node, params: &Map<String, Value>) -> Result<Which, RpcError> {
+pub(super) fn which_ledger(node: &Node, call: &Call<'_>) -> Result<Which, RpcError> {
+    let params = call.params;
+    let shortcut = |which: Which| {
+        let world = &node.world;
+        let checked = node.standing.check_shortcut(world, call.api, call.now);
+        checked.map(|()| which)
+    };
     if let Some(hash) = params.get("ledger_hash") {
         let hash = hash.as_str().and_then(Hash::from_hex);
         let hash = hash.ok_or_else(|| {
@@ -54,7 +63,7 @@ pub(super) fn which_ledger(node: &Node, params: &Map<String, Value>) -> Result<W
         return node
             .world
             .ledger_by_hash(hash)
-            .map(|ledger| Which::Validated(ledger.index))
+            .map(|ledger| Which::Closed(ledger.index))
             .ok_or_else(ledger_not_found);
     }
     let malformed = || {
@@ -64,10 +73,11 @@ pub(super) fn which_ledger(node: &Node, params: &Map<String, Value>) -> Result<W
         })
     };
     let number = match params.get("ledger_index") {
-        None => return Ok(Which::Current),
+        None => return shortcut(Which::Current),
         Some(Value::String(name)) => match name.as_str() {
-            "current" | "" => return Ok(Which::Current),
-            "validated" | "closed" => return Ok(Which::Validated(node.world.validated().index)),
+            "current" | "" => return shortcut(Which::Current),
+            "validated" => return shortcut(Which::Closed(node.world.validated().index)),
+            "closed" => return shortcut(Which::Closed(node.world.closed().index)),
             digits => digits.parse().map_err(|_| malformed())?,
         },
         Some(value) => {
@@ -77,9 +87,10 @@ pub(super) fn which_ledger(node: &Node, params: &Map<String, Value>) -> Result<W
     if number == node.open_index() {
         return Ok(Which::Current);
     }
-    node.world
-        .ledger(number)
-        .map(|ledger| Which::Validated(ledger.index))
+    let ledger = node.world.ledger(number);
+    ledger
+        .filter(|ledger| node.world.history.holds(ledger.index))
+        .map(|ledger| Which::Closed(ledger.index))
         .ok_or_else(ledger_not_found)
 }
 
@@ -93,13 +104,13 @@ pub(super) fn account_info(node: &mut Node, call: &Call<'_>) -> Answer {
         Some(Value::String(address)) => address,
         Some(_) => return Err(RpcError::invalid_params_because("Invalid field 'account'.")),
     };
-    let which = which_ledger(node, call.params)?;
+    let which = which_ledger(node, call)?;
     let facts = which.facts(node);
     let malformed = || RpcError::new("actMalformed", 35, "Account malformed.").with(facts.clone());
     let id = AccountId::from_address(address).ok_or_else(malformed)?;
     let account = match which {
         Which::Current => node.open_account(&id),
-        Which::Validated(index) => node.world.accounts.get_at(&id, index).cloned(),
+        Which::Closed(index) => node.world.accounts.get_at(&id, index).cloned(),
     };
     let Some(account) = account else {
         let named = object(json!({ "account": address }));
@@ -113,7 +124,7 @@ pub(super) fn account_info(node: &mut Node, call: &Call<'_>) -> Answer {
             .and_then(Value::as_bool)
             .unwrap_or(false)
     };
-    if wants("queue") && matches!(which, Which::Validated(_)) {
+    if wants("queue") && matches!(which, Which::Closed(_)) {
         return Err(RpcError::invalid_params().with(facts));
     }
     let mut data = account_data(&account);
@@ -133,7 +144,7 @@ pub(super) fn account_info(node: &mut Node, call: &Call<'_>) -> Answer {
     }
     result.insert("account_data".into(), Value::Object(data));
     let mut flags = account_flags(&account);
-    if node.world.release == Release::V2_3 {
+    if node.world.release == Release::V2_3 || node.world.without_amendments {
         flags.remove("allowTrustLineLocking");
     }
     result.insert("account_flags".into(), Value::Object(flags));
@@ -173,7 +184,7 @@ fn account_flags(account: &Account) -> Map<String, Value> {
 pub(super) fn ledger(node: &Node, call: &Call<'_>) -> Answer {
     let named = call.params.contains_key("ledger_index") || call.params.contains_key("ledger_hash");
     if !named {
-        let closed = ledger_header(node.world.validated(), call.api);
+        let closed = ledger_header(node.world.closed(), call.api);
         return Ok(object(
             json!({ "closed": { "ledger": closed }, "open": { "ledger": open_header(node, call.api) } }),
         ));
@@ -183,10 +194,10 @@ pub(super) fn ledger(node: &Node, call: &Call<'_>) -> Answer {
         Some(value) => value.as_bool().ok_or_else(RpcError::invalid_params),
     };
     let (transactions, expand) = (flag("transactions")?, flag("expand")?);
-    let which = which_ledger(node, call.params)?;
+    let which = which_ledger(node, call)?;
     let mut body = match which {
         Which::Current => open_header(node, call.api),
-        Which::Validated(index) => {
+        Which::Closed(index) => {
             ledger_header(node.world.ledger(index).expect("found before"), call.api)
         }
     };
@@ -227,7 +238,7 @@ fn ledger_transactions(node: &Node, which: &Which, api: ApiVersion, expand: bool
                 }
             })
             .collect(),
-        Which::Validated(index) => {
+        Which::Closed(index) => {
             let ledger = node.world.ledger(*index).expect("found before");
             let txs = ledger.txs.iter();
             if expand {
@@ -243,6 +254,6 @@ fn open_header(node: &Node, api: ApiVersion) -> Map<String, Value> {
     object(json!({
         "closed": false,
         "ledger_index": index_json(node.open_index(), api),
-        "parent_hash": node.world.validated().hash.to_string(),
+        "parent_hash": node.world.closed().hash.to_string(),
     }))
 }

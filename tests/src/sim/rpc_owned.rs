@@ -20,7 +20,7 @@ const PAGE_OBJECTS_PUBLIC: std::ops::RangeInclusive<u64> = 10..=400;
 fn account_in(node: &mut Node, which: &Which, id: &AccountId) -> Option<Account> {
     match which {
         Which::Current => node.open_account(id),
-        Which::Validated(index) => node.world.accounts.get_at(id, *index).cloned(),
+        Which::Closed(index) => node.world.accounts.get_at(id, *index).cloned(),
     }
 }
 
@@ -37,7 +37,7 @@ pub(super) fn account_objects(node: &mut Node, call: &Call<'_>) -> Answer {
         Some(Value::String(address)) => address,
         Some(_) => return Err(RpcError::invalid_params_because("Invalid field 'account'.")),
     };
-    let which = which_ledger(node, call.params)?;
+    let which = which_ledger(node, call)?;
     let facts = which.facts(node);
     let malformed = || RpcError::new("actMalformed", 35, "Account malformed.").with(facts.clone());
     let id = AccountId::from_address(address).ok_or_else(malformed)?;
@@ -92,7 +92,7 @@ pub(super) fn account_objects(node: &mut Node, call: &Call<'_>) -> Answer {
 }
 
 pub(super) fn ledger_entry(node: &mut Node, call: &Call<'_>) -> Answer {
-    let which = which_ledger(node, call.params)?;
+    let which = which_ledger(node, call)?;
     let facts = which.facts(node);
     let malformed =
         || RpcError::new("malformedRequest", 12, "Malformed request.").with(facts.clone());
