@@ -11,6 +11,7 @@ use super::blob::Tx;
 use super::codes::Ter;
 use super::hub::Hub;
 use super::queue::{BASE_LEVEL, Queue, mul_div, paid_level};
+use super::script::Plans;
 use super::state::{Account, Overlay};
 use super::store::{Store, StoreError};
 use super::types::{AccountId, Hash, Millis};
@@ -87,6 +88,8 @@ pub(super) struct Node {
     pub hub: Hub,
     /// Faults to come.
     pub script: Script,
+    /// Answers that are scripted.
+    pub plans: Plans,
     /// What waits for the open ledger's fee to drop; None if every ledger is large enough.
     pub queue: Option<Queue>,
     /// Every blob that arrived and passed the local checks.
@@ -111,6 +114,7 @@ impl Node {
             world,
             hub: Hub::default(),
             script: Script::default(),
+            plans: Plans::default(),
             queue: None,
             arrivals: Vec::new(),
             store,
