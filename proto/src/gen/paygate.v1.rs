@@ -2843,6 +2843,12 @@ pub struct ExplainPaymentResponse {
     /// Everything that was committed about it, in the order of commits.
     #[prost(message, repeated, tag = "2")]
     pub events: ::prost::alloc::vec::Vec<TimelineEvent>,
+    /// What the gateway does next by itself. A sentence or two for a person, not to be parsed. Never empty.
+    #[prost(string, tag = "3")]
+    pub gateway_next: ::prost::alloc::string::String,
+    /// What a person should do now. A sentence or two, not to be parsed. Never empty: it says so if there is nothing to do.
+    #[prost(string, tag = "4")]
+    pub person_next: ::prost::alloc::string::String,
 }
 /// TimelineEvent is one thing that happened to a payment.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2859,8 +2865,9 @@ pub struct TimelineEvent {
     /// One sentence for a person. Not to be parsed.
     #[prost(string, tag = "4")]
     pub summary: ::prost::alloc::string::String,
-    /// More, for people and scripts. Keys: server, engine_result, ledger_index, ledger_hash, tx_hash, fee_drops,
-    /// last_ledger_sequence, slot, delivered_drops, delivered_issued, reason. Each is present only where it applies.
+    /// More, for people and scripts. Keys: server, engine_result, error (the server's word for a refused request), ledger_index,
+    /// ledger_hash, tx_hash, fee_drops, last_ledger_sequence, slot, delivered_drops, delivered_issued, reason. Each is present
+    /// only where it applies.
     #[prost(btree_map = "string, string", tag = "5")]
     pub details: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,

@@ -4,11 +4,16 @@
 //! read it. May not: be used to decide anything about a payment.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
+use paygate_payments::codes::Advice;
+use paygate_payments::codes::errors::Trouble;
+use paygate_payments::codes::guide::{self, Guide};
 use paygate_payments::continuity::Quarantine;
 use paygate_payments::{LedgerIndex, LedgerRef};
 use tokio::sync::watch;
-use xrpl_tx::{Asset, Drops, IssuedValue};
+use xrpl_tx::{Asset, Drops, IssuedValue, Slot};
 
 use crate::clock::Millis;
 use crate::store::Freeze;
@@ -36,6 +41,8 @@ pub struct EngineView {
     pub frozen: Option<Freeze>,
     /// Why the next accepted payment is not bound now. `None`: nothing waits, or it is about to be bound.
     pub blocked: Option<Blocked>,
+    /// What the ledger's server answered last to what was sent for each open slot. A hint for people, lost with the process.
+    pub answers: Arc<BTreeMap<Slot, SlotAnswer>>,
     /// The process is stopping.
     pub draining: bool,
 }
@@ -118,6 +125,27 @@ pub struct Blocked {
     pub detail: String,
 }
 
+/// What a server said to a `submit`. It decides nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SlotAnswer {
+    /// A result code, and in a word or two what the server did with the transaction.
+    Result {
+        /// For example `terQUEUED`.
+        code: String,
+        /// For example "kept for a later ledger".
+        fate: &'static str,
+    },
+    /// An error.
+    Refused {
+        /// For example `noNetwork`.
+        token: String,
+        /// The server's sentence. May be empty.
+        message: String,
+    },
+    /// Nothing that can be read.
+    Unread,
+}
+
 /// Where the picture hangs. Writers change it in place, readers see whole pictures only.
 #[derive(Clone, Debug)]
 pub struct View(watch::Sender<EngineView>);
@@ -134,6 +162,49 @@ impl EngineView {
         match (self.link.newest, self.validated) {
             (Some(newest), Some(done)) => newest.0.saturating_sub(done.index.0),
             _ => 0,
+        }
+    }
+}
+
+// === impl SlotAnswer ===
+
+impl SlotAnswer {
+    /// Whether it stops all sending until a person looked.
+    #[must_use]
+    pub fn freezes(&self) -> bool {
+        match self {
+            Self::Result { code, .. } => Advice::of(code).freezes(),
+            Self::Refused { token, .. } => Trouble::of(token).freezes(),
+            Self::Unread => false,
+        }
+    }
+
+    /// What it means, and what happens next.
+    #[must_use]
+    pub fn guide(&self) -> Guide {
+        match self {
+            Self::Result { code, .. } => guide::provisional(code),
+            Self::Refused { token, .. } => guide::refused(token),
+            Self::Unread => guide::unanswered(),
+        }
+    }
+}
+
+impl fmt::Display for SlotAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let meaning = self.guide().meaning;
+        match self {
+            Self::Result { code, fate } => write!(f, "{code} ({fate}), provisional: {meaning}"),
+            Self::Refused { token, message } if message.is_empty() => {
+                write!(f, "refused with {token}, the ledger will tell: {meaning}")
+            }
+            Self::Refused { token, message } => {
+                write!(
+                    f,
+                    "refused with {token} ({message}), the ledger will tell: {meaning}"
+                )
+            }
+            Self::Unread => write!(f, "no usable answer, the ledger will tell: {meaning}"),
         }
     }
 }

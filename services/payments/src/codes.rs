@@ -1,9 +1,18 @@
-//! Every result code of the ledger, classified once.
+//! Every result code of the ledger, and every refusal of its servers, classified once.
 //!
 //! Owns: what a preliminary code advises and what a validated one means. May not: decide a payment; only
 //! [`crate::proof`] makes evidence. [`Advice`] and [`Verdict`] do not convert into each other.
+//!
+//! # Layout
+//! - `table`: one line a result code
+//! - [`errors`]: one line an error token, with which a server refuses a request
+//! - [`guide`]: what the gateway does next, and what a person should do
 
-use crate::codes_table::TABLE;
+pub mod errors;
+pub mod guide;
+mod table;
+
+use table::TABLE;
 
 /// A result code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +25,19 @@ pub struct Code {
     pub advice: Advice,
     /// What it means in the metadata of a validated transaction.
     pub verdict: Verdict,
+    /// What it says, in a sentence for a person.
+    pub meaning: &'static str,
+}
+
+/// Who can do something about a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concern {
+    /// Nobody in particular.
+    Nobody,
+    /// Who is to be paid.
+    Destination,
+    /// Who fills the wallet.
+    Funds,
 }
 
 /// What a provisional result advises. It paces sending and raises alarms, and decides nothing about the payment.
@@ -73,11 +95,58 @@ impl Code {
     }
 }
 
+impl Concern {
+    /// Whom a code concerns, provisional or validated.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        match name {
+            "tecNO_DST" | "tecNO_DST_INSUF_XRP" | "tecDST_TAG_NEEDED" | "tecNO_PERMISSION" => {
+                Self::Destination
+            }
+            "tecUNFUNDED_PAYMENT"
+            | "tecUNFUNDED"
+            | "tecINSUFF_FEE"
+            | "tecINSUFFICIENT_RESERVE"
+            | "tecFAILED_PROCESSING"
+            | "terINSUF_FEE_B"
+            | "telCAN_NOT_QUEUE_BALANCE" => Self::Funds,
+            _ => Self::Nobody,
+        }
+    }
+}
+
 impl Advice {
     /// What an answer to `submit` advises. An unknown code advises to stop and page.
     #[must_use]
     pub fn of(name: &str) -> Self {
         Code::by_name(name).map_or(Self::PauseWallet, |code| code.advice)
+    }
+
+    /// Whether an answer so stops all sending until a person looked.
+    #[must_use]
+    pub fn freezes(self) -> bool {
+        matches!(self, Self::PauseWallet | Self::StopAndHold | Self::Bug)
+    }
+}
+
+impl Verdict {
+    /// What a code in a validated ledger means. An unknown one there took the fee, as all of its class do, and pages.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        match Code::by_name(name) {
+            Some(code) => code.verdict,
+            None if name.starts_with("tec") => Self::FailedPause,
+            None => Self::NotInLedger,
+        }
+    }
+
+    /// Whether a payment that ended so stops all sending until a person looked.
+    #[must_use]
+    pub fn freezes(self) -> bool {
+        match self {
+            Self::FailedPause | Self::Bug | Self::NotInLedger => true,
+            Self::Delivered | Self::Failed | Self::FailedRefill => false,
+        }
     }
 }
 
@@ -106,5 +175,20 @@ mod tests {
     #[test]
     fn an_unknown_code_stops_and_pages() {
         assert_eq!(Advice::of("tecBRAND_NEW"), Advice::PauseWallet);
+        assert!(Advice::of("tecBRAND_NEW").freezes());
+        assert_eq!(Verdict::of("tecBRAND_NEW"), Verdict::FailedPause);
+        assert!(Verdict::of("tecBRAND_NEW").freezes());
+        assert_eq!(Verdict::of("temBRAND_NEW"), Verdict::NotInLedger);
+    }
+
+    #[test]
+    fn every_code_says_what_it_means_in_a_sentence() {
+        for code in Code::all() {
+            assert!(
+                code.meaning.ends_with('.') && code.meaning.len() > 10,
+                "{}",
+                code.name
+            );
+        }
     }
 }

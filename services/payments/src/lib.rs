@@ -8,7 +8,7 @@
 //! - [`payment`]: a payment and its states, each a variant with exactly its data.
 //! - [`step`]: the one transition function.
 //! - [`proof`]: evidence from validated ledgers; the only maker of [`proof::Presence`] and [`proof::StateProof`].
-//! - [`codes`]: every result code of the ledger, classified.
+//! - [`codes`]: every result code and refusal of the ledger's servers: what it means, and what happens next.
 //! - [`slots`]: which slot comes next, and how much may be bound now.
 //! - [`filler`]: the no-op that fills a slot whose payment will never use it.
 //! - [`terms`]: fee and LastLedgerSequence of a version.
@@ -19,7 +19,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod codes;
-mod codes_table;
 pub mod continuity;
 pub mod filler;
 pub mod intent;

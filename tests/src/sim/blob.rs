@@ -49,7 +49,7 @@ pub(super) enum BlobError {
 }
 
 /// A decoded transaction whose signature and hash are right.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Tx {
     /// Identifies it.
     pub hash: Hash,

@@ -73,10 +73,12 @@ results! {
     TerQueued = "terQUEUED", -89, "Held until escalated fee drops.";
     TerPreTicket = "terPRE_TICKET", -88, "Ticket is not yet in ledger.";
     TesSuccess = "tesSUCCESS", 0, "The transaction was applied. Only final in a validated ledger.";
+    TecPathPartial = "tecPATH_PARTIAL", 101, "Path could not send full amount.";
     TecUnfundedPayment = "tecUNFUNDED_PAYMENT", 104, "Insufficient XRP balance to send.";
     TecDirFull = "tecDIR_FULL", 121, "Can not add entry to full directory.";
     TecNoDst = "tecNO_DST", 124, "Destination does not exist. Send XRP to create it.";
     TecNoDstInsufXrp = "tecNO_DST_INSUF_XRP", 125, "Destination does not exist. Too little XRP sent to create it.";
+    TecNoLineRedundant = "tecNO_LINE_REDUNDANT", 127, "Can't set non-existent line to default.";
     TecPathDry = "tecPATH_DRY", 128, "Path could not send partial amount.";
     TecNoAlternativeKey = "tecNO_ALTERNATIVE_KEY", 130, "The operation would remove the ability to sign transactions with the account.";
     TecInsuffFee = "tecINSUFF_FEE", 136, "Insufficient balance to pay fee.";

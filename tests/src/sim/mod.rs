@@ -7,8 +7,8 @@
 //! Layers, outside in: `net` (frames, sockets, clock) -> `rpc`, `rpc_data`, `rpc_history`, `rpc_owned` (commands), `hub` (streams), `shapes` (how
 //! things are printed) -> `node` (one server: open ledger, held and retried transactions) -> `world` (the validated
 //! chain), `queue` (what waits for a cheaper ledger), `store` (its file), `god` (what tests ask) ->
-//! `preflight`, `apply`, `nodes` (the transaction engine), `state`, `blob`, `codes`, `types`. Beside `net` stands `direct`,
-//! the same front without sockets and clocks.
+//! `preflight`, `apply`, `nodes` (the transaction engine), `state`, `blob`, `codes`, `types`. Beside `net` stand `direct`,
+//! the same front without sockets and clocks, and `script`, the faults on demand.
 //!
 //! `standing` and `history` say what a server that is part of a network knows and refuses to say; `network` plays several of
 //! them together. By itself a server is alone, and as in a real server's standalone mode a ledger is validated the
@@ -32,6 +32,7 @@ mod rpc;
 mod rpc_data;
 mod rpc_history;
 mod rpc_owned;
+mod script;
 mod shapes;
 mod standing;
 mod state;

@@ -25,6 +25,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use super::hub::SocketId;
 use super::node::Node;
 use super::rpc::{Answer, Call, Role, RpcError, api_version, dispatch, parse_submit};
+use super::script;
 use super::shapes::object;
 use super::types::Millis;
 
@@ -144,6 +145,18 @@ async fn answer_frame(
     while let Ok(text) = pushed.try_recv() {
         socket.feed(Message::text(text)).await?;
     }
+    if let Some(close) = answer.as_ref().and_then(|answer| answer.get(script::CLOSE)) {
+        let code = close["code"]
+            .as_u64()
+            .and_then(|code| u16::try_from(code).ok());
+        let code = CloseCode::from(code.unwrap_or(u16::from(CloseCode::Policy)));
+        let reason = close["reason"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+            .into();
+        return socket.close(Some(CloseFrame { code, reason })).await;
+    }
     if let Some(answer) = answer {
         socket
             .feed(Message::text(json!(answer).to_string()))
@@ -194,6 +207,9 @@ pub(super) fn answer_text(
 
 /// Runs a command unless the script loses the request, and loses the answer if the script says so.
 fn run(node: &mut Node, command: &str, call: &Call<'_>) -> Option<Answer> {
+    if let Some(scripted) = script::intercept(node, command, call) {
+        return scripted;
+    }
     if command != "submit" {
         return Some(dispatch(node, command, call));
     }

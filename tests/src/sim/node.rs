@@ -13,6 +13,8 @@ use super::hub::Hub;
 use super::queue::{BASE_LEVEL, Pace, Queue, mul_div, paid_level};
 use super::rpc::server_status;
 use super::standing::{ServerMode, Standing};
+use super::queue::{BASE_LEVEL, Queue, mul_div, paid_level};
+use super::script::Plans;
 use super::state::{Account, Overlay};
 use super::store::{Store, StoreError};
 use super::types::{AccountId, Hash, Millis};
@@ -104,6 +106,8 @@ pub(super) struct Node {
     pub inbox: VecDeque<Arc<Tx>>,
     /// Faults to come.
     pub script: Script,
+    /// Answers that are scripted.
+    pub plans: Plans,
     /// What waits for the open ledger's fee to drop; None if every ledger is large enough.
     pub queue: Option<Queue>,
     /// Every blob that arrived and passed the local checks.
@@ -133,6 +137,7 @@ impl Node {
             outbox: Vec::new(),
             inbox: VecDeque::new(),
             script: Script::default(),
+            plans: Plans::default(),
             queue: None,
             arrivals: Vec::new(),
             told_level: None,

@@ -71,6 +71,8 @@ pub(crate) fn explained(explained: &ExplainPaymentResponse) -> Value {
     json!({
         "payment": payment(&explained.payment.clone().unwrap_or_default()),
         "events": explained.events.iter().map(event).collect::<Vec<_>>(),
+        "gateway_next": explained.gateway_next,
+        "person_next": explained.person_next,
     })
 }
 

@@ -48,6 +48,10 @@ pub(crate) fn timeline(out: Out, explained: &ExplainPaymentResponse) -> String {
     if !reason.is_empty() {
         text.push_str(&super::out::fields(&[("reason", clean(&reason))]));
     }
+    text.push_str(&super::out::fields(&[
+        ("gateway", clean(&explained.gateway_next)),
+        ("you", clean(&explained.person_next)),
+    ]));
     text.push_str(&show::ending(out, &payment));
     text
 }

@@ -5,6 +5,7 @@
 
 use paygate_payments::LedgerRef;
 use paygate_payments::money::Money;
+use paygate_payments::codes::Concern;
 use paygate_payments::payment::{
     AtLarge, CancelCause, EndProof, Ended, HoldCause, Settled, State, StateName, Version,
     VersionKind,
@@ -16,7 +17,7 @@ use xrpl_tx::{Amount, Asset, IssuedValue, Memo, Slot};
 
 use crate::clock::Millis;
 use crate::store::Record;
-use crate::view::EngineView;
+use crate::view::{EngineView, SlotAnswer};
 
 /// A reason and words for a person.
 type Why = (PaymentReason, String);
@@ -170,7 +171,23 @@ fn why_at_large(at_large: &AtLarge, cancel: Option<CancelCause>, view: &EngineVi
     stopped(view)
         .or_else(|| if unsigned { signer_away(view) } else { None })
         .or_else(|| link_down(view))
+        .or_else(|| why_answered(view.answers.get(&at_large.binding.slot)?))
         .unwrap_or((PaymentReason::None, String::new()))
+}
+
+/// What the ledger's server said last to what was sent. It explains, and decides nothing.
+fn why_answered(answer: &SlotAnswer) -> Option<Why> {
+    let reason = match answer {
+        SlotAnswer::Result { code, .. } if code == "tesSUCCESS" => return None,
+        SlotAnswer::Result { code, .. } => match Concern::of(code) {
+            Concern::Destination => PaymentReason::DestinationNotReady,
+            Concern::Funds => PaymentReason::InsufficientFunds,
+            Concern::Nobody => PaymentReason::None,
+        },
+        SlotAnswer::Refused { .. } => PaymentReason::LedgerUnavailable,
+        SlotAnswer::Unread => PaymentReason::None,
+    };
+    Some((reason, format!("the ledger's server last said {answer}")))
 }
 
 fn why_held(cause: HoldCause) -> Why {

@@ -18,6 +18,7 @@ mod encode;
 mod errors;
 mod gate;
 mod identity;
+mod next;
 pub mod operations;
 pub mod payments;
 mod settings;

@@ -20,7 +20,7 @@ use tracing::{Instrument as _, Span};
 
 use super::decode::{Asked, Rules};
 use super::watch::{PaymentChanges, Watchers};
-use super::{Api, decode, encode, errors, identity};
+use super::{Api, decode, encode, errors, identity, next};
 use crate::clock::{self, Millis};
 use crate::metrics::Stage;
 use crate::store::{Accept, ListQuery, NewPayment, Record, StoreError};
@@ -119,10 +119,14 @@ impl PaymentService for PaymentApi {
         let found = self.api.store.get(&key).await.map_err(failed)?;
         let record = found.ok_or_else(|| errors::payment_not_found(&key))?;
         let rows = self.api.store.timeline(&key).await.map_err(failed)?;
-        let payment = Some(encode::payment(&record, &self.api.view.now()));
+        let view = self.api.view.now();
+        let payment = encode::payment(&record, &view);
+        let next = next::after(&record, payment.reason(), &view);
         Ok(Response::new(ExplainPaymentResponse {
-            payment,
+            payment: Some(payment),
             events: rows.into_iter().map(|row| row.event).collect(),
+            gateway_next: next.gateway,
+            person_next: next.person,
         }))
     }
 

@@ -266,9 +266,16 @@ async fn report(engine: &Engine, ledger: LedgerRef, reconciled: &Reconciled) -> 
         engine.freeze(why).await.map_err(Delay::Store)?;
     }
     if reconciled.effects.contains(&Effect::FreezeWallet) {
-        let why = format!(
-            "ledger {} decided a slot in a way that we do not know",
-            ledger.index
+        // The transaction that took the ledger in has frozen the wallet, and said why.
+        let cursor = engine.store.cursor().await.map_err(Delay::Store)?;
+        let why = cursor.frozen.map_or_else(
+            || {
+                format!(
+                    "ledger {} decided a slot in a way that a person must look at",
+                    ledger.index
+                )
+            },
+            |freeze| freeze.why,
         );
         engine.freeze(why).await.map_err(Delay::Store)?;
     }

@@ -3,7 +3,8 @@
 //! Owns: pacing and the notes of what servers answered. May not: draw any conclusion about a payment from an answer, or
 //! send a blob that is not stored.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use paygate_payments::codes::Advice;
 use paygate_proto::v1::TimelineStage;
@@ -14,6 +15,7 @@ use super::{Engine, join_trace};
 use crate::clock;
 use crate::metrics::Stage;
 use crate::store::{Note, Record, StoreError};
+use crate::view::SlotAnswer;
 use crate::xrpl::{CallError, SubmitAnswer};
 
 /// A stored blob to be sent.
@@ -26,12 +28,24 @@ pub(super) struct Sendable {
 
 /// What each slot was answered last, so that repeats do not fill its timeline. Lives as long as the slot is open.
 #[derive(Debug, Default)]
-pub(super) struct LastAnswers(HashMap<Slot, String>);
+pub(super) struct LastAnswers(Arc<BTreeMap<Slot, SlotAnswer>>);
 
 impl LastAnswers {
     /// Forgets slots that are decided.
     pub(super) fn keep_only(&mut self, open: impl Fn(Slot) -> bool) {
-        self.0.retain(|slot, _| open(*slot));
+        if self.0.keys().any(|slot| !open(*slot)) {
+            Arc::make_mut(&mut self.0).retain(|slot, _| open(*slot));
+        }
+    }
+
+    /// Takes an answer. Returns whether it is the slot's first, and whether it differs from the one before.
+    fn take(&mut self, slot: Slot, answer: &SlotAnswer) -> (bool, bool) {
+        let before = self.0.get(&slot);
+        let (first, changed) = (before.is_none(), before != Some(answer));
+        if changed {
+            Arc::make_mut(&mut self.0).insert(slot, answer.clone());
+        }
+        (first, changed)
     }
 }
 
@@ -88,81 +102,83 @@ impl Engine {
         answer: &Result<SubmitAnswer, CallError>,
         answers: &mut LastAnswers,
     ) -> Result<(), StoreError> {
-        let (word, summary) = match answer {
-            Ok(answer) => (answer.engine_result.clone(), describe(answer)),
+        let said = match answer {
+            Ok(answer) => SlotAnswer::Result {
+                code: answer.engine_result.clone(),
+                fate: fate(answer),
+            },
             Err(CallError::NotConnected { why, .. }) => {
                 tracing::debug!(slot = blob.slot.number(), %why, "not sent");
                 return Ok(());
             }
-            Err(err) => (
-                "unknown".to_owned(),
-                format!("no usable answer, the ledger will tell: {err}"),
-            ),
+            Err(CallError::Server { error, message, .. }) => SlotAnswer::Refused {
+                token: error.clone(),
+                message: message.clone(),
+            },
+            Err(CallError::Unanswered { .. } | CallError::Malformed { .. }) => SlotAnswer::Unread,
         };
-        let first = !answers.0.contains_key(&blob.slot);
-        let changed = answers
-            .0
-            .insert(blob.slot, word.clone())
-            .is_none_or(|before| before != word);
+        let (first, changed) = answers.take(blob.slot, &said);
+        if changed {
+            let shown = Arc::clone(&answers.0);
+            self.view.update(|v| v.answers = shown);
+        }
         if changed && let Some(record) = &blob.owner {
-            let server = ("server", self.link.server().to_owned());
-            let mut notes = Vec::new();
-            if first {
-                notes.push(Note {
-                    stage: TimelineStage::Submitted,
-                    summary: format!("sent to {}", self.link.server()),
-                    details: vec![server.clone(), ("tx_hash", blob.signed.hash.to_string())],
-                    span_id: None,
-                });
-            }
-            notes.push(Note {
-                stage: TimelineStage::SubmitAnswered,
-                summary,
-                details: vec![server, ("engine_result", word.clone())],
-                span_id: None,
-            });
+            let notes = self.notes(blob, &said, first);
             self.store
                 .note(record.payment.intent.key.clone(), notes, clock::now())
                 .await?;
         }
-        match answer {
-            Ok(answer) => self.heed(blob, answer).await,
-            Err(_) => Ok(()),
+        self.heed(blob, &said).await
+    }
+
+    fn notes(&self, blob: &Sendable, said: &SlotAnswer, first: bool) -> Vec<Note> {
+        let server = ("server", self.link.server().to_owned());
+        let mut notes = Vec::new();
+        if first {
+            notes.push(Note {
+                stage: TimelineStage::Submitted,
+                summary: format!("sent to {}", self.link.server()),
+                details: vec![server.clone(), ("tx_hash", blob.signed.hash.to_string())],
+                span_id: None,
+            });
         }
+        let mut details = vec![server];
+        match said {
+            SlotAnswer::Result { code, .. } => details.push(("engine_result", code.clone())),
+            SlotAnswer::Refused { token, .. } => details.push(("error", token.clone())),
+            SlotAnswer::Unread => {}
+        }
+        notes.push(Note {
+            stage: TimelineStage::SubmitAnswered,
+            summary: said.to_string(),
+            details,
+            span_id: None,
+        });
+        notes
     }
 
     /// Raises alarms. The payment's fate is not touched: the ledger tells it.
-    async fn heed(&self, blob: &Sendable, answer: &SubmitAnswer) -> Result<(), StoreError> {
-        let result = answer.engine_result.as_str();
-        match Advice::of(result) {
-            Advice::PauseWallet | Advice::Bug => {
-                self.freeze(format!(
-                    "the ledger's server answers {result} for slot {}: {}",
-                    blob.slot, answer.message
-                ))
-                .await
-            }
-            Advice::StopAndHold => {
-                self.freeze(format!(
-                    "the ledger will never take the content of slot {}: {result}",
-                    blob.slot
-                ))
-                .await
-            }
-            Advice::Refill => {
-                tracing::warn!(result, "the wallet needs money");
-                Ok(())
-            }
-            Advice::WaitForValidation
-            | Advice::Resubmit
-            | Advice::RaiseFee
-            | Advice::LookAtLedger => Ok(()),
+    async fn heed(&self, blob: &Sendable, said: &SlotAnswer) -> Result<(), StoreError> {
+        let slot = blob.slot;
+        if said.freezes() {
+            let why = format!("the ledger's server said to what was sent for {slot}: {said}");
+            return self.freeze(why).await;
         }
+        match said {
+            SlotAnswer::Result { code, .. } if Advice::of(code) == Advice::Refill => {
+                tracing::warn!(engine_result = %code, %slot, "the wallet needs money");
+            }
+            SlotAnswer::Refused { token, .. } => {
+                tracing::warn!(error = %token, %slot, "the ledger's server refuses to take a transaction");
+            }
+            SlotAnswer::Result { .. } | SlotAnswer::Unread => {}
+        }
+        Ok(())
     }
 }
 
-fn describe(answer: &SubmitAnswer) -> String {
-    let kept = if answer.applied {
+fn fate(answer: &SubmitAnswer) -> &'static str {
+    if answer.applied {
         "applied for now"
     } else if answer.queued {
         "queued"
@@ -170,6 +186,5 @@ fn describe(answer: &SubmitAnswer) -> String {
         "kept for a later ledger"
     } else {
         "not kept"
-    };
-    format!("{} ({kept}), provisional", answer.engine_result)
+    }
 }

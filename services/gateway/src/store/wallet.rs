@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use paygate_payments::continuity::{Doubt, Quarantine};
+use paygate_payments::payment::State;
 use paygate_payments::step::{Effect, Step};
 use paygate_payments::{LedgerIndex, LedgerRef};
 use paygate_proto::v1::TimelineStage;
@@ -274,7 +275,14 @@ pub(super) fn freeze_on(
     if !step.effects.contains(&Effect::FreezeWallet) {
         return Ok(());
     }
-    let why = format!("payment {} is on hold", record.payment.intent.key);
+    let key = &record.payment.intent.key;
+    let why = match &record.payment.state {
+        State::Failed(settled) => format!(
+            "payment {key} failed with {} in ledger {}, which nothing that is sent here should cause",
+            settled.result, settled.ledger.index
+        ),
+        _ => format!("payment {key} is on hold"),
+    };
     set_frozen(scope, &Freeze { why, since: at }, at)
 }
 

@@ -8,6 +8,7 @@ use xrpl_tx::{Amount, Signed, Slot};
 use super::judge::{Verdict, judge, settled};
 use super::{Context, Effect, Fact, IllegalEvent, Step};
 use crate::intent::Intent;
+use crate::codes;
 use crate::payment::{
     AtLarge, Binding, CancelCause, EndProof, Ended, HoldCause, OnHold, Payment, Seal, State,
     VersionKind, Versions,
@@ -45,6 +46,15 @@ impl Moves<'_> {
     pub(super) fn end(&self, state: State) -> Step {
         let name = state.name();
         self.to(state, vec![Fact::Ended(name)])
+    }
+
+    /// Failed on the ledger. A code that a payment of ours should never get, or that nobody knows, also stops sending.
+    fn end_failed(&self, presence: &Presence) -> Step {
+        let mut step = self.end(State::Failed(settled(presence)));
+        if codes::Verdict::of(presence.tx().result.code()).freezes() {
+            step.effects.push(Effect::FreezeWallet);
+        }
+        step
     }
 
     /// Cancelled. The first cause that was committed stays.
@@ -163,7 +173,7 @@ impl Moves<'_> {
             presence.tx(),
         ) {
             Verdict::Paid => Ok(self.end(State::Paid(settled(presence)))),
-            Verdict::Failed => Ok(self.end(State::Failed(settled(presence)))),
+            Verdict::Failed => Ok(self.end_failed(presence)),
             Verdict::Filled | Verdict::DeliveredDiffers | Verdict::OtherContent => Err(self
                 .illegal(
                     "confirmed",
@@ -392,7 +402,7 @@ impl Moves<'_> {
             tx,
         ) {
             Verdict::Paid => Ok(self.end(State::Paid(settled(presence)))),
-            Verdict::Failed => Ok(self.end(State::Failed(settled(presence)))),
+            Verdict::Failed => Ok(self.end_failed(presence)),
             Verdict::Filled => {
                 let proof = EndProof::Filled {
                     ledger: presence.ledger(),
