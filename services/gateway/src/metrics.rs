@@ -142,6 +142,11 @@ struct ResultLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LimitLabel {
     limit: &'static str,
 }
@@ -165,6 +170,7 @@ struct Inner {
     grpc_durations: Histograms<MethodLabels>,
     stages: Histograms<StageLabel>,
     signer_requests: Family<ResultLabel, Counter>,
+    preflight_refusals: Family<ReasonLabel, Counter>,
     headroom: Family<LimitLabel, FloatGauge>,
     validated_index: Gauge,
     ledger_lag: FloatGauge,
@@ -188,6 +194,7 @@ impl Metrics {
             grpc_durations: Family::new_with_constructor(request_histogram),
             stages: Family::new_with_constructor(stage_histogram),
             signer_requests: Family::default(),
+            preflight_refusals: Family::default(),
             headroom: Family::default(),
             validated_index: Gauge::default(),
             ledger_lag: FloatGauge::default(),
@@ -304,6 +311,14 @@ impl Metrics {
         self.inner.signer_requests.get_or_create(&label).inc();
     }
 
+    /// A payment was given up before it was bound, because its destination cannot receive it. `reason` is one of the core's.
+    pub fn preflight_refused(&self, reason: &'static str) {
+        self.inner
+            .preflight_refusals
+            .get_or_create(&ReasonLabel { reason })
+            .inc();
+    }
+
     /// What a limit still allows, for example of `daily`.
     pub fn limit_headroom(&self, limit: &'static str, left: Drops) {
         self.inner
@@ -415,6 +430,11 @@ impl Inner {
             "paygate_signer_requests",
             "Requests to the signer by result",
             self.signer_requests.clone(),
+        );
+        r.register(
+            "paygate_preflight_refusals",
+            "Payments given up before they were bound, because their destination cannot receive them",
+            self.preflight_refusals.clone(),
         );
         r.register(
             "paygate_limit_headroom_xrp",

@@ -4,8 +4,10 @@
 //! read it. May not: be used to decide anything about a payment.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use paygate_payments::continuity::Quarantine;
+use paygate_payments::intent::PaymentKey;
 use paygate_payments::{LedgerIndex, LedgerRef};
 use tokio::sync::watch;
 use xrpl_tx::Drops;
@@ -36,6 +38,8 @@ pub struct EngineView {
     pub frozen: Option<Freeze>,
     /// Why the next accepted payment is not bound now. `None`: nothing waits, or it is about to be bound.
     pub blocked: Option<Blocked>,
+    /// Why single accepted payments wait, without holding up those behind them.
+    pub waits: Waits,
     /// The process is stopping.
     pub draining: bool,
 }
@@ -49,6 +53,8 @@ pub struct AccountView {
     pub balance: Drops,
     /// Objects that it owns.
     pub owner_count: u32,
+    /// What every account must hold at least.
+    pub reserve_base: Drops,
     /// What of the balance cannot be paid out.
     pub reserve: Drops,
     /// Balance less reserve less everything at large.
@@ -93,6 +99,9 @@ pub struct Blocked {
     /// Names values and limits.
     pub detail: String,
 }
+
+/// Payments that wait for something of their own, and for what.
+pub type Waits = Arc<BTreeMap<PaymentKey, Blocked>>;
 
 /// Where the picture hangs. Writers change it in place, readers see whole pictures only.
 #[derive(Clone, Debug)]

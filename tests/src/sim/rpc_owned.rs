@@ -1,4 +1,5 @@
-//! Commands about single objects of the ledger and about what an account owns. Here these are account roots and tickets.
+//! Commands about single objects of the ledger and about what an account owns. Here these are account roots, tickets and
+//! preauthorisations.
 //!
 //! Owns: how an object is named in a request. May not: change anything.
 
@@ -29,6 +30,15 @@ fn ticket_object(owner: &Account, ticket: u32) -> Map<String, Value> {
     let key = owner.id.ticket_index(ticket);
     fields.insert("index".into(), json!(key.to_string()));
     fields
+}
+
+fn preauth_object(owner: &Account, other: &AccountId) -> Option<Map<String, Value>> {
+    let (hash, ledger) = owner.preauthorized.get(other)?;
+    Some(object(json!({
+        "Account": owner.id.to_string(), "Authorize": other.to_string(), "Flags": 0,
+        "LedgerEntryType": "DepositPreauth", "OwnerNode": "0", "PreviousTxnID": hash.to_string(),
+        "PreviousTxnLgrSeq": ledger, "index": owner.id.preauth_index(other).to_string(),
+    })))
 }
 
 pub(super) fn account_objects(node: &mut Node, call: &Call<'_>) -> Answer {
@@ -114,6 +124,14 @@ pub(super) fn ledger_entry(node: &mut Node, call: &Call<'_>) -> Answer {
         (
             id.ticket_index(ticket),
             owner.map(|owner| ticket_object(&owner, ticket)),
+        )
+    } else if let Some(named) = call.params.get("deposit_preauth") {
+        let id = address(named.get("owner"))?;
+        let other = address(named.get("authorized"))?;
+        let owner = account_in(node, &which, &id);
+        (
+            id.preauth_index(&other),
+            owner.and_then(|owner| preauth_object(&owner, &other)),
         )
     } else {
         return Err(RpcError::new("unknownOption", 51, "Unknown option.").with(facts));

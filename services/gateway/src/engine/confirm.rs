@@ -313,6 +313,7 @@ async fn publish(
         sequence: facts.sequence,
         balance: facts.balance,
         owner_count: facts.owner_count,
+        reserve_base: newest.reserve_base,
         reserve,
         spendable: facts
             .balance

@@ -4,9 +4,10 @@
 //! is [`StoreError::Corrupt`] and names itself.
 
 use paygate_payments::payment::{
-    AtLarge, Binding, CancelCause, EndProof, Ended, HoldCause, OnHold, Seal, Settled, State,
-    StateName, VersionKind, Versions,
+    AtLarge, Binding, CancelCause, CannotReceive, EndProof, Ended, HoldCause, OnHold, Seal,
+    Settled, State, StateName, VersionKind, Versions,
 };
+use paygate_payments::preflight::RefusalReason;
 use paygate_payments::{LedgerIndex, LedgerRef};
 use prost::Message;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
@@ -21,6 +22,7 @@ const VERSION_NOOP: u32 = 2;
 const CANCEL_REQUESTED: &str = "REQUESTED";
 const CANCEL_SIGNER_DENIED: &str = "SIGNER_DENIED";
 const CANCEL_FORGOTTEN: &str = "FORGOTTEN";
+const CANCEL_CANNOT_RECEIVE: &str = "DESTINATION_CANNOT_RECEIVE";
 
 /// What decided a payment, or holds it. New kinds and fields may be added, never changed.
 #[derive(Clone, PartialEq, Message)]
@@ -49,6 +51,8 @@ struct Evidence {
     journal_hash: Vec<u8>,
     #[prost(string, tag = "12")]
     reason: String,
+    #[prost(string, tag = "13")]
+    refusal: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
@@ -63,6 +67,7 @@ enum EvidenceKind {
     SlotTaken = 6,
     ConsumerUnknown = 7,
     DeliveredDiffers = 8,
+    CannotReceive = 9,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -155,6 +160,7 @@ pub(super) fn cancel_column(cause: CancelCause) -> &'static str {
         CancelCause::Requested => CANCEL_REQUESTED,
         CancelCause::SignerDenied => CANCEL_SIGNER_DENIED,
         CancelCause::Forgotten => CANCEL_FORGOTTEN,
+        CancelCause::DestinationCannotReceive => CANCEL_CANNOT_RECEIVE,
     }
 }
 
@@ -163,6 +169,7 @@ pub(super) fn cancel(word: &str) -> Result<CancelCause, StoreError> {
         CANCEL_REQUESTED => Ok(CancelCause::Requested),
         CANCEL_SIGNER_DENIED => Ok(CancelCause::SignerDenied),
         CANCEL_FORGOTTEN => Ok(CancelCause::Forgotten),
+        CANCEL_CANNOT_RECEIVE => Ok(CancelCause::DestinationCannotReceive),
         _ => Err(StoreError::corrupt(format!("cancel cause {word:?}"))),
     }
 }
@@ -354,6 +361,12 @@ fn of_end(proof: &EndProof) -> Evidence {
             reason: seal.reason.clone(),
             ..Evidence::default()
         },
+        EndProof::CannotReceive(cannot) => Evidence {
+            refusal: cannot.reason.as_str().to_owned(),
+            reason: cannot.detail.clone(),
+            servers: cannot.servers.clone(),
+            ..of_ledger(EvidenceKind::CannotReceive, cannot.ledger)
+        },
     }
 }
 
@@ -425,6 +438,17 @@ impl Evidence {
                 hash: hash(&self.journal_hash, "the journal's hash in evidence")?,
                 reason: self.reason,
             })),
+            EvidenceKind::CannotReceive => {
+                let reason = RefusalReason::parse(&self.refusal).ok_or_else(|| {
+                    StoreError::corrupt(format!("refusal {:?} in evidence", self.refusal))
+                })?;
+                Ok(EndProof::CannotReceive(CannotReceive {
+                    ledger: self.ledger()?,
+                    reason,
+                    detail: self.reason,
+                    servers: self.servers,
+                }))
+            }
             kind => Err(StoreError::corrupt(format!(
                 "a payment that ended unpaid has evidence of kind {kind:?}"
             ))),

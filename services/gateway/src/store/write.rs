@@ -165,7 +165,10 @@ fn write_slot(scope: &Scope<'_>, before: &Record, next: &Payment) -> Result<(), 
             EndProof::Filled {
                 ledger, tx_hash, ..
             } => resolve_slot(scope, slot, ledger.index, Some(*tx_hash)),
-            EndProof::NeverBound { .. } | EndProof::Absence { .. } | EndProof::Sealed(_) => Ok(()),
+            EndProof::NeverBound { .. }
+            | EndProof::Absence { .. }
+            | EndProof::Sealed(_)
+            | EndProof::CannotReceive(_) => Ok(()),
         },
         // Open until the ledger shows what used it.
         State::AwaitingApproval
