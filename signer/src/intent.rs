@@ -148,7 +148,10 @@ impl PaymentRequest {
         let destination = AccountId::from_address(&request.destination)
             .map_err(|error| malformed("destination", format!("is no classic address: {error}")))?;
         let wire::sign_payment_request::Amount::XrpDrops(drops) =
-            required("amount", request.amount)?;
+            required("amount", request.amount)?
+        else {
+            return Err(malformed("amount.issued", "is not signed yet".into()));
+        };
         let amount =
             Drops::new(drops).map_err(|error| malformed("amount.xrp_drops", error.to_string()))?;
         if amount == Drops::ZERO {

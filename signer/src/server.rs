@@ -353,6 +353,7 @@ impl SignerService for Signer {
                 used_day_drops: described.used_day.get(),
                 max_fee_drops: policy.max_fee.get(),
                 last_ledger_window: policy.last_ledger_window,
+                assets: Vec::new(),
             }),
             journal_head: Some(journal_head(described.head)),
             highest_sequence: described.highest_sequence,

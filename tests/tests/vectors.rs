@@ -89,10 +89,10 @@ fn the_vectors_hold_every_kind_and_every_end_of_a_range() {
         _ => None,
     };
     let drops = |tx: &Unsigned| match &tx.body {
-        Body::Payment(payment) => {
-            let Amount::Xrp(drops) = payment.amount;
-            drops.get()
-        }
+        Body::Payment(payment) => match payment.amount {
+            Amount::Xrp(drops) => drops.get(),
+            Amount::Issued { .. } => 0,
+        },
         _ => 0,
     };
     let memos = |tx: &Unsigned| -> usize { tx.memos.as_slice().iter().map(memo_data).sum() };

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use xrpl_tx::{
-    AccountId, Amount, Body, Drops, Memo, Memos, NoOp, Payment, PublicKey, Slot, TicketCreate,
-    Unsigned,
+    AccountId, Amount, Asset, Body, Drops, IssuedAmount, IssuedValue, Memo, Memos, NoOp, Payment,
+    PublicKey, Slot, TicketCreate, Unsigned,
 };
 
 /// A transaction that somebody signed, with what it means.
@@ -46,7 +46,7 @@ pub(crate) fn meant(fields: &Value, signing_key: PublicKey) -> Unsigned {
         "Payment" => Body::Payment(Payment {
             destination: account(take("Destination").unwrap()),
             destination_tag: take("DestinationTag").map(number),
-            amount: Amount::Xrp(drops(take("Amount").unwrap())),
+            amount: meant_amount(&take("Amount").unwrap(), take("SendMax")),
             invoice_id: text(take("InvoiceID").unwrap()).parse().unwrap(),
         }),
         "AccountSet" => Body::NoOp(NoOp),
@@ -70,6 +70,29 @@ pub(crate) fn meant(fields: &Value, signing_key: PublicKey) -> Unsigned {
     };
     assert!(fields.is_empty(), "not looked at: {fields:?}");
     tx
+}
+
+fn meant_amount(amount: &Value, send_max: Option<Value>) -> Amount {
+    let issued = |fields: &Value| -> IssuedAmount {
+        let part = |name: &str| fields[name].as_str().unwrap();
+        assert_eq!(fields.as_object().unwrap().len(), 3, "{fields}");
+        let asset = Asset {
+            currency: part("currency").parse().unwrap(),
+            issuer: part("issuer").parse().unwrap(),
+        };
+        IssuedAmount::new(asset, part("value").parse().unwrap()).unwrap()
+    };
+    if let Some(drops) = amount.as_str() {
+        assert!(send_max.is_none());
+        return Amount::Xrp(Drops::new(drops.parse().unwrap()).unwrap());
+    }
+    let amount = issued(amount);
+    let send_max = send_max.map(|fields| {
+        let send_max = issued(&fields);
+        assert_eq!(send_max.asset(), amount.asset());
+        send_max.value()
+    });
+    Amount::issued(amount, send_max).unwrap()
 }
 
 fn meant_memo(memo: &Value) -> Memo {
@@ -102,11 +125,12 @@ pub(crate) fn as_json(tx: &Unsigned) -> Value {
     put("TicketSequence", ticket.map(number));
     match &tx.body {
         Body::Payment(payment) => {
-            let Amount::Xrp(drops) = payment.amount;
             put("TransactionType", Some(json!("Payment")));
             put("Destination", Some(json!(payment.destination.to_address())));
             put("DestinationTag", payment.destination_tag.map(number));
-            put("Amount", Some(json!(drops.get().to_string())));
+            let (amount, send_max) = amount_as_json(&payment.amount);
+            put("Amount", Some(amount));
+            put("SendMax", send_max);
             put("InvoiceID", Some(json!(payment.invoice_id.to_string())));
         }
         Body::NoOp(NoOp) => put("TransactionType", Some(json!("AccountSet"))),
@@ -118,6 +142,24 @@ pub(crate) fn as_json(tx: &Unsigned) -> Value {
     let memos: Vec<Value> = tx.memos.as_slice().iter().map(memo_as_json).collect();
     put("Memos", Some(json!(memos)).filter(|_| !memos.is_empty()));
     Value::Object(fields)
+}
+
+/// Amount and SendMax.
+fn amount_as_json(amount: &Amount) -> (Value, Option<Value>) {
+    let issued = |asset: Asset, value: IssuedValue| {
+        json!({
+            "currency": asset.currency.to_string(),
+            "issuer": asset.issuer.to_address(),
+            "value": value.to_string(),
+        })
+    };
+    match amount {
+        Amount::Xrp(drops) => (json!(drops.get().to_string()), None),
+        Amount::Issued { amount, send_max } => (
+            issued(amount.asset(), amount.value()),
+            send_max.map(|send_max| issued(amount.asset(), send_max)),
+        ),
+    }
 }
 
 fn memo_as_json(memo: &Memo) -> Value {

@@ -61,7 +61,9 @@ impl Signer {
         };
         let outcome = match &tx.body {
             Body::Payment(payment) => {
-                let Amount::Xrp(amount) = payment.amount;
+                let Amount::Xrp(amount) = payment.amount else {
+                    panic!("the vault has no request for issued currencies yet");
+                };
                 let mut request = PaymentRequest {
                     fence,
                     key: key.expect("a payment has a name"),

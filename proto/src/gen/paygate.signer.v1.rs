@@ -40,7 +40,7 @@ pub mod slot {
         /// An account Sequence, 1 to 4294967295.
         #[prost(uint32, tag = "1")]
         Sequence(u32),
-        /// A Ticket's number, 1 to 4294967295. Denied in this version.
+        /// A Ticket's number, 1 to 4294967295. Whether there is such a Ticket, only the ledger knows.
         #[prost(uint32, tag = "2")]
         Ticket(u32),
     }
@@ -72,7 +72,7 @@ pub struct PaymentKey {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DescribeSignerRequest {}
 /// DescribeSignerResponse describes the signer.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DescribeSignerResponse {
     /// Classic address of the wallet that it signs for.
     #[prost(string, tag = "1")]
@@ -116,7 +116,7 @@ pub struct DescribeSignerResponse {
     pub version: ::prost::alloc::string::String,
 }
 /// Limits of the signer's policy and what is used of them. Amounts are drops (1 XRP = 1,000,000 drops).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Limits {
     /// Largest amount of one payment.
     #[prost(uint64, tag = "1")]
@@ -133,6 +133,29 @@ pub struct Limits {
     /// How many ledgers LastLedgerSequence may lie ahead of the signer's estimate.
     #[prost(uint32, tag = "5")]
     pub last_ledger_window: u32,
+    /// The issued currencies that it signs for, in the order of currency and issuer. All others are denied.
+    #[prost(message, repeated, tag = "6")]
+    pub assets: ::prost::alloc::vec::Vec<AssetLimits>,
+}
+/// AssetLimits is what the policy allows of one issued currency and what is used of it. Values are decimal text, as the
+/// ledger writes it. What counts of a payment is its SendMax, or its amount if it has none.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AssetLimits {
+    /// Three characters, or 40 hex digits.
+    #[prost(string, tag = "1")]
+    pub currency: ::prost::alloc::string::String,
+    /// The issuer's classic address.
+    #[prost(string, tag = "2")]
+    pub issuer: ::prost::alloc::string::String,
+    /// Largest value of one payment.
+    #[prost(string, tag = "3")]
+    pub max_payment: ::prost::alloc::string::String,
+    /// Largest sum of values signed within any 24 hours.
+    #[prost(string, tag = "4")]
+    pub max_day: ::prost::alloc::string::String,
+    /// What of `max_day` is used now.
+    #[prost(string, tag = "5")]
+    pub used_day: ::prost::alloc::string::String,
 }
 /// Hardening tells which protections hold, each found out by trying, not by having asked for it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -193,18 +216,39 @@ pub struct SignPaymentRequest {
     #[prost(bytes = "vec", tag = "12")]
     pub intent_digest: ::prost::alloc::vec::Vec<u8>,
     /// Required.
-    #[prost(oneof = "sign_payment_request::Amount", tags = "8")]
+    #[prost(oneof = "sign_payment_request::Amount", tags = "8, 13")]
     pub amount: ::core::option::Option<sign_payment_request::Amount>,
 }
 /// Nested message and enum types in `SignPaymentRequest`.
 pub mod sign_payment_request {
     /// Required.
-    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Amount {
         /// Drops, 1 to 10^17.
         #[prost(uint64, tag = "8")]
         XrpDrops(u64),
+        /// An issued currency. Denied unless the policy allows it.
+        #[prost(message, tag = "13")]
+        Issued(super::IssuedAmount),
     }
+}
+/// IssuedAmount is an amount of an issued currency. Values are decimal text: at most 16 significant digits, larger than 0,
+/// no sign, for example "12.5", "1e-5" or "1000000000000000e-96".
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IssuedAmount {
+    /// Three characters, or 40 hex digits. Never XRP.
+    #[prost(string, tag = "1")]
+    pub currency: ::prost::alloc::string::String,
+    /// The issuer's classic address.
+    #[prost(string, tag = "2")]
+    pub issuer: ::prost::alloc::string::String,
+    /// What arrives.
+    #[prost(string, tag = "3")]
+    pub value: ::prost::alloc::string::String,
+    /// The most that may leave the wallet, of the same asset: at least `value`. Empty: no more than `value`.
+    /// It is part of the intent: all versions of the payment have the same, and it is what limits count.
+    #[prost(string, tag = "4")]
+    pub send_max: ::prost::alloc::string::String,
 }
 /// SignPaymentResponse is a signature or a denial.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -226,23 +270,29 @@ pub mod sign_payment_response {
         Denied(super::Denied),
     }
 }
-/// SignTicketCreateRequest asks for Tickets.
+/// SignTicketCreateRequest is one version of a TicketCreate, whose memo says what it is for.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SignTicketCreateRequest {
     /// Required.
     #[prost(message, optional, tag = "1")]
     pub fence: ::core::option::Option<Fence>,
-    /// Required.
-    #[prost(message, optional, tag = "2")]
+    /// Required: the wallet's classic address.
+    #[prost(string, tag = "2")]
+    pub account: ::prost::alloc::string::String,
+    /// Required, a sequence. The Tickets' numbers are those of the sequences after it.
+    #[prost(message, optional, tag = "3")]
     pub slot: ::core::option::Option<Slot>,
-    /// 1 to 250.
-    #[prost(uint32, tag = "3")]
+    /// How many Tickets, 1 to 250. All versions of a slot have the same.
+    #[prost(uint32, tag = "4")]
     pub ticket_count: u32,
-    /// Drops.
-    #[prost(uint64, tag = "4")]
+    /// Set by the gateway's configuration.
+    #[prost(uint32, optional, tag = "5")]
+    pub source_tag: ::core::option::Option<u32>,
+    /// Drops, 1 to the policy's cap.
+    #[prost(uint64, tag = "6")]
     pub fee_drops: u64,
     /// Required.
-    #[prost(uint32, tag = "5")]
+    #[prost(uint32, tag = "7")]
     pub last_ledger_sequence: u32,
 }
 /// SignTicketCreateResponse is a signature or a denial.
@@ -352,11 +402,11 @@ pub enum DenialReason {
     Unspecified = 0,
     /// Permanent: the destination is the wallet itself, or an address that the policy denies.
     DestinationDenied = 1,
-    /// Temporary: the amount is above what the policy allows for one payment.
+    /// Temporary: the amount is above what the policy allows for one payment of its asset.
     AmountAboveMaximum = 2,
     /// Permanent: the memos are not what the ledger accepts.
     MemosInvalid = 3,
-    /// Temporary: the rolling sum of 24 hours is used up.
+    /// Temporary: the rolling sum of 24 hours, of XRP or of the payment's asset, is used up.
     DayLimit = 4,
     /// Temporary: the fee is above the cap, or 0.
     Fee = 5,
@@ -368,7 +418,8 @@ pub enum DenialReason {
     Epoch = 8,
     /// Temporary: the request's journal head is not in this journal: the signer's disk is older than the store.
     JournalBehind = 9,
-    /// Temporary, and a reason to stop: the slot belongs to another intent.
+    /// Temporary, and a reason to stop: the slot belongs to another intent, or a TicketCreate set it aside, or a TicketCreate
+    /// would set aside sequences that were signed for.
     SlotTaken = 10,
     /// Temporary, and a reason to stop: the payment was signed on another slot.
     PaymentOnOtherSlot = 11,
@@ -380,6 +431,8 @@ pub enum DenialReason {
     TypeNotAllowed = 14,
     /// Temporary, and a reason to stop: the intent digest differs from the signer's own.
     IntentDigest = 15,
+    /// Permanent: the policy does not list the issued currency of this issuer.
+    AssetNotAllowed = 16,
 }
 impl DenialReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -404,6 +457,7 @@ impl DenialReason {
             Self::Sealed => "DENIAL_REASON_SEALED",
             Self::TypeNotAllowed => "DENIAL_REASON_TYPE_NOT_ALLOWED",
             Self::IntentDigest => "DENIAL_REASON_INTENT_DIGEST",
+            Self::AssetNotAllowed => "DENIAL_REASON_ASSET_NOT_ALLOWED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -425,6 +479,7 @@ impl DenialReason {
             "DENIAL_REASON_SEALED" => Some(Self::Sealed),
             "DENIAL_REASON_TYPE_NOT_ALLOWED" => Some(Self::TypeNotAllowed),
             "DENIAL_REASON_INTENT_DIGEST" => Some(Self::IntentDigest),
+            "DENIAL_REASON_ASSET_NOT_ALLOWED" => Some(Self::AssetNotAllowed),
             _ => None,
         }
     }
@@ -581,7 +636,9 @@ pub mod signer_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// SignTicketCreate answers UNIMPLEMENTED: tickets arrive in a later version.
+        /// SignTicketCreate journals and signs one version of a TicketCreate. Denied unless the policy allows it.
+        /// It is a barrier: denied while a higher sequence was signed for, and afterwards the sequences that it sets aside are
+        /// denied as sequences, unless its own slot was given to a no-op.
         pub async fn sign_ticket_create(
             &mut self,
             request: impl tonic::IntoRequest<super::SignTicketCreateRequest>,
@@ -670,7 +727,9 @@ pub mod signer_service_server {
             tonic::Response<super::SignPaymentResponse>,
             tonic::Status,
         >;
-        /// SignTicketCreate answers UNIMPLEMENTED: tickets arrive in a later version.
+        /// SignTicketCreate journals and signs one version of a TicketCreate. Denied unless the policy allows it.
+        /// It is a barrier: denied while a higher sequence was signed for, and afterwards the sequences that it sets aside are
+        /// denied as sequences, unless its own slot was given to a no-op.
         async fn sign_ticket_create(
             &self,
             request: tonic::Request<super::SignTicketCreateRequest>,

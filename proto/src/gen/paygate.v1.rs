@@ -63,6 +63,11 @@ pub struct Payment {
     /// What proves the final state. Set exactly in final states.
     #[prost(message, optional, tag = "22")]
     pub evidence: ::core::option::Option<Evidence>,
+    /// The most that an issued payment may take from the wallet's trust line, the issuer's transfer fee included: decimal text in the
+    /// currency and issuer of `issued`. Fixed when it was stored, from the asset's max_transfer_fee_ppm; the ledger takes only what it
+    /// needs. Not part of the content that a payment_id stands for. Empty: no more than the value itself, and always with XRP.
+    #[prost(string, tag = "23")]
+    pub send_max: ::prost::alloc::string::String,
     /// What the destination is to receive, exactly.
     #[prost(oneof = "payment::Amount", tags = "9, 10")]
     pub amount: ::core::option::Option<payment::Amount>,
@@ -75,21 +80,23 @@ pub mod payment {
         /// Drops (1 XRP = 1,000,000 drops), 1 to 10^17.
         #[prost(uint64, tag = "9")]
         XrpDrops(u64),
-        /// An issued currency. This version refuses it: never sent.
+        /// An issued currency.
         #[prost(message, tag = "10")]
         Issued(super::IssuedAmount),
     }
 }
-/// IssuedAmount is an amount of an issued currency. This version refuses it with NOT_IMPLEMENTED.
+/// IssuedAmount is an amount of an issued currency. Each pair of currency and issuer is an asset of its own.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct IssuedAmount {
-    /// Three characters, or 40 hex digits.
+    /// Three characters other than "XRP", or 40 hex digits. RLUSD is 524C555344000000000000000000000000000000.
+    /// Output has three characters where the currency is a standard code, else 40 upper-case hex digits.
     #[prost(string, tag = "1")]
     pub currency: ::prost::alloc::string::String,
-    /// The issuer's classic address.
+    /// The issuer's classic address. Currency and issuer must be one of the configured assets.
     #[prost(string, tag = "2")]
     pub issuer: ::prost::alloc::string::String,
-    /// Decimal text, for example "12.5": at most 16 significant digits, larger than 0. Never a float.
+    /// Decimal text, for example "12.5": at most 16 significant digits, larger than 0. Never a float. With 16 digits its exponent
+    /// must lie within -21 to 15, with fewer the range is wider; the error names it.
     #[prost(string, tag = "3")]
     pub value: ::prost::alloc::string::String,
 }
@@ -184,7 +191,7 @@ pub mod evidence {
         /// Drops.
         #[prost(uint64, tag = "6")]
         DeliveredDrops(u64),
-        /// An issued currency. Never set in this version.
+        /// An issued currency.
         #[prost(message, tag = "7")]
         DeliveredIssued(super::IssuedAmount),
     }
@@ -299,6 +306,9 @@ pub enum PaymentReason {
     ResultUnknown = 19,
     /// Live, on hold: the signer returned a transaction that is not the stored intent. It is never sent.
     BlobMismatch = 20,
+    /// Live: the wallet cannot pay this issued currency now: it has no trust line for it, or the line is frozen. Payments in other
+    /// assets go on.
+    AssetUnavailable = 21,
     /// FAILED: the destination does not exist and the amount does not create it (tecNO_DST, tecNO_DST_INSUF_XRP).
     TecNoDestination = 30,
     /// FAILED: the destination requires a tag (tecDST_TAG_NEEDED).
@@ -352,6 +362,7 @@ impl PaymentReason {
             Self::DeliveredDiffers => "PAYMENT_REASON_DELIVERED_DIFFERS",
             Self::ResultUnknown => "PAYMENT_REASON_RESULT_UNKNOWN",
             Self::BlobMismatch => "PAYMENT_REASON_BLOB_MISMATCH",
+            Self::AssetUnavailable => "PAYMENT_REASON_ASSET_UNAVAILABLE",
             Self::TecNoDestination => "PAYMENT_REASON_TEC_NO_DESTINATION",
             Self::TecTagNeeded => "PAYMENT_REASON_TEC_TAG_NEEDED",
             Self::TecNoPermission => "PAYMENT_REASON_TEC_NO_PERMISSION",
@@ -389,6 +400,7 @@ impl PaymentReason {
             "PAYMENT_REASON_DELIVERED_DIFFERS" => Some(Self::DeliveredDiffers),
             "PAYMENT_REASON_RESULT_UNKNOWN" => Some(Self::ResultUnknown),
             "PAYMENT_REASON_BLOB_MISMATCH" => Some(Self::BlobMismatch),
+            "PAYMENT_REASON_ASSET_UNAVAILABLE" => Some(Self::AssetUnavailable),
             "PAYMENT_REASON_TEC_NO_DESTINATION" => Some(Self::TecNoDestination),
             "PAYMENT_REASON_TEC_TAG_NEEDED" => Some(Self::TecTagNeeded),
             "PAYMENT_REASON_TEC_NO_PERMISSION" => Some(Self::TecNoPermission),
@@ -468,6 +480,20 @@ pub enum PreflightRefusal {
     DepositNotAuthorised = 6,
     /// It asks not to be sent XRP (DisallowXRP). The ledger would let it through; the gateway honours the wish.
     XrpUnwanted = 7,
+    /// It has no trust line for the issued currency.
+    NoTrustLine = 8,
+    /// The limit of its trust line leaves no room for the amount.
+    LineLimit = 9,
+    /// Its trust line is frozen by itself, or frozen deeply by the issuer. A line that the issuer has only frozen still receives.
+    LineFrozen = 10,
+    /// The issuer decides who may hold the currency and has not authorised its trust line.
+    LineNotAuthorised = 11,
+    /// The issuer has frozen everything that it issued (global freeze).
+    AssetFrozen = 12,
+    /// The issuer does not let the currency pass from one holder to another (no DefaultRipple).
+    NotPassedOn = 13,
+    /// The issuer keeps more of a transfer (TransferRate) than the payment's `send_max` allows, which was fixed when it was stored.
+    TransferFeeAboveCap = 14,
 }
 impl PreflightRefusal {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -484,6 +510,13 @@ impl PreflightRefusal {
             Self::TagNeeded => "PREFLIGHT_REFUSAL_TAG_NEEDED",
             Self::DepositNotAuthorised => "PREFLIGHT_REFUSAL_DEPOSIT_NOT_AUTHORISED",
             Self::XrpUnwanted => "PREFLIGHT_REFUSAL_XRP_UNWANTED",
+            Self::NoTrustLine => "PREFLIGHT_REFUSAL_NO_TRUST_LINE",
+            Self::LineLimit => "PREFLIGHT_REFUSAL_LINE_LIMIT",
+            Self::LineFrozen => "PREFLIGHT_REFUSAL_LINE_FROZEN",
+            Self::LineNotAuthorised => "PREFLIGHT_REFUSAL_LINE_NOT_AUTHORISED",
+            Self::AssetFrozen => "PREFLIGHT_REFUSAL_ASSET_FROZEN",
+            Self::NotPassedOn => "PREFLIGHT_REFUSAL_NOT_PASSED_ON",
+            Self::TransferFeeAboveCap => "PREFLIGHT_REFUSAL_TRANSFER_FEE_ABOVE_CAP",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -499,6 +532,13 @@ impl PreflightRefusal {
                 Some(Self::DepositNotAuthorised)
             }
             "PREFLIGHT_REFUSAL_XRP_UNWANTED" => Some(Self::XrpUnwanted),
+            "PREFLIGHT_REFUSAL_NO_TRUST_LINE" => Some(Self::NoTrustLine),
+            "PREFLIGHT_REFUSAL_LINE_LIMIT" => Some(Self::LineLimit),
+            "PREFLIGHT_REFUSAL_LINE_FROZEN" => Some(Self::LineFrozen),
+            "PREFLIGHT_REFUSAL_LINE_NOT_AUTHORISED" => Some(Self::LineNotAuthorised),
+            "PREFLIGHT_REFUSAL_ASSET_FROZEN" => Some(Self::AssetFrozen),
+            "PREFLIGHT_REFUSAL_NOT_PASSED_ON" => Some(Self::NotPassedOn),
+            "PREFLIGHT_REFUSAL_TRANSFER_FEE_ABOVE_CAP" => Some(Self::TransferFeeAboveCap),
             _ => None,
         }
     }
@@ -1089,6 +1129,8 @@ pub enum ErrorReason {
     DestinationIsWallet = 4,
     /// PERMISSION_DENIED. The caller may not pay this destination; nothing stored.
     DestinationNotAllowed = 5,
+    /// INVALID_ARGUMENT. The issued currency is none of the configured assets; nothing stored. Does not pass by itself.
+    AssetNotConfigured = 6,
     /// INVALID_ARGUMENT. Above the largest amount of one payment; nothing stored. Does not pass by itself.
     LimitPaymentMax = 10,
     /// INVALID_ARGUMENT. Below the smallest amount of one payment; nothing stored. Does not pass by itself.
@@ -1143,6 +1185,7 @@ impl ErrorReason {
             Self::RetryOfInvalid => "ERROR_REASON_RETRY_OF_INVALID",
             Self::DestinationIsWallet => "ERROR_REASON_DESTINATION_IS_WALLET",
             Self::DestinationNotAllowed => "ERROR_REASON_DESTINATION_NOT_ALLOWED",
+            Self::AssetNotConfigured => "ERROR_REASON_ASSET_NOT_CONFIGURED",
             Self::LimitPaymentMax => "ERROR_REASON_LIMIT_PAYMENT_MAX",
             Self::LimitPaymentMin => "ERROR_REASON_LIMIT_PAYMENT_MIN",
             Self::LimitDaily => "ERROR_REASON_LIMIT_DAILY",
@@ -1174,6 +1217,7 @@ impl ErrorReason {
             "ERROR_REASON_RETRY_OF_INVALID" => Some(Self::RetryOfInvalid),
             "ERROR_REASON_DESTINATION_IS_WALLET" => Some(Self::DestinationIsWallet),
             "ERROR_REASON_DESTINATION_NOT_ALLOWED" => Some(Self::DestinationNotAllowed),
+            "ERROR_REASON_ASSET_NOT_CONFIGURED" => Some(Self::AssetNotConfigured),
             "ERROR_REASON_LIMIT_PAYMENT_MAX" => Some(Self::LimitPaymentMax),
             "ERROR_REASON_LIMIT_PAYMENT_MIN" => Some(Self::LimitPaymentMin),
             "ERROR_REASON_LIMIT_DAILY" => Some(Self::LimitDaily),
@@ -2712,7 +2756,8 @@ pub mod create_payment_request {
         /// Drops (1 XRP = 1,000,000 drops), within the configured limits, at most 10^17.
         #[prost(uint64, tag = "4")]
         XrpDrops(u64),
-        /// An issued currency. This version answers UNIMPLEMENTED.
+        /// An issued currency: one of the configured assets, within its limits. The destination gets exactly this value; a transfer
+        /// fee of the issuer comes on top, up to the asset's cap.
         #[prost(message, tag = "5")]
         Issued(super::IssuedAmount),
     }
@@ -2909,7 +2954,7 @@ pub struct TimelineEvent {
     #[prost(string, tag = "4")]
     pub summary: ::prost::alloc::string::String,
     /// More, for people and scripts. Keys: server, engine_result, ledger_index, ledger_hash, tx_hash, fee_drops,
-    /// last_ledger_sequence, slot, delivered_drops, reason. Each is present only where it applies.
+    /// last_ledger_sequence, slot, delivered_drops, delivered_issued, reason. Each is present only where it applies.
     #[prost(btree_map = "string, string", tag = "5")]
     pub details: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -3883,6 +3928,60 @@ pub struct GetWalletResponse {
     /// Further addresses whose balance is measured.
     #[prost(message, repeated, tag = "15")]
     pub watched: ::prost::alloc::vec::Vec<WatchedWallet>,
+    /// The issued currencies that may be paid, in the order of the configuration.
+    #[prost(message, repeated, tag = "16")]
+    pub assets: ::prost::alloc::vec::Vec<WalletAsset>,
+}
+/// WalletAsset is an issued currency that the wallet may pay: its trust line and its limits. Values are decimal text in that
+/// currency; limits count the most that a payment may take, its send_max.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WalletAsset {
+    /// Three characters, or 40 upper-case hex digits.
+    #[prost(string, tag = "1")]
+    pub currency: ::prost::alloc::string::String,
+    /// The issuer's classic address.
+    #[prost(string, tag = "2")]
+    pub issuer: ::prost::alloc::string::String,
+    /// Smallest value of one payment.
+    #[prost(string, tag = "3")]
+    pub min_payment: ::prost::alloc::string::String,
+    /// Largest that one payment may take.
+    #[prost(string, tag = "4")]
+    pub max_payment: ::prost::alloc::string::String,
+    /// Largest sum within any 24 hours.
+    #[prost(string, tag = "5")]
+    pub daily_limit: ::prost::alloc::string::String,
+    /// What is reserved or spent of it, rounded up.
+    #[prost(string, tag = "6")]
+    pub daily_used: ::prost::alloc::string::String,
+    /// What is left of it, rounded down.
+    #[prost(string, tag = "7")]
+    pub daily_left: ::prost::alloc::string::String,
+    /// What the issuer may take of a transfer at most, in millionths of the value.
+    #[prost(uint32, tag = "8")]
+    pub max_transfer_fee_ppm: u32,
+    /// Taken at most by payments that are bound and not ended.
+    #[prost(string, tag = "9")]
+    pub at_large: ::prost::alloc::string::String,
+    /// Taken at most by payments that are stored and not bound.
+    #[prost(string, tag = "10")]
+    pub accepted: ::prost::alloc::string::String,
+    /// The wallet's trust line in the ledger `validated_ledger_index`. Absent: there is none, or it was not read yet.
+    #[prost(message, optional, tag = "11")]
+    pub line: ::core::option::Option<WalletLine>,
+}
+/// WalletLine is the wallet's trust line for an asset.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WalletLine {
+    /// What the wallet holds. Decimal text; 0 if the wallet owes the issuer.
+    #[prost(string, tag = "1")]
+    pub balance: ::prost::alloc::string::String,
+    /// What the wallet is willing to hold. Decimal text.
+    #[prost(string, tag = "2")]
+    pub limit: ::prost::alloc::string::String,
+    /// The issuer has frozen the line, or everything that it issued: nothing can be paid to others.
+    #[prost(bool, tag = "3")]
+    pub frozen: bool,
 }
 /// SlotInFlight is a slot that is taken and not yet decided.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paygate_payments::intent::Wallet;
-use paygate_payments::limits::Limits;
+use paygate_payments::limits::{AssetLimits, Limits};
 use paygate_payments::proof::{Quorum, Source};
 use paygate_payments::terms::TermsPolicy;
 use paygate_payments::{LedgerIndex, LedgerRef};
@@ -30,7 +30,7 @@ use xrpl_tx::Drops;
 use crate::admin::{self, HealthReport};
 use crate::api::{self, Api};
 use crate::clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::engine::{self, Engine, EngineError, Outputs};
 use crate::metrics::{BuildInfo, Metrics};
 use crate::signer::SignerClient;
@@ -121,10 +121,11 @@ impl App {
             source_tag: config.wallet.source_tag,
         };
         let limits = limits(&config);
+        metrics.payable_assets(limits.assets.iter().map(|limits| limits.asset));
         let options = StoreOptions {
             path: config.store.path.clone(),
             wallet: wallet.clone(),
-            limits,
+            limits: limits.clone(),
         };
         // Opening replays the log and may take a disk's time; nothing else runs yet.
         let store = tokio::task::block_in_place(|| Store::open(options))?;
@@ -134,7 +135,7 @@ impl App {
         let wake = Arc::new(Notify::new());
         let (health, _) = Health::new(api::HEALTH_NAMES);
         let engine = Engine::take_over(engine::Parts {
-            settings: engine_settings(&config, wallet.clone(), limits),
+            settings: engine_settings(&config, wallet.clone(), limits.clone()),
             store: store.clone(),
             link,
             signer,
@@ -315,6 +316,17 @@ fn limits(config: &Config) -> Limits {
         payment_max: config.limits.max_payment_xrp.0,
         day_max: config.limits.daily_limit_xrp.0,
         pending_max: u64::from(config.limits.max_pending_payments),
+        assets: config.assets.iter().map(asset_limits).collect(),
+    }
+}
+
+fn asset_limits(asset: &config::Asset) -> AssetLimits {
+    AssetLimits {
+        asset: asset.id(),
+        payment_min: asset.min_payment.0,
+        payment_max: asset.max_payment.0,
+        day_max: asset.daily_limit.0,
+        transfer_fee_max_ppm: asset.max_transfer_fee_ppm,
     }
 }
 

@@ -13,10 +13,11 @@ mod classic;
 mod pulled;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use paygate_payments::money::Money;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -24,7 +25,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use xrpl_tx::Drops;
+use xrpl_tx::{Asset, Drops, IssuedValue};
 
 use self::pulled::{FromSigner, PulledMetrics};
 
@@ -109,6 +110,12 @@ struct WalletLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AssetLabels {
+    currency: String,
+    issuer: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ServerLabel {
     server: String,
 }
@@ -161,6 +168,8 @@ struct Inner {
     grpc_methods: BTreeSet<(String, String)>,
     payments: Family<StatusLabel, Counter>,
     paid_xrp: FloatCounter,
+    paid_issued: Family<AssetLabels, FloatCounter>,
+    payable_assets: OnceLock<BTreeSet<Asset>>,
     pending: Gauge,
     oldest_pending: FloatGauge,
     wallet_balance: Family<WalletLabel, FloatGauge>,
@@ -185,6 +194,8 @@ impl Metrics {
             grpc_methods: grpc_methods.into_iter().filter_map(split_method).collect(),
             payments: Family::default(),
             paid_xrp: FloatCounter::default(),
+            paid_issued: Family::default(),
+            payable_assets: OnceLock::new(),
             pending: Gauge::default(),
             oldest_pending: FloatGauge::default(),
             wallet_balance: Family::default(),
@@ -214,9 +225,33 @@ impl Metrics {
             .inc();
     }
 
-    /// A payment of this amount is in a validated ledger.
-    pub fn payment_paid(&self, amount: Drops) {
-        self.inner.paid_xrp.inc_by(xrp(amount));
+    /// The configured issued currencies: only they are labels. Told once, at the start; each begins with 0.
+    pub fn payable_assets(&self, assets: impl Iterator<Item = Asset>) {
+        let known = self.inner.payable_assets.get_or_init(|| assets.collect());
+        for asset in known {
+            let _ = self
+                .inner
+                .paid_issued
+                .get_or_create(&AssetLabels::of(asset));
+        }
+    }
+
+    /// A payment that delivered so much is in a validated ledger.
+    pub fn payment_paid(&self, amount: Money) {
+        match amount {
+            Money::Xrp(drops) => {
+                self.inner.paid_xrp.inc_by(xrp(drops));
+            }
+            Money::Issued { asset, value } => {
+                let known = self.inner.payable_assets.get();
+                let labels = match known.is_some_and(|known| known.contains(&asset)) {
+                    true => AssetLabels::of(&asset),
+                    false => AssetLabels::unknown(),
+                };
+                let paid = self.inner.paid_issued.get_or_create(&labels);
+                paid.inc_by(decimal(value));
+            }
+        }
     }
 
     /// How many payments are not final, and how long the oldest of them has been waiting.
@@ -365,6 +400,23 @@ impl SignerResult {
     }
 }
 
+impl AssetLabels {
+    fn of(asset: &Asset) -> Self {
+        Self {
+            currency: asset.currency.to_string(),
+            issuer: asset.issuer.to_address(),
+        }
+    }
+
+    /// Stored while it was configured, paid after it no longer was.
+    fn unknown() -> Self {
+        Self {
+            currency: UNKNOWN.to_owned(),
+            issuer: UNKNOWN.to_owned(),
+        }
+    }
+}
+
 impl Inner {
     /// Names and meanings. A counter is registered without `_total`, which the encoder adds; help texts without a final
     /// point, for the same reason.
@@ -377,8 +429,13 @@ impl Inner {
         );
         r.register(
             "payment_amount_xrp",
-            "XRP paid, in validated ledgers",
+            "XRP paid, in validated ledgers; issued currencies are counted apart",
             self.paid_xrp.clone(),
+        );
+        r.register(
+            "paygate_payment_amount_issued",
+            "Issued currency paid, in validated ledgers and in its own units, for each configured asset",
+            self.paid_issued.clone(),
         );
         r.register(
             "pending_payments",
@@ -477,6 +534,11 @@ fn xrp(amount: Drops) -> f64 {
     amount.get() as f64 / 1_000_000.0
 }
 
+/// A graph does not show the last digits. What a float cannot hold, nobody pays.
+fn decimal(value: IssuedValue) -> f64 {
+    value.to_string().parse().unwrap_or(0.0)
+}
+
 fn saturating(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
@@ -498,13 +560,27 @@ mod tests {
         )
     }
 
+    fn rlusd() -> Asset {
+        Asset {
+            currency: "524C555344000000000000000000000000000000".parse().unwrap(),
+            issuer: "rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De".parse().unwrap(),
+        }
+    }
+
     /// Every metric with a value, as after some hours of work.
     fn busy() -> Metrics {
         let metrics = metrics();
         let ms = Duration::from_millis(3);
         metrics.payment_entered("ACCEPTED");
         metrics.payment_entered("PAID");
-        metrics.payment_paid(Drops::from_const(1_500_000));
+        metrics.payable_assets([rlusd()].into_iter());
+        metrics.payment_paid(Money::Xrp(Drops::from_const(1_500_000)));
+        for issuer in [rlusd().issuer, xrpl_tx::AccountId::from_bytes([9; 20])] {
+            metrics.payment_paid(Money::Issued {
+                asset: Asset { issuer, ..rlusd() },
+                value: "12.5".parse().unwrap(),
+            });
+        }
         metrics.pending_payments(3, Some(Duration::from_secs(9)));
         metrics.hot_wallet_balance(Drops::from_const(999_000_001));
         metrics.xrpl_connection("us", true);
@@ -567,6 +643,8 @@ mod tests {
             "# TYPE payments_total counter",
             "payments_total{status=\"PAID\"} 1",
             "payment_amount_xrp_total 1.5",
+            "paygate_payment_amount_issued_total{currency=\"524C555344000000000000000000000000000000\",issuer=\"rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De\"} 12.5",
+            "paygate_payment_amount_issued_total{currency=\"unknown\",issuer=\"unknown\"} 12.5",
             "pending_payments 3",
             "paygate_oldest_pending_age_seconds 9.0",
             "wallet_balance_xrp{wallet_type=\"hot\"} 999.000001",

@@ -7,7 +7,10 @@
 use serde_json::{Map, Value, json};
 use xrpl::core::binarycodec;
 use xrpl::core::keypairs::is_valid_message;
-use xrpl_tx::{AccountId, Drops, Hash256, Memos, PublicKey, Slot, sha512_half};
+use xrpl_tx::{
+    AccountId, Amount, Asset, Currency, Drops, Hash256, IssuedValue, Memos, PublicKey, Slot,
+    sha512_half,
+};
 
 /// No transaction of ours comes near: a payment is under 400 bytes, and its memos add at most 1 KiB.
 pub const BLOB_BYTES_MAX: usize = 4096;
@@ -50,14 +53,14 @@ pub struct Expected {
 /// What the blob must do.
 #[derive(Clone, Debug)]
 pub enum ExpectedBody {
-    /// Pay XRP.
+    /// Pay.
     Payment {
         /// Receiver.
         destination: AccountId,
         /// Tag of the receiver.
         tag: Option<u32>,
-        /// Amount.
-        amount: Drops,
+        /// Amount, with its SendMax.
+        amount: Amount,
         /// InvoiceID of the payment.
         invoice_id: Hash256,
     },
@@ -115,6 +118,11 @@ pub fn check_blob(blob: &[u8], expected: &Expected) -> Result<Hash256, OracleErr
     if object.get("Flags").and_then(Value::as_u64) == Some(FULLY_CANONICAL) {
         object.remove("Flags");
     }
+    for field in ["Amount", "SendMax"] {
+        if let Some(amount) = object.get_mut(field) {
+            in_our_words(amount);
+        }
+    }
     compare(object, &expected.fields())?;
     verify(&payload, &signature, &expected.signing_key)?;
     Ok(sha512_half(&[&PREFIX_TRANSACTION, blob]))
@@ -162,7 +170,17 @@ impl Expected {
             } => {
                 set("TransactionType", json!("Payment"));
                 set("Destination", json!(destination.to_address()));
-                set("Amount", json!(amount.get().to_string()));
+                match amount {
+                    Amount::Xrp(drops) => {
+                        set("Amount", json!(drops.get().to_string()));
+                    }
+                    Amount::Issued { amount, send_max } => {
+                        set("Amount", issued(amount.asset(), amount.value()));
+                        if let Some(send_max) = send_max {
+                            set("SendMax", issued(amount.asset(), *send_max));
+                        }
+                    }
+                }
                 set("InvoiceID", json!(invoice_id.to_string()));
                 if let Some(tag) = tag {
                     set("DestinationTag", json!(tag));
@@ -171,6 +189,35 @@ impl Expected {
         }
         fields
     }
+}
+
+fn issued(asset: Asset, value: IssuedValue) -> Value {
+    json!({
+        "currency": asset.currency.to_string(),
+        "issuer": asset.issuer.to_address(),
+        "value": value.to_string(),
+    })
+}
+
+/// One number and one currency have several spellings: the decoder's become ours, if they say the same exactly. What cannot be
+/// read stays as it is, and differs.
+fn in_our_words(amount: &mut Value) {
+    let Some(parts) = amount.as_object_mut() else {
+        return;
+    };
+    let mut respell = |part: &str, read: fn(&str) -> Option<String>| {
+        if let Some(Value::String(text)) = parts.get_mut(part)
+            && let Some(ours) = read(text)
+        {
+            *text = ours;
+        }
+    };
+    respell("value", |text| {
+        Some(text.parse::<IssuedValue>().ok()?.to_string())
+    });
+    respell("currency", |text| {
+        Some(text.parse::<Currency>().ok()?.to_string())
+    });
 }
 
 fn memos(memos: &Memos) -> Value {
@@ -260,7 +307,7 @@ fn guarded<T>(step: impl FnOnce() -> Option<T>) -> Result<T, OracleError> {
 #[cfg(test)]
 mod tests {
     use ring::signature::{Ed25519KeyPair, KeyPair};
-    use xrpl_tx::{Amount, Body, Memo, NoOp, Payment, Unsigned};
+    use xrpl_tx::{Body, IssuedAmount, Memo, NoOp, Payment, Unsigned};
 
     use super::*;
 
@@ -311,15 +358,12 @@ mod tests {
         let body = match &unsigned.body {
             Body::NoOp(NoOp) => ExpectedBody::NoOp,
             Body::TicketCreate(_) => unreachable!("the gateway asks for no tickets"),
-            Body::Payment(payment) => {
-                let Amount::Xrp(amount) = payment.amount;
-                ExpectedBody::Payment {
-                    destination: payment.destination,
-                    tag: payment.destination_tag,
-                    amount,
-                    invoice_id: payment.invoice_id,
-                }
-            }
+            Body::Payment(payment) => ExpectedBody::Payment {
+                destination: payment.destination,
+                tag: payment.destination_tag,
+                amount: payment.amount,
+                invoice_id: payment.invoice_id,
+            },
         };
         Expected {
             account: unsigned.account,
@@ -365,7 +409,7 @@ mod tests {
     struct Terms<'a> {
         destination: &'a mut AccountId,
         tag: &'a mut Option<u32>,
-        amount: &'a mut Drops,
+        amount: &'a mut Amount,
         invoice_id: &'a mut Hash256,
     }
 

@@ -132,7 +132,6 @@ impl SignerClient {
         digest: Hash256,
         version: &Version,
     ) -> Result<Outcome, CallFailed> {
-        let Amount::Xrp(drops) = intent.amount;
         let request = wire::SignPaymentRequest {
             fence: Some(fence.into()),
             key: Some(key(&intent.key)),
@@ -145,7 +144,7 @@ impl SignerClient {
             fee_drops: version.fee.get(),
             last_ledger_sequence: version.last_ledger.0,
             intent_digest: digest.as_bytes().to_vec(),
-            amount: Some(wire::sign_payment_request::Amount::XrpDrops(drops.get())),
+            amount: Some(amount(intent.amount)),
         };
         let mut client = SignerServiceClient::new(self.channel.clone());
         let answer = client.sign_payment(traced(request)).await?.into_inner();
@@ -225,6 +224,20 @@ fn key(key: &PaymentKey) -> wire::PaymentKey {
     wire::PaymentKey {
         client_id: key.client.to_string(),
         payment_id: key.payment.to_string(),
+    }
+}
+
+fn amount(amount: Amount) -> wire::sign_payment_request::Amount {
+    match amount {
+        Amount::Xrp(drops) => wire::sign_payment_request::Amount::XrpDrops(drops.get()),
+        Amount::Issued { amount, send_max } => {
+            wire::sign_payment_request::Amount::Issued(wire::IssuedAmount {
+                currency: amount.asset().currency.to_string(),
+                issuer: amount.asset().issuer.to_address(),
+                value: amount.value().to_string(),
+                send_max: send_max.map(|most| most.to_string()).unwrap_or_default(),
+            })
+        }
     }
 }
 

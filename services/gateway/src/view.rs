@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use paygate_payments::continuity::Quarantine;
 use paygate_payments::intent::PaymentKey;
+use paygate_payments::preflight::AssetFacts;
+use paygate_payments::proof::Observed;
 use paygate_payments::{LedgerIndex, LedgerRef};
 use tokio::sync::watch;
-use xrpl_tx::Drops;
+use xrpl_tx::{Asset, Drops, IssuedValue};
 
 use crate::clock::Millis;
 use crate::store::Freeze;
@@ -65,6 +67,49 @@ pub struct AccountView {
     pub regular_key: Option<xrpl_tx::AccountId>,
     /// The master key may not sign.
     pub master_disabled: bool,
+    /// The wallet's trust lines for the configured issued currencies in that ledger. One that is missing here was not read, or
+    /// is not there: nothing of that asset is bound.
+    pub lines: Vec<LineView>,
+    /// Configured issued currencies in that ledger, as far as they were read.
+    pub assets: Arc<BTreeMap<Asset, Observed<AssetFacts>>>,
+}
+
+impl LineView {
+    /// What there is to see of a currency. `None`: the wallet has no trust line for it.
+    #[must_use]
+    pub fn of(facts: &AssetFacts) -> Option<Self> {
+        let line = facts.wallet_line?;
+        let all = facts
+            .issuer
+            .is_some_and(|issuer| issuer.has_global_freeze());
+        Some(Self {
+            asset: facts.asset,
+            balance: line.balance,
+            limit: line.limit,
+            frozen: line.frozen_by_issuer || line.deep_frozen || all,
+        })
+    }
+}
+
+/// A trust line of the wallet in a validated ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineView {
+    /// Whose what.
+    pub asset: Asset,
+    /// What the wallet holds. Zero if it owes the issuer.
+    pub balance: IssuedValue,
+    /// What the wallet is willing to hold.
+    pub limit: IssuedValue,
+    /// The issuer has frozen the line, or everything that it issued.
+    pub frozen: bool,
+}
+
+impl AccountView {
+    /// The wallet's trust line for an asset.
+    #[must_use]
+    pub fn line(&self, asset: Asset) -> Option<&LineView> {
+        self.lines.iter().find(|line| line.asset == asset)
+    }
 }
 
 /// What the signer said, and whether it still answers.

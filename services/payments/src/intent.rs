@@ -7,6 +7,8 @@ use std::fmt;
 
 use xrpl_tx::{AccountId, Amount, Drops, Hash256, Memos, Slot};
 
+use crate::money::Money;
+
 /// Longest id, in bytes. InvoiceIDs hash it, so this only bounds storage and logs.
 pub const ID_BYTES_MAX: usize = 64;
 
@@ -65,8 +67,14 @@ pub struct Intent {
 /// A field in which two requests of one id differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IntentField {
-    /// Asset or number.
+    /// XRP or issued, or the number of drops.
     Amount,
+    /// Currency of an issued amount.
+    Currency,
+    /// Issuer of an issued amount.
+    Issuer,
+    /// Number of an issued amount.
+    Value,
     /// Destination.
     Destination,
     /// Destination tag.
@@ -155,6 +163,9 @@ impl IntentField {
     pub fn name(self) -> &'static str {
         match self {
             Self::Amount => "amount",
+            Self::Currency => "issued.currency",
+            Self::Issuer => "issued.issuer",
+            Self::Value => "issued.value",
             Self::Destination => "destination",
             Self::DestinationTag => "destination_tag",
             Self::Memos => "memos",
@@ -164,11 +175,12 @@ impl IntentField {
 }
 
 impl Intent {
-    /// The first field in which `other`, a request with the same id, asks for something else. `None`: the same payment.
+    /// The first field in which `other`, a request with the same id, asks for something else. `None`: the same payment. The
+    /// SendMax is not asked for: it comes from the configuration, which may have changed between the two.
     #[must_use]
     pub fn differs_from(&self, other: &Self) -> Option<IntentField> {
-        if self.amount != other.amount {
-            Some(IntentField::Amount)
+        if let Some(field) = amounts_differ(self.amount, other.amount) {
+            Some(field)
         } else if self.destination != other.destination {
             Some(IntentField::Destination)
         } else if self.destination_tag != other.destination_tag {
@@ -182,12 +194,22 @@ impl Intent {
         }
     }
 
-    /// Drops that the payment takes out of the wallet, without the fee.
+    /// What the destination gets.
+    #[must_use]
+    pub fn gets(&self) -> Money {
+        Money::delivered_by(self.amount)
+    }
+
+    /// The most that the payment takes out of the wallet, without the ledger's fee.
+    #[must_use]
+    pub fn takes(&self) -> Money {
+        Money::taken_by(self.amount)
+    }
+
+    /// Drops that the payment takes out of the wallet, without the fee: none if it pays an issued currency.
     #[must_use]
     pub fn drops(&self) -> Drops {
-        match self.amount {
-            Amount::Xrp(drops) => drops,
-        }
+        self.takes().drops().unwrap_or(Drops::ZERO)
     }
 
     /// What ties this content to `slot` of `wallet`. The signer computes it on its own and denies a request that differs.
@@ -215,9 +237,22 @@ impl Intent {
             Amount::Xrp(drops) => {
                 text.push(0);
                 text.extend_from_slice(&drops.get().to_be_bytes());
+                text.push(0); // no SendMax
+            }
+            Amount::Issued { amount, send_max } => {
+                text.push(1);
+                text.extend_from_slice(amount.asset().currency.as_bytes());
+                text.extend_from_slice(amount.asset().issuer.as_bytes());
+                text.extend_from_slice(&amount.value().to_bytes());
+                match send_max {
+                    None => text.push(0),
+                    Some(send_max) => {
+                        text.push(1);
+                        text.extend_from_slice(&send_max.to_bytes());
+                    }
+                }
             }
         }
-        text.push(0); // no SendMax
         let memos = self.memos.as_slice();
         text.extend_from_slice(&length(memos.len()));
         for memo in memos {
@@ -227,6 +262,24 @@ impl Intent {
         }
         text.extend_from_slice(wallet.invoice_id(&self.key).as_bytes());
         xrpl_tx::sha256(&[&text])
+    }
+}
+
+fn amounts_differ(one: Amount, other: Amount) -> Option<IntentField> {
+    match (one, other) {
+        (Amount::Xrp(one), Amount::Xrp(other)) => (one != other).then_some(IntentField::Amount),
+        (Amount::Issued { amount: one, .. }, Amount::Issued { amount: other, .. }) => {
+            if one.asset().currency != other.asset().currency {
+                Some(IntentField::Currency)
+            } else if one.asset().issuer != other.asset().issuer {
+                Some(IntentField::Issuer)
+            } else {
+                (one.value() != other.value()).then_some(IntentField::Value)
+            }
+        }
+        (Amount::Xrp(_), Amount::Issued { .. }) | (Amount::Issued { .. }, Amount::Xrp(_)) => {
+            Some(IntentField::Amount)
+        }
     }
 }
 

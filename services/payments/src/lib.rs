@@ -13,6 +13,7 @@
 //! - [`slots`]: which slot comes next, and how much may be bound now.
 //! - [`filler`]: the no-op that fills a slot whose payment will never use it.
 //! - [`terms`]: fee and LastLedgerSequence of a version.
+//! - [`money`]: an amount together with what it is an amount of.
 //! - [`limits`]: what is let in.
 //! - [`continuity`]: whether store, signer and ledger tell one story; when to quarantine.
 #![forbid(unsafe_code)]
@@ -24,6 +25,7 @@ pub mod continuity;
 pub mod filler;
 pub mod intent;
 pub mod limits;
+pub mod money;
 pub mod payment;
 pub mod preflight;
 pub mod proof;

@@ -5,6 +5,7 @@
 use xrpl_tx::{Drops, Hash256, Signed, Slot};
 
 use crate::intent::Intent;
+use crate::money::Money;
 use crate::preflight::RefusalReason;
 use crate::{LedgerIndex, LedgerRef};
 
@@ -166,8 +167,8 @@ pub struct Settled {
     pub tx_hash: Hash256,
     /// `tesSUCCESS` or a `tec` code.
     pub result: String,
-    /// What arrived. Zero for a `tec`.
-    pub delivered: Drops,
+    /// What arrived. `None`: nothing, as with a `tec`.
+    pub delivered: Option<Money>,
     /// What the ledger charged.
     pub fee: Drops,
     /// Operators of the servers that said so.

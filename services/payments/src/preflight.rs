@@ -7,23 +7,29 @@
 //! The rules are those of the ledger itself, with one exception: it lets XRP through to an account that asks for none
 //! (DisallowXRP), and we honour the wish.
 
+mod rules;
+
 use std::fmt;
 
-use xrpl_tx::{ACCOUNT_ONE, ACCOUNT_ZERO, AccountId, Amount, Drops};
+use xrpl_tx::{AccountId, Amount, Asset, Drops, IssuedValue};
 
 use crate::LedgerRef;
 use crate::intent::{Intent, PaymentKey, Wallet};
 use crate::payment::CannotReceive;
 use crate::proof::Observed;
-
-/// lsfRequireDestTag: it takes nothing without a destination tag. Tag 0 is a tag.
-const FLAG_REQUIRE_TAG: u32 = 0x0002_0000;
-
-/// lsfDisallowXRP: it asks not to be sent XRP.
-const FLAG_DISALLOW_XRP: u32 = 0x0008_0000;
+use rules::{Transfer, door, issued_door, xrp_obstacle};
 
 /// lsfDepositAuth: it takes deposits only from accounts that it preauthorised.
 const FLAG_DEPOSIT_AUTH: u32 = 0x0100_0000;
+
+/// lsfGlobalFreeze: nothing that the account issued moves but to the account itself.
+const FLAG_GLOBAL_FREEZE: u32 = 0x0040_0000;
+
+/// A TransferRate of this takes nothing.
+const RATE_ONE: u32 = 1_000_000_000;
+
+/// Billionths in a millionth.
+const BILLIONTHS_IN_MILLIONTH: u32 = 1_000;
 
 /// Everything of a destination that the rules look at, in one ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +55,105 @@ pub struct AccountRoot {
     pub wallet_preauthorised: bool,
 }
 
+/// An issued currency in one ledger, as the wallet that pays it sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssetFacts {
+    /// Which.
+    pub asset: Asset,
+    /// The issuer's account root. `None`: the ledger has no such account.
+    pub issuer: Option<IssuerRoot>,
+    /// The wallet's own trust line. `None`: it has none.
+    pub wallet_line: Option<TrustLine>,
+}
+
+/// An issuer's account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IssuerRoot {
+    /// Its flags.
+    pub flags: u32,
+    /// What leaves the sender for each billion that arrives; 0 means a billion as well.
+    pub transfer_rate: u32,
+}
+
+/// Whether somebody holds an asset, in one ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldingFacts {
+    /// Who.
+    pub account: AccountId,
+    /// What.
+    pub asset: Asset,
+    /// His trust line. `None`: he has none.
+    pub line: Option<TrustLine>,
+}
+
+/// A trust line between a holder and the issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustLine {
+    /// What the holder has. Zero if he owes.
+    pub balance: IssuedValue,
+    /// What the holder is willing to have.
+    pub limit: IssuedValue,
+    /// The issuer has authorised it.
+    pub authorised: bool,
+    /// The issuer has frozen it: nothing leaves it but to the issuer.
+    pub frozen_by_issuer: bool,
+    /// The holder has frozen it: nothing comes in.
+    pub frozen_by_holder: bool,
+    /// Either has frozen it in both directions.
+    pub deep_frozen: bool,
+    /// The issuer lets nothing pass from it to other lines that it has marked so.
+    pub no_ripple_by_issuer: bool,
+}
+
+/// What is known of a payment's way, all of it in one ledger.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// Of its destination.
+    pub destination: &'a Observed<DestinationFacts>,
+    /// Of its asset, if it is an issued currency and that was read.
+    pub issued: Option<IssuedFacts<'a>>,
+}
+
+/// What is known of the way of an issued currency.
+#[derive(Clone, Copy, Debug)]
+pub struct IssuedFacts<'a> {
+    /// Of the asset.
+    pub asset: &'a Observed<AssetFacts>,
+    /// Of the destination's trust line.
+    pub holding: &'a Observed<HoldingFacts>,
+}
+
+/// What pre-flight says of a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing is known to be in its way.
+    Clear,
+    /// Its destination cannot receive it.
+    Refused(Refusal),
+    /// The wallet itself lacks something. It waits.
+    Waits(Shortage),
+}
+
+/// What the wallet lacks to pay an asset. What it holds of it is another matter, see [`crate::slots::Room`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// It was not read yet.
+    NotRead {
+        /// Which asset.
+        asset: Asset,
+    },
+    /// The wallet has no trust line for it.
+    NoLine {
+        /// Which asset.
+        asset: Asset,
+    },
+    /// The wallet's trust line is frozen.
+    LineFrozen {
+        /// Which asset.
+        asset: Asset,
+    },
+}
+
 /// Why a destination cannot receive a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RefusalReason {
@@ -66,6 +171,20 @@ pub enum RefusalReason {
     DepositNotAuthorised,
     /// It asks not to be sent XRP.
     XrpUnwanted,
+    /// It has no trust line for the asset.
+    NoTrustLine,
+    /// Its trust line does not take so much.
+    LineLimit,
+    /// Its trust line is frozen and receives nothing.
+    LineFrozen,
+    /// The issuer has not authorised its trust line.
+    LineNotAuthorised,
+    /// The issuer has frozen everything that it issued.
+    AssetFrozen,
+    /// The issuer lets nothing pass from holder to holder.
+    NotPassedOn,
+    /// The issuer keeps more of a transfer than the payment may take.
+    TransferFeeAboveCap,
 }
 
 /// Proof that a validated ledger would not let a payment through. Only [`check`] makes one.
@@ -75,112 +194,52 @@ pub struct Refusal {
     cannot: CannotReceive,
 }
 
-/// Looks at a payment as the ledger of `destination` has it. `Ok` says only that nothing is known to be in its way.
-pub fn check(
-    intent: &Intent,
-    wallet: &Wallet,
-    destination: &Observed<DestinationFacts>,
-) -> Result<(), Refusal> {
-    let facts = destination.fact();
+/// Looks at a payment as a validated ledger has what it needs. Clear says only that nothing is known to be in its way.
+#[must_use]
+pub fn check(intent: &Intent, wallet: &Wallet, facts: Facts<'_>) -> Verdict {
+    let destination = facts.destination.fact();
     assert_eq!(
-        facts.account, intent.destination,
+        destination.account, intent.destination,
         "facts of one destination say nothing about another"
     );
-    let found = obstacle(intent, wallet, facts);
-    let Some((reason, detail)) = found else {
-        return Ok(());
+    let found = match (intent.amount, facts.issued) {
+        (Amount::Xrp(drops), _) => {
+            door(intent, wallet, destination).or_else(|| xrp_obstacle(drops, wallet, destination))
+        }
+        (Amount::Issued { amount, send_max }, Some(issued)) => {
+            let transfer = Transfer::new(amount, send_max, issued, destination);
+            assert!(
+                facts.destination.ledger() == issued.asset.ledger()
+                    && facts.destination.ledger() == issued.holding.ledger(),
+                "facts of two ledgers do not fit together"
+            );
+            let obstacle = door(intent, wallet, destination)
+                .or_else(|| issued_door(wallet, destination))
+                .or_else(|| transfer.obstacle());
+            match (obstacle, transfer.shortage()) {
+                (Some(obstacle), _) => Some(obstacle),
+                (None, Some(shortage)) => return Verdict::Waits(shortage),
+                (None, None) => None,
+            }
+        }
+        (Amount::Issued { amount, .. }, None) => {
+            return Verdict::Waits(Shortage::NotRead {
+                asset: amount.asset(),
+            });
+        }
     };
-    Err(Refusal {
+    let Some((reason, detail)) = found else {
+        return Verdict::Clear;
+    };
+    Verdict::Refused(Refusal {
         key: intent.key.clone(),
         cannot: CannotReceive {
-            ledger: destination.ledger(),
+            ledger: facts.destination.ledger(),
             reason,
             detail,
-            servers: destination.servers().to_vec(),
+            servers: facts.destination.servers().to_vec(),
         },
     })
-}
-
-/// The first rule that stands in the way, in the order in which a person would put it right, with words for him.
-fn obstacle(
-    intent: &Intent,
-    wallet: &Wallet,
-    facts: &DestinationFacts,
-) -> Option<(RefusalReason, String)> {
-    let to = facts.account;
-    if to == wallet.account {
-        let detail =
-            format!("{to} is the paying wallet itself: name the account that is to be paid");
-        return Some((RefusalReason::OwnAddress, detail));
-    }
-    if to == ACCOUNT_ZERO || to == ACCOUNT_ONE {
-        let detail = format!(
-            "nobody can have a key of {to}, the money would be lost: ask the payee for his address"
-        );
-        return Some((RefusalReason::NobodysAddress, detail));
-    }
-    let Some(root) = &facts.root else {
-        return not_there(intent, facts);
-    };
-    if root.is_pseudo {
-        let detail = format!(
-            "{to} belongs to an object of the ledger (an AMM, a vault) and takes no payments: ask the payee for his own address"
-        );
-        return Some((RefusalReason::PseudoAccount, detail));
-    }
-    if root.has(FLAG_REQUIRE_TAG) && intent.destination_tag.is_none() {
-        let detail = format!(
-            "{to} requires a destination tag and the payment has none: ask the payee for the tag and pay again with it"
-        );
-        return Some((RefusalReason::TagNeeded, detail));
-    }
-    match intent.amount {
-        Amount::Xrp(drops) => xrp_obstacle(drops, root, wallet, facts),
-    }
-}
-
-fn not_there(intent: &Intent, facts: &DestinationFacts) -> Option<(RefusalReason, String)> {
-    let to = facts.account;
-    let Amount::Xrp(drops) = intent.amount;
-    if drops >= facts.reserve_base {
-        return None;
-    }
-    let detail = format!(
-        "{to} does not exist yet, and {drops} is less than the {} that create an account: pay at least that much, or let the payee fund it first",
-        facts.reserve_base
-    );
-    Some((RefusalReason::NotFunded, detail))
-}
-
-fn xrp_obstacle(
-    drops: Drops,
-    root: &AccountRoot,
-    wallet: &Wallet,
-    facts: &DestinationFacts,
-) -> Option<(RefusalReason, String)> {
-    let to = facts.account;
-    if root.has(FLAG_DISALLOW_XRP) {
-        let detail = format!(
-            "{to} asks not to be sent XRP (DisallowXRP): ask the payee for another address, or to clear that flag"
-        );
-        return Some((RefusalReason::XrpUnwanted, detail));
-    }
-    // An account that has next to nothing may always be helped back to its reserve.
-    let helps_back = drops <= facts.reserve_base && root.balance <= facts.reserve_base;
-    if root.asks_for_preauthorisation() && !root.wallet_preauthorised && !helps_back {
-        return Some((
-            RefusalReason::DepositNotAuthorised,
-            not_authorised(to, wallet),
-        ));
-    }
-    None
-}
-
-fn not_authorised(to: AccountId, wallet: &Wallet) -> String {
-    format!(
-        "{to} takes deposits only from accounts that it preauthorised (DepositAuth), and {} is none of them: ask the payee to preauthorise it",
-        wallet.account
-    )
 }
 
 // === impl AccountRoot ===
@@ -197,11 +256,46 @@ impl AccountRoot {
     }
 }
 
+impl IssuerRoot {
+    fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// Whether nothing that it issued moves now.
+    #[must_use]
+    pub fn has_global_freeze(&self) -> bool {
+        self.has(FLAG_GLOBAL_FREEZE)
+    }
+
+    /// What it keeps of each transfer, in millionths. Caps are whole millionths, so rounding up passes none that it did not.
+    fn transfer_fee_ppm_up(&self) -> u32 {
+        self.transfer_rate
+            .saturating_sub(RATE_ONE)
+            .div_ceil(BILLIONTHS_IN_MILLIONTH)
+    }
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRead { asset } => write!(f, "what the ledger has of {asset} was not read yet"),
+            Self::NoLine { asset } => write!(
+                f,
+                "the wallet has no trust line for {asset}: set one and have it funded"
+            ),
+            Self::LineFrozen { asset } => write!(
+                f,
+                "the wallet's trust line for {asset} is frozen: nothing of it can be paid until the freeze is lifted"
+            ),
+        }
+    }
+}
+
 // === impl RefusalReason ===
 
 impl RefusalReason {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 14] = [
         Self::OwnAddress,
         Self::NobodysAddress,
         Self::NotFunded,
@@ -209,9 +303,16 @@ impl RefusalReason {
         Self::TagNeeded,
         Self::DepositNotAuthorised,
         Self::XrpUnwanted,
+        Self::NoTrustLine,
+        Self::LineLimit,
+        Self::LineFrozen,
+        Self::LineNotAuthorised,
+        Self::AssetFrozen,
+        Self::NotPassedOn,
+        Self::TransferFeeAboveCap,
     ];
 
-    /// The word that is stored, and in lower case the label of the metric.
+    /// The word that is stored, and the label of the metric.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -222,6 +323,13 @@ impl RefusalReason {
             Self::TagNeeded => "tag_needed",
             Self::DepositNotAuthorised => "deposit_not_authorised",
             Self::XrpUnwanted => "xrp_unwanted",
+            Self::NoTrustLine => "no_trust_line",
+            Self::LineLimit => "line_limit",
+            Self::LineFrozen => "line_frozen",
+            Self::LineNotAuthorised => "line_not_authorised",
+            Self::AssetFrozen => "asset_frozen",
+            Self::NotPassedOn => "not_passed_on",
+            Self::TransferFeeAboveCap => "transfer_fee_above_cap",
         }
     }
 

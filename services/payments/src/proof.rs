@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use xrpl_tx::{AccountId, Drops, Hash256, Memo, Slot};
+use xrpl_tx::{AccountId, Amount, Drops, Hash256, Memo, Slot};
 
 use crate::LedgerRef;
+use crate::money::Money;
 
 /// How many operators must say the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,16 +77,16 @@ pub struct LedgerTx {
 /// What a transaction does, as far as a payment gateway tells transactions apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LedgerBody {
-    /// A Payment in XRP on both sides, with no flag that lets it deliver less.
-    XrpPayment {
+    /// A Payment in one asset on both sides, with no path, and no flag that lets it deliver less.
+    Payment {
         /// Who is paid.
         destination: AccountId,
         /// Tag at the destination.
         destination_tag: Option<u32>,
-        /// The amount asked for.
-        amount: Drops,
-        /// `meta.delivered_amount`; absent for a `tec`.
-        delivered: Option<Drops>,
+        /// The amount asked for, with its SendMax.
+        amount: Amount,
+        /// `meta.delivered_amount`; absent for a `tec`, or if it cannot be read.
+        delivered: Option<Money>,
         /// Its InvoiceID.
         invoice_id: Option<Hash256>,
     },

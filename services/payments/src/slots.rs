@@ -5,8 +5,9 @@
 
 use std::fmt;
 
-use xrpl_tx::{Drops, Slot};
+use xrpl_tx::{Amount, Asset, Drops, IssuedValue, Slot};
 
+use crate::money::Money;
 use crate::terms::Terms;
 
 /// What three parties know about the slots of the wallet.
@@ -35,7 +36,7 @@ pub enum SlotDoubt {
 }
 
 /// How much room there is for new bindings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
     /// Bound payments and slots to be filled that the ledger has not decided yet.
     pub at_large: usize,
@@ -47,6 +48,21 @@ pub struct Room {
     pub signer_payment_max: Drops,
     /// Balance less reserve less everything at large.
     pub spendable: Drops,
+    /// The same for each issued currency that signer and ledger let us pay.
+    pub assets: Vec<AssetRoom>,
+}
+
+/// How much room there is for payments in an issued currency. Their fees are paid in XRP and take of [`Room`] as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AssetRoom {
+    /// Which.
+    pub asset: Asset,
+    /// What the signer still allows within its day, less everything bound that it has not signed yet.
+    pub signer_day_left: IssuedValue,
+    /// The most that the signer lets one payment take.
+    pub signer_payment_max: IssuedValue,
+    /// Balance of the wallet's trust line less everything at large. `None`: it has no line, or it was not read yet.
+    pub spendable: Option<IssuedValue>,
 }
 
 /// Why the next payment is not bound now. It stays ACCEPTED.
@@ -60,23 +76,33 @@ pub enum NoRoom {
     /// The signer's limit of the day would be passed.
     SignerDay {
         /// What is needed.
-        needed: Drops,
+        needed: Money,
         /// What is left.
-        left: Drops,
+        left: Money,
     },
     /// The signer's limit of one payment is lower.
     SignerPayment {
-        /// The amount.
-        amount: Drops,
+        /// What it may take.
+        amount: Money,
         /// At most so much.
-        max: Drops,
+        max: Money,
+    },
+    /// The signer's policy does not list the issued currency.
+    SignerAsset {
+        /// Which.
+        asset: Asset,
+    },
+    /// No ledger has shown a trust line of the wallet for the issued currency.
+    NoLine {
+        /// Which.
+        asset: Asset,
     },
     /// The wallet does not hold enough above its reserve.
     Balance {
         /// What is needed.
-        needed: Drops,
+        needed: Money,
         /// What is there.
-        spendable: Drops,
+        spendable: Money,
     },
 }
 
@@ -109,35 +135,82 @@ pub fn gaps(validated_sequence: u32, bound_sorted: &[u32]) -> Vec<Slot> {
 
 impl Room {
     /// Takes the place of a payment of `amount` with these terms, or tells why there is none.
-    pub fn take(&mut self, amount: Drops, terms: Terms) -> Result<(), NoRoom> {
+    pub fn take(&mut self, amount: Amount, terms: Terms) -> Result<(), NoRoom> {
         if self.at_large >= self.at_large_max {
             return Err(NoRoom::AtLarge {
                 max: self.at_large_max,
             });
         }
-        if amount > self.signer_payment_max {
+        let takes = Money::taken_by(amount);
+        let drops = takes.drops().unwrap_or(Drops::ZERO);
+        if drops > self.signer_payment_max {
             return Err(NoRoom::SignerPayment {
-                amount,
-                max: self.signer_payment_max,
+                amount: takes,
+                max: Money::Xrp(self.signer_payment_max),
             });
         }
-        let needed = amount.checked_add(terms.fee).unwrap_or(Drops::MAX);
+        let needed = drops.checked_add(terms.fee).unwrap_or(Drops::MAX);
         let day = self.signer_day_left.checked_sub(needed);
         let day = day.ok_or(NoRoom::SignerDay {
-            needed,
-            left: self.signer_day_left,
+            needed: Money::Xrp(needed),
+            left: Money::Xrp(self.signer_day_left),
         })?;
         let spendable = self.spendable.checked_sub(needed);
         let spendable = spendable.ok_or(NoRoom::Balance {
-            needed,
-            spendable: self.spendable,
+            needed: Money::Xrp(needed),
+            spendable: Money::Xrp(self.spendable),
         })?;
-        *self = Self {
-            at_large: self.at_large + 1,
-            signer_day_left: day,
-            spendable,
-            ..*self
-        };
+        // Last, so that nothing was taken if one of the two is short.
+        if let Money::Issued { asset, value } = takes {
+            let room = self.assets.iter_mut().find(|room| room.asset == asset);
+            room.ok_or(NoRoom::SignerAsset { asset })?.take(value)?;
+        }
+        self.at_large += 1;
+        self.signer_day_left = day;
+        self.spendable = spendable;
+        Ok(())
+    }
+}
+
+impl NoRoom {
+    /// The issued currency of which there is too little. `None`: it concerns payments in every asset.
+    #[must_use]
+    pub fn asset(&self) -> Option<Asset> {
+        match self {
+            Self::AtLarge { .. } => None,
+            Self::SignerDay { needed: amount, .. }
+            | Self::SignerPayment { amount, .. }
+            | Self::Balance { needed: amount, .. } => amount.asset(),
+            Self::SignerAsset { asset } | Self::NoLine { asset } => Some(*asset),
+        }
+    }
+}
+
+impl AssetRoom {
+    fn take(&mut self, value: IssuedValue) -> Result<(), NoRoom> {
+        let asset = self.asset;
+        let of = |value| Money::Issued { asset, value };
+        if value > self.signer_payment_max {
+            return Err(NoRoom::SignerPayment {
+                amount: of(value),
+                max: of(self.signer_payment_max),
+            });
+        }
+        if value > self.signer_day_left {
+            return Err(NoRoom::SignerDay {
+                needed: of(value),
+                left: of(self.signer_day_left),
+            });
+        }
+        let spendable = self.spendable.ok_or(NoRoom::NoLine { asset })?;
+        if value > spendable {
+            return Err(NoRoom::Balance {
+                needed: of(value),
+                spendable: of(spendable),
+            });
+        }
+        self.signer_day_left = self.signer_day_left.saturating_sub_down(value);
+        self.spendable = Some(spendable.saturating_sub_down(value));
         Ok(())
     }
 }
@@ -169,6 +242,18 @@ impl fmt::Display for NoRoom {
             }
             Self::SignerPayment { amount, max } => {
                 write!(f, "amount {amount} is above the signer's maximum of {max}")
+            }
+            Self::SignerAsset { asset } => {
+                write!(
+                    f,
+                    "asset {asset} is not listed in the signer's policy.assets"
+                )
+            }
+            Self::NoLine { asset } => {
+                write!(
+                    f,
+                    "no validated ledger has shown a trust line of the wallet for {asset}"
+                )
             }
             Self::Balance { needed, spendable } => {
                 write!(f, "needs {needed}, the wallet can spend {spendable}")

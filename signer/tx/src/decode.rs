@@ -5,24 +5,29 @@
 //! decides on the returned transaction has decided on every byte.
 
 use crate::address::AccountId;
+use crate::asset::{Asset, Currency, CurrencyError};
 use crate::drops::{Drops, DropsError};
 use crate::fields::{
     ACCOUNT, AMOUNT, ARRAY_END, DESTINATION, DESTINATION_TAG, FEE, Field, INVOICE_ID,
     LAST_LEDGER_SEQUENCE, MEMO, MEMO_DATA, MEMO_FORMAT, MEMO_TYPE, MEMOS, NETWORK_ID, OBJECT_END,
-    ONE_BYTE_LENGTH_MAX, SEQUENCE, SIGNING_PUB_KEY, SOURCE_TAG, TICKET_COUNT, TICKET_SEQUENCE,
-    TRANSACTION_TYPE, TWO_BYTE_LENGTH_MAX, TXN_SIGNATURE, TYPE_ACCOUNT_SET, TYPE_PAYMENT,
-    TYPE_TICKET_CREATE, XRP_POSITIVE,
+    ONE_BYTE_LENGTH_MAX, SEND_MAX, SEQUENCE, SIGNING_PUB_KEY, SOURCE_TAG, TICKET_COUNT,
+    TICKET_SEQUENCE, TRANSACTION_TYPE, TWO_BYTE_LENGTH_MAX, TXN_SIGNATURE, TYPE_ACCOUNT_SET,
+    TYPE_PAYMENT, TYPE_TICKET_CREATE, XRP_POSITIVE,
 };
 use crate::hash::Hash256;
+use crate::issued::{IssuedAmount, IssuedValue, IssuedValueError, ZeroValueError};
 use crate::key::{PublicKey, PublicKeyError};
 use crate::memo::{Memo, MemoError, Memos};
 use crate::tx::{
-    Amount, Body, HASH_PREFIX_SIGN, NoOp, Payment, SignatureLengthError, Slot, TicketCountError,
-    TicketCreate, Unsigned,
+    Amount, Body, HASH_PREFIX_SIGN, NoOp, Payment, SendMaxError, SignatureLengthError, Slot,
+    TicketCountError, TicketCreate, Unsigned,
 };
 
 /// The two bits above an amount of XRP: whether it is another currency, and whether it is positive.
 const XRP_FLAGS: u64 = 0xC000_0000_0000_0000;
+
+/// In the first byte of an amount: it is of an issued currency.
+const NOT_XRP: u8 = 0x80;
 
 /// Why bytes are not a transaction that this crate writes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,7 +61,7 @@ pub enum DecodeError {
         /// Its number.
         number: u16,
     },
-    /// An issued or a negative amount.
+    /// A negative amount, or another asset where only XRP can be.
     #[error("{field} is not a positive amount of XRP")]
     NotXrp {
         /// Which amount.
@@ -70,6 +75,41 @@ pub enum DecodeError {
         /// What is wrong with it.
         source: DropsError,
     },
+    /// A value of an issued currency in another form than the ledger's one.
+    #[error("{field}: {source}")]
+    IssuedValue {
+        /// Which amount.
+        field: &'static str,
+        /// What is wrong with it.
+        source: IssuedValueError,
+    },
+    /// A payment of nothing.
+    #[error("{field}: {source}")]
+    ZeroValue {
+        /// Which amount.
+        field: &'static str,
+        /// What is wrong with it.
+        source: ZeroValueError,
+    },
+    /// An amount of no currency that somebody issues.
+    #[error("{field}: {source}")]
+    Currency {
+        /// Which amount.
+        field: &'static str,
+        /// What is wrong with it.
+        source: CurrencyError,
+    },
+    /// What leaves is of another asset than what arrives.
+    #[error("SendMax is of {send_max}, the amount of {amount}")]
+    SendMaxAsset {
+        /// What leaves.
+        send_max: Asset,
+        /// What arrives.
+        amount: Asset,
+    },
+    /// Less may leave than has to arrive.
+    #[error(transparent)]
+    SendMax(#[from] SendMaxError),
     /// A byte string of a length that it never has.
     #[error("{field} has a length that it never has")]
     Length {
@@ -148,19 +188,23 @@ fn transaction<'a, S>(
     let invoice_and_amount = match pays {
         true => Some((
             Hash256::from_bytes(reader.value(INVOICE_ID)?),
-            reader.xrp(AMOUNT)?,
+            reader.amount()?,
         )),
         false => None,
     };
     let fee = reader.xrp(FEE)?;
+    let invoice_and_amount = match invoice_and_amount {
+        Some((invoice_id, amount)) => Some((invoice_id, reader.with_send_max(amount)?)),
+        None => None,
+    };
     let signing_key = PublicKey::from_bytes(reader.byte_string(SIGNING_PUB_KEY)?)?;
     let signature = signature(reader)?;
     let account = reader.account(ACCOUNT)?;
     let body = match (invoice_and_amount, tickets) {
-        (Some((invoice_id, drops)), _) => Body::Payment(Payment {
+        (Some((invoice_id, amount)), _) => Body::Payment(Payment {
             destination: reader.account(DESTINATION)?,
             destination_tag,
-            amount: Amount::Xrp(drops),
+            amount,
             invoice_id,
         }),
         (None, Some(tickets)) => Body::TicketCreate(tickets),
@@ -245,8 +289,66 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What arrives. What may leave is written further on.
+    fn amount(&mut self) -> Result<Amount, DecodeError> {
+        self.expect(AMOUNT)?;
+        if !self.rest().first().is_some_and(|byte| byte & NOT_XRP != 0) {
+            return self.xrp_value(AMOUNT).map(Amount::Xrp);
+        }
+        let (asset, value) = self.issued_value(AMOUNT)?;
+        let amount = IssuedAmount::new(asset, value).map_err(|source| DecodeError::ZeroValue {
+            field: AMOUNT.name,
+            source,
+        })?;
+        Ok(Amount::Issued {
+            amount,
+            send_max: None,
+        })
+    }
+
+    /// The amount with its SendMax, if one follows. None ever belongs to XRP.
+    fn with_send_max(&mut self, amount: Amount) -> Result<Amount, DecodeError> {
+        let Amount::Issued { amount: issued, .. } = amount else {
+            return Ok(amount);
+        };
+        if !self.begins(SEND_MAX) {
+            return Ok(amount);
+        }
+        let (asset, send_max) = self.issued_value(SEND_MAX)?;
+        if asset != issued.asset() {
+            return Err(DecodeError::SendMaxAsset {
+                send_max: asset,
+                amount: issued.asset(),
+            });
+        }
+        Ok(Amount::issued(issued, Some(send_max))?)
+    }
+
+    /// Value, currency and issuer of an amount whose header is read.
+    fn issued_value(&mut self, field: Field) -> Result<(Asset, IssuedValue), DecodeError> {
+        let value = IssuedValue::from_bytes(self.array(field)?).map_err(|source| {
+            DecodeError::IssuedValue {
+                field: field.name,
+                source,
+            }
+        })?;
+        let currency =
+            Currency::from_bytes(self.array(field)?).map_err(|source| DecodeError::Currency {
+                field: field.name,
+                source,
+            })?;
+        let issuer = AccountId::from_bytes(self.array(field)?);
+        Ok((Asset { currency, issuer }, value))
+    }
+
     fn xrp(&mut self, field: Field) -> Result<Drops, DecodeError> {
-        let written = u64::from_be_bytes(self.value(field)?);
+        self.expect(field)?;
+        self.xrp_value(field)
+    }
+
+    /// An amount of XRP whose header is read.
+    fn xrp_value(&mut self, field: Field) -> Result<Drops, DecodeError> {
+        let written = u64::from_be_bytes(self.array(field)?);
         if written & XRP_FLAGS != XRP_POSITIVE {
             return Err(DecodeError::NotXrp { field: field.name });
         }

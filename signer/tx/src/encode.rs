@@ -2,14 +2,16 @@
 //! into one buffer. The order stands written out in [`transaction`]; the tests hold it against another implementation.
 
 use crate::address::AccountId;
+use crate::asset::Asset;
 use crate::drops::Drops;
 use crate::fields::{
     ACCOUNT, AMOUNT, ARRAY_END, DESTINATION, DESTINATION_TAG, FEE, Field, INVOICE_ID,
     LAST_LEDGER_SEQUENCE, MEMO, MEMO_DATA, MEMO_FORMAT, MEMO_TYPE, MEMOS, NETWORK_ID, OBJECT_END,
-    ONE_BYTE_LENGTH_MAX, SEQUENCE, SIGNING_PUB_KEY, SOURCE_TAG, TICKET_COUNT, TICKET_SEQUENCE,
-    TRANSACTION_TYPE, TWO_BYTE_LENGTH_MAX, TXN_SIGNATURE, TYPE_ACCOUNT_SET, TYPE_PAYMENT,
-    TYPE_TICKET_CREATE, XRP_POSITIVE,
+    ONE_BYTE_LENGTH_MAX, SEND_MAX, SEQUENCE, SIGNING_PUB_KEY, SOURCE_TAG, TICKET_COUNT,
+    TICKET_SEQUENCE, TRANSACTION_TYPE, TWO_BYTE_LENGTH_MAX, TXN_SIGNATURE, TYPE_ACCOUNT_SET,
+    TYPE_PAYMENT, TYPE_TICKET_CREATE, XRP_POSITIVE,
 };
+use crate::issued::IssuedValue;
 use crate::memo::{Memo, Memos};
 use crate::tx::{Amount, Body, NoOp, Slot, Unsigned};
 
@@ -54,9 +56,19 @@ pub(crate) fn transaction(prefix: &[u8], tx: &Unsigned, signature: Option<&[u8]>
         put(&mut out, INVOICE_ID, payment.invoice_id.as_bytes());
         match payment.amount {
             Amount::Xrp(drops) => put_xrp(&mut out, AMOUNT, drops),
+            Amount::Issued { amount, .. } => {
+                put_issued(&mut out, AMOUNT, amount.asset(), amount.value());
+            }
         }
     }
     put_xrp(&mut out, FEE, tx.fee);
+    if let Some(Amount::Issued {
+        amount,
+        send_max: Some(send_max),
+    }) = payment.map(|payment| payment.amount)
+    {
+        put_issued(&mut out, SEND_MAX, amount.asset(), send_max);
+    }
     put_bytes(&mut out, SIGNING_PUB_KEY, tx.signing_key.as_bytes());
     if let Some(signature) = signature {
         put_bytes(&mut out, TXN_SIGNATURE, signature);
@@ -108,6 +120,13 @@ fn put_u32(out: &mut Vec<u8>, field: Field, value: Option<u32>) {
 #[inline]
 fn put_xrp(out: &mut Vec<u8>, field: Field, drops: Drops) {
     put(out, field, &(XRP_POSITIVE | drops.get()).to_be_bytes());
+}
+
+#[inline]
+fn put_issued(out: &mut Vec<u8>, field: Field, asset: Asset, value: IssuedValue) {
+    put(out, field, &value.to_bytes());
+    out.extend_from_slice(asset.currency.as_bytes());
+    out.extend_from_slice(asset.issuer.as_bytes());
 }
 
 #[inline]

@@ -22,6 +22,7 @@ pub(crate) const TICKET_SEQUENCE: Field = field("TicketSequence", &[0x20, 41]);
 pub(crate) const INVOICE_ID: Field = field("InvoiceID", &[0x50, 17]);
 pub(crate) const AMOUNT: Field = field("Amount", &[0x61]);
 pub(crate) const FEE: Field = field("Fee", &[0x68]);
+pub(crate) const SEND_MAX: Field = field("SendMax", &[0x69]);
 pub(crate) const SIGNING_PUB_KEY: Field = field("SigningPubKey", &[0x73]);
 pub(crate) const TXN_SIGNATURE: Field = field("TxnSignature", &[0x74]);
 pub(crate) const MEMO_TYPE: Field = field("MemoType", &[0x7C]);

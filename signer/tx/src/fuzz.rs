@@ -205,6 +205,11 @@ fn reason(error: DecodeError) -> u8 {
         DecodeError::Signature(_) => 10,
         DecodeError::NotCanonical => 11,
         DecodeError::TicketCount(_) => 12,
+        DecodeError::IssuedValue { .. } => 13,
+        DecodeError::ZeroValue { .. } => 14,
+        DecodeError::Currency { .. } => 15,
+        DecodeError::SendMaxAsset { .. } => 16,
+        DecodeError::SendMax(_) => 17,
     }
 }
 

@@ -7,6 +7,8 @@
 //! # Layout
 //!
 //! - `drops.rs`: [`Drops`], the only type for XRP.
+//! - `asset.rs`: [`Currency`], [`Asset`], what else can be paid.
+//! - `issued.rs`: [`IssuedValue`], [`IssuedAmount`], decimals of the ledger's precision.
 //! - `hash.rs`: [`Hash256`], [`sha512_half`], [`sha256`].
 //! - `base58.rs`: the ledger's base58 with checksum (private).
 //! - `address.rs`: [`AccountId`], [`Destination`] (classic or X-address).
@@ -21,6 +23,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod address;
+mod asset;
 mod base58;
 mod decode;
 mod drops;
@@ -30,6 +33,7 @@ mod fields;
 mod fuzz;
 mod hash;
 mod invoice;
+mod issued;
 mod key;
 mod memo;
 mod tx;
@@ -37,15 +41,17 @@ mod tx;
 pub use address::{
     ACCOUNT_ONE, ACCOUNT_ZERO, AccountId, AddressError, Destination, XNetwork, to_x_address,
 };
+pub use asset::{Asset, Currency, CurrencyError};
 pub use decode::DecodeError;
 pub use drops::{Drops, DropsError};
 pub use hash::{Hash256, HashError, sha256, sha512_half};
 pub use invoice::{FILLER_MEMO_TYPE, NOOP_MEMO_TYPE, filler_memo, invoice_id, noop_memo};
+pub use issued::{IssuedAmount, IssuedValue, IssuedValueError, SecondReaderError, ZeroValueError};
 pub use key::{Algorithm, PublicKey, PublicKeyError};
 pub use memo::{MEMOS_BYTES_MAX, Memo, MemoError, Memos};
 pub use tx::{
-    Amount, Body, NoOp, Payment, SignatureLengthError, Signed, Slot, TICKETS_MAX, TicketCountError,
-    TicketCreate, Unsigned, network_id_field,
+    Amount, Body, NoOp, Payment, SendMaxError, SignatureLengthError, Signed, Slot, TICKETS_MAX,
+    TicketCountError, TicketCreate, Unsigned, network_id_field,
 };
 
 /// Properties are tried with the same cases in each run: a run that fails fails again.

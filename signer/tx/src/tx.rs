@@ -1,5 +1,5 @@
 //! Owns the transactions that we send, as types that can express nothing else: no flags, so no partial payment; no
-//! paths, no issued amounts yet; always a LastLedgerSequence and, in a payment, always an InvoiceID.
+//! paths; a SendMax only in the amount's own asset; always a LastLedgerSequence and, in a payment, always an InvoiceID.
 
 use std::fmt;
 
@@ -8,6 +8,7 @@ use crate::decode::{self, DecodeError};
 use crate::drops::Drops;
 use crate::encode;
 use crate::hash::{Hash256, sha512_half};
+use crate::issued::{IssuedAmount, IssuedValue};
 use crate::key::{Algorithm, PublicKey};
 use crate::memo::Memos;
 
@@ -39,11 +40,28 @@ pub enum Slot {
     Ticket(u32),
 }
 
-/// How much is paid. Issued amounts will be further variants.
+/// How much is paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Amount {
     /// XRP.
     Xrp(Drops),
+    /// An issued currency. [`Amount::issued`] makes it of parts that nobody has checked.
+    Issued {
+        /// What arrives.
+        amount: IssuedAmount,
+        /// The most that leaves, of the same asset: what the issuer's transfer fee may take on top. None: nothing on top.
+        send_max: Option<IssuedValue>,
+    },
+}
+
+/// Less may leave than has to arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("SendMax {send_max} is below the amount {amount}")]
+pub struct SendMaxError {
+    /// The most that may leave.
+    pub send_max: IssuedValue,
+    /// What has to arrive.
+    pub amount: IssuedValue,
 }
 
 /// What the transaction does.
@@ -155,6 +173,24 @@ impl fmt::Display for Slot {
         match self {
             Slot::Sequence(number) => write!(f, "sequence {number}"),
             Slot::Ticket(number) => write!(f, "ticket {number}"),
+        }
+    }
+}
+
+// === impl Amount ===
+
+impl Amount {
+    /// An amount of an issued currency, if as much may leave as has to arrive.
+    pub fn issued(
+        amount: IssuedAmount,
+        send_max: Option<IssuedValue>,
+    ) -> Result<Amount, SendMaxError> {
+        match send_max {
+            Some(send_max) if send_max < amount.value() => Err(SendMaxError {
+                send_max,
+                amount: amount.value(),
+            }),
+            _ => Ok(Amount::Issued { amount, send_max }),
         }
     }
 }

@@ -9,9 +9,9 @@ use proptest::test_runner::RngSeed;
 use serde_json::{Map, Value, json};
 use xrpl::core::{addresscodec, binarycodec, keypairs};
 use xrpl_tx::{
-    ACCOUNT_ONE, ACCOUNT_ZERO, AccountId, Algorithm, Amount, Body, Destination, Drops, Hash256,
-    Memo, Memos, NoOp, Payment, PublicKey, Slot, TICKETS_MAX, TicketCreate, Unsigned, XNetwork,
-    to_x_address,
+    ACCOUNT_ONE, ACCOUNT_ZERO, AccountId, Algorithm, Amount, Asset, Body, Currency, Destination,
+    Drops, Hash256, IssuedAmount, IssuedValue, Memo, Memos, NoOp, Payment, PublicKey, Slot,
+    TICKETS_MAX, TicketCreate, Unsigned, XNetwork, to_x_address,
 };
 
 /// Transactions that each property is tried with.
@@ -64,9 +64,16 @@ fn as_json(tx: &Unsigned, signature: Option<&[u8]>) -> Value {
             put("TicketCount", json!(tickets.count()));
         }
         Body::Payment(payment) => {
-            let Amount::Xrp(drops) = payment.amount;
             put("TransactionType", json!("Payment"));
-            put("Amount", json!(drops.get().to_string()));
+            match payment.amount {
+                Amount::Xrp(drops) => put("Amount", json!(drops.get().to_string())),
+                Amount::Issued { amount, send_max } => {
+                    put("Amount", issued_as_json(amount.asset(), amount.value()));
+                    if let Some(send_max) = send_max {
+                        put("SendMax", issued_as_json(amount.asset(), send_max));
+                    }
+                }
+            }
             put("Destination", json!(payment.destination.to_address()));
             put("InvoiceID", json!(payment.invoice_id.to_string()));
             if let Some(tag) = payment.destination_tag {
@@ -78,6 +85,30 @@ fn as_json(tx: &Unsigned, signature: Option<&[u8]>) -> Value {
         put("TxnSignature", json!(hex::encode_upper(signature)));
     }
     Value::Object(fields)
+}
+
+fn issued_as_json(asset: Asset, value: IssuedValue) -> Value {
+    json!({
+        "currency": asset.currency.to_string(),
+        "issuer": asset.issuer.to_address(),
+        "value": value.to_string(),
+    })
+}
+
+/// What xrpl-rust read, with its issued amounts written as we write them: it writes digits and an `E` in other places, and
+/// a standard code of other characters than A to Z and 0 to 9 as hex. Neither is another amount.
+fn as_we_write(mut read: Value) -> Value {
+    for field in ["Amount", "SendMax"] {
+        let Some(amount) = read.get_mut(field).and_then(Value::as_object_mut) else {
+            continue;
+        };
+        let text = |name: &str| amount[name].as_str().unwrap().to_owned();
+        let value: IssuedValue = text("value").parse().unwrap();
+        let currency: Currency = text("currency").parse().unwrap();
+        amount["value"] = json!(value.to_string());
+        amount["currency"] = json!(currency.to_string());
+    }
+    read
 }
 
 fn memo_as_json(memo: &Memo) -> Value {
@@ -133,13 +164,42 @@ fn memos() -> impl Strategy<Value = Memos> {
     vec(memo, 0..3).prop_filter_map("too long", |memos| Memos::new(memos).ok())
 }
 
+fn asset() -> impl Strategy<Value = Asset> {
+    let currency = prop_oneof![
+        "[A-Z0-9]{3}".prop_filter_map("XRP", |code| code.parse().ok()),
+        any::<[u8; 20]>().prop_filter_map("reserved", |bytes| Currency::from_bytes(bytes).ok()),
+    ];
+    let currency = currency.prop_filter("unreadable", |currency: &Currency| {
+        currency.check_second_reader().is_ok()
+    });
+    (currency, account()).prop_map(|(currency, issuer)| Asset { currency, issuer })
+}
+
+/// What both sides read: the whole range is `the_range_that_the_other_reads_back_is_the_one_that_is_checked`'s.
+fn issued_value() -> impl Strategy<Value = IssuedValue> {
+    let digits = prop_oneof![1..10u64, 1..1_000_000u64, 10u64.pow(15)..10u64.pow(16),];
+    (digits, -21..=13i32).prop_map(|(digits, exponent)| {
+        let shift = 15 - digits.ilog10();
+        IssuedValue::new(digits * 10u64.pow(shift), exponent).unwrap()
+    })
+}
+
+fn issued() -> impl Strategy<Value = Amount> {
+    (asset(), issued_value(), option::of(issued_value())).prop_map(|(asset, one, other)| {
+        let value = other.map_or(one, |other| one.min(other));
+        let amount = IssuedAmount::new(asset, value).unwrap();
+        Amount::issued(amount, other.map(|other| one.max(other))).unwrap()
+    })
+}
+
 fn body() -> impl Strategy<Value = Body> {
-    let payment = (account(), option::of(number()), drops(), any::<[u8; 32]>()).prop_map(
-        |(destination, destination_tag, drops, invoice)| {
+    let amount = prop_oneof![drops().prop_map(Amount::Xrp), issued()];
+    let payment = (account(), option::of(number()), amount, any::<[u8; 32]>()).prop_map(
+        |(destination, destination_tag, amount, invoice)| {
             Body::Payment(Payment {
                 destination,
                 destination_tag,
-                amount: Amount::Xrp(drops),
+                amount,
                 invoice_id: Hash256::from_bytes(invoice),
             })
         },
@@ -190,7 +250,7 @@ proptest! {
         let ours = hex::encode_upper(tx.sign_with(&signature).unwrap().blob);
         let meant = as_json(&tx, Some(&signature));
         prop_assert_eq!(&ours, &binarycodec::encode(&meant).unwrap());
-        prop_assert_eq!(binarycodec::decode(&ours).unwrap(), meant);
+        prop_assert_eq!(as_we_write(binarycodec::decode(&ours).unwrap()), meant);
     }
 
     #[test]
@@ -250,6 +310,100 @@ proptest! {
     fn no_text_panics(text in ".{0,70}|[rXT][1-9A-Za-z]{20,50}") {
         let _ = Destination::parse(&text);
     }
+}
+
+fn issued_payment(amount: Amount) -> Unsigned {
+    Unsigned {
+        account: ACCOUNT_ONE,
+        slot: Slot::Sequence(7),
+        fee: Drops::from_const(12),
+        last_ledger_sequence: 90_000_000,
+        network_id: None,
+        source_tag: None,
+        memos: Memos::default(),
+        body: Body::Payment(Payment {
+            destination: ACCOUNT_ZERO,
+            destination_tag: None,
+            amount,
+            invoice_id: Hash256::from_bytes([7; 32]),
+        }),
+        signing_key: PublicKey::from_bytes(&[0xED; 33]).unwrap(),
+    }
+}
+
+/// Whether xrpl-rust reads our bytes as this amount and writes the same bytes of it.
+fn survives(amount: Amount) -> bool {
+    let tx = issued_payment(amount);
+    let ours = hex::encode_upper(tx.sign_with(&[0; 64]).unwrap().blob);
+    let Ok(read) = binarycodec::decode(&ours) else {
+        return false;
+    };
+    binarycodec::encode(&read).is_ok_and(|again| again == ours)
+        && as_we_write(read) == as_json(&tx, Some(&[0; 64]))
+}
+
+/// 16 digits of which the last so many are zero.
+fn mantissa(digits: u64, zeros: u32) -> u64 {
+    let cut = 10u64.pow(zeros);
+    digits / cut * cut
+}
+
+#[test]
+fn the_range_that_the_other_reads_back_is_the_one_that_is_checked() {
+    let asset = Asset {
+        currency: "USD".parse().unwrap(),
+        issuer: ACCOUNT_ONE,
+    };
+    // Which values beyond the range are read depends on their digits: what counts is that not all are, right from its ends.
+    let all = |exponent: i32| {
+        (0..16).all(|zeros| {
+            [5_555_555_555_555_555, 9_000_000_000_000_009]
+                .into_iter()
+                .all(|digits| {
+                    let value = IssuedValue::new(mantissa(digits, zeros), exponent).unwrap();
+                    let survives = survives(Amount::Issued {
+                        amount: IssuedAmount::new(asset, value).unwrap(),
+                        send_max: Some(value),
+                    });
+                    assert!(survives || value.check_second_reader().is_err(), "{value}");
+                    survives
+                })
+        })
+    };
+    for exponent in -22..=14 {
+        let value = IssuedValue::new(1, exponent + 15).unwrap();
+        assert_eq!(
+            value.check_second_reader().is_ok(),
+            all(exponent),
+            "exponent {exponent}"
+        );
+    }
+    for exponent in [-96, 80] {
+        assert!(!all(exponent));
+    }
+}
+
+#[test]
+fn a_currency_with_a_code_in_its_middle_is_misread_and_refused_for_that() {
+    let payment = |currency: &str| {
+        let asset = Asset {
+            currency: currency.parse().unwrap(),
+            issuer: ACCOUNT_ONE,
+        };
+        let amount = IssuedAmount::new(asset, "1".parse().unwrap()).unwrap();
+        let checked = amount.check_second_reader().is_ok();
+        let amount = Amount::issued(amount, None).unwrap();
+        assert_eq!(survives(amount), checked, "{currency}");
+        checked
+    };
+    assert!(payment("USD"));
+    assert!(payment("usd"));
+    assert!(payment("<3>"));
+    assert!(payment("524C555344000000000000000000000000000000"));
+    assert!(payment("5200000000000000000000007573640000000000"));
+    assert!(payment("52000000000000000000000058525000000000FF"));
+    assert!(!payment("5200000000000000000000005553440000000000"));
+    assert!(!payment("01000000000000000000000030394100000000FF"));
 }
 
 #[test]

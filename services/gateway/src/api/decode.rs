@@ -11,13 +11,14 @@ use paygate_payments::limits::Limits;
 use paygate_payments::payment::StateName;
 use paygate_proto::v1::create_payment_request::Amount as AskedAmount;
 use paygate_proto::v1::{
-    CancelPaymentRequest, CreatePaymentRequest, ErrorReason, ListPaymentsRequest,
-    Memo as AskedMemo, PaymentState, UnfreezeRequest, WatchPaymentsRequest,
+    CancelPaymentRequest, CreatePaymentRequest, ErrorReason, IssuedAmount as AskedIssued,
+    ListPaymentsRequest, Memo as AskedMemo, PaymentState, UnfreezeRequest, WatchPaymentsRequest,
 };
 use prost_types::Timestamp;
 use tonic::Status;
 use xrpl_tx::{
-    ACCOUNT_ZERO, AccountId, Amount, Destination, Drops, Hash256, Memo, MemoError, Memos, XNetwork,
+    ACCOUNT_ZERO, AccountId, AddressError, Amount, Asset, Currency, Destination, Drops, Hash256,
+    IssuedAmount, IssuedValue, Memo, MemoError, Memos, SecondReaderError, XNetwork,
 };
 
 use super::errors::{self, Violation};
@@ -79,17 +80,14 @@ pub(super) fn create(
     let payment = keep(payment_id(&request.payment_id, "payment_id"), &mut bad);
     let to = keep(destination(request, rules.wallet), &mut bad);
     let amount = match &request.amount {
-        Some(AskedAmount::Issued(_)) => {
-            return Err(errors::not_implemented(
-                "amount.issued",
-                "pay XRP with xrp_drops",
-            ));
+        Some(AskedAmount::Issued(asked)) => {
+            issued(asked, &mut bad).map(|amount| priced(amount, rules.limits, &mut bad_now))
         }
-        Some(AskedAmount::XrpDrops(drops)) => keep(xrp(*drops), &mut bad),
-        None => keep(
-            Err(Violation::malformed("amount", "is required: set xrp_drops")),
-            &mut bad,
-        ),
+        Some(AskedAmount::XrpDrops(drops)) => keep(xrp(*drops), &mut bad).map(Amount::Xrp),
+        None => {
+            let problem = "is required: set xrp_drops or issued";
+            keep(Err(Violation::malformed("amount", problem)), &mut bad)
+        }
     };
     if let Some(amount) = amount
         && let Err(over) = rules.limits.check_amount(amount)
@@ -130,7 +128,7 @@ pub(super) fn create(
         key: PaymentKey { client, payment },
         destination,
         destination_tag,
-        amount: Amount::Xrp(amount),
+        amount,
         memos,
         retry_of,
     };
@@ -312,6 +310,66 @@ fn xrp(drops: u64) -> Result<Drops, Violation> {
     }
 }
 
+/// An amount that the ledger, and both of our own implementations, can hold. Each part that is wrong is named.
+fn issued(asked: &AskedIssued, bad: &mut Vec<Violation>) -> Option<IssuedAmount> {
+    // Texts are not repeated: whoever mixes up two fields may have put a secret here.
+    let currency = asked.currency.parse::<Currency>().map_err(|error| {
+        Violation::malformed("issued.currency", format!("is no issued currency: {error}"))
+    });
+    let issuer = address("issued.issuer", &asked.issuer, AccountId::from_address);
+    let value = asked
+        .value
+        .parse::<IssuedValue>()
+        .map_err(|error| Violation::malformed("issued.value", format!("is no value: {error}")))
+        .and_then(|value| {
+            let readable = value.check_second_reader();
+            readable
+                .map_err(|error| unreadable(value, &error))
+                .map(|()| value)
+        });
+    let (currency, issuer, value) = (keep(currency, bad), keep(issuer, bad), keep(value, bad));
+    let asset = Asset {
+        currency: currency?,
+        issuer: issuer?,
+    };
+    let amount = IssuedAmount::new(asset, value?).map_err(|_| {
+        Violation::malformed("issued.value", "is 0, must be larger")
+            .of_value(0)
+            .with_limit(0)
+    });
+    keep(amount, bad)
+}
+
+/// The amount with the SendMax of the configured cap. What the configuration has against it may change: it does not concern
+/// a payment that is stored already, and a SendMax is no part of what is asked for.
+fn priced(amount: IssuedAmount, limits: &Limits, bad_now: &mut Vec<Violation>) -> Amount {
+    let plain = Amount::Issued {
+        amount,
+        send_max: None,
+    };
+    // An asset that is not configured is refused with the limits.
+    let Some(limits) = limits.asset(amount.asset()) else {
+        return plain;
+    };
+    let most = amount.value().add_ppm_up(limits.transfer_fee_max_ppm);
+    match most.map(|most| (most, most.check_second_reader())) {
+        Some((_, Ok(()))) => limits.payment(amount).unwrap_or(plain),
+        Some((most, Err(error))) => {
+            bad_now.push(unreadable(most, &error));
+            plain
+        }
+        None => {
+            let problem = "with the issuer's fee is more than the ledger can hold";
+            bad_now.push(Violation::malformed("issued.value", problem).of_value(amount.value()));
+            plain
+        }
+    }
+}
+
+fn unreadable(value: IssuedValue, error: &SecondReaderError) -> Violation {
+    Violation::malformed("issued.value", format!("cannot be sent: {error}")).of_value(value)
+}
+
 fn destination(
     request: &CreatePaymentRequest,
     wallet: &Wallet,
@@ -323,17 +381,7 @@ fn destination(
             "is required: a classic address or an X-address".to_owned(),
         ));
     }
-    // The text is not repeated: whoever mixes up two fields may have put a secret here.
-    let to = Destination::parse(text).map_err(|error| {
-        if looks_like_seed(text) {
-            refuse(
-                "is no address and looks like a seed: if it is one, replace that key at once"
-                    .to_owned(),
-            )
-        } else {
-            refuse(format!("is no address of the XRP Ledger: {error}"))
-        }
-    })?;
+    let to = address("destination", text, Destination::parse)?;
     let own = if wallet.network_id == MAIN_NETWORK_ID {
         XNetwork::Main
     } else {
@@ -374,6 +422,22 @@ fn destination(
         }
         (inside, beside) => Ok((to.account, inside.or(beside))),
     }
+}
+
+/// The text is not repeated: whoever mixes up two fields may have put a secret here.
+fn address<T>(
+    field: &'static str,
+    text: &str,
+    read: fn(&str) -> Result<T, AddressError>,
+) -> Result<T, Violation> {
+    read(text).map_err(|error| {
+        let problem = if looks_like_seed(text) {
+            "is no address and looks like a seed: if it is one, replace that key at once".to_owned()
+        } else {
+            format!("is no address of the XRP Ledger: {error}")
+        };
+        Violation::malformed(field, problem)
+    })
 }
 
 fn looks_like_seed(text: &str) -> bool {

@@ -4,6 +4,7 @@
 //! let a condition of the moment change what a state says.
 
 use paygate_payments::LedgerRef;
+use paygate_payments::money::Money;
 use paygate_payments::payment::{
     AtLarge, CancelCause, EndProof, Ended, HoldCause, Payment, Settled, State, StateName, Version,
     VersionKind,
@@ -14,7 +15,7 @@ use paygate_proto::v1::{
     self, EvidenceKind, PaymentReason, PaymentState, PreflightRefusal, evidence, slot,
 };
 use paygate_telemetry::TraceParent;
-use xrpl_tx::{Amount, Memo, Slot};
+use xrpl_tx::{Amount, Asset, IssuedValue, Memo, Slot};
 
 use crate::clock::Millis;
 use crate::store::Record;
@@ -30,7 +31,7 @@ pub(super) fn payment(record: &Record, view: &EngineView) -> v1::Payment {
     let name = payment.state.name();
     let (reason, reason_detail) = why(record, view);
     let versions = record.versions.as_ref();
-    let Amount::Xrp(drops) = intent.amount;
+    let (amount, send_max) = amount(intent.amount);
     v1::Payment {
         payment_id: intent.key.payment.to_string(),
         client_id: intent.key.client.to_string(),
@@ -40,7 +41,8 @@ pub(super) fn payment(record: &Record, view: &EngineView) -> v1::Payment {
         safe_to_repay: name.safe_to_repay(),
         destination: intent.destination.to_address(),
         destination_tag: intent.destination_tag,
-        amount: Some(ShownAmount::XrpDrops(drops.get())),
+        amount: Some(amount),
+        send_max,
         memos: intent.memos.as_slice().iter().map(memo).collect(),
         retry_of: intent
             .retry_of
@@ -289,13 +291,10 @@ fn evidence(record: &Record) -> Option<v1::Evidence> {
         State::AwaitingApproval | State::Accepted | State::AtLarge(_) | State::OnHold(_) => {
             return None;
         }
-        State::Paid(settled) => {
-            let delivered = Some(evidence::Delivered::DeliveredDrops(settled.delivered.get()));
-            v1::Evidence {
-                delivered,
-                ..presence(settled)
-            }
-        }
+        State::Paid(settled) => v1::Evidence {
+            delivered: settled.delivered.map(delivered),
+            ..presence(settled)
+        },
         State::Failed(settled) => presence(settled),
         State::Expired(ended) => end(&ended.proof),
         // No deadline ended it: of which ledger it was never bound says nothing.
@@ -370,6 +369,13 @@ fn refusal(reason: RefusalReason) -> PreflightRefusal {
         RefusalReason::TagNeeded => PreflightRefusal::TagNeeded,
         RefusalReason::DepositNotAuthorised => PreflightRefusal::DepositNotAuthorised,
         RefusalReason::XrpUnwanted => PreflightRefusal::XrpUnwanted,
+        RefusalReason::NoTrustLine => PreflightRefusal::NoTrustLine,
+        RefusalReason::LineLimit => PreflightRefusal::LineLimit,
+        RefusalReason::LineFrozen => PreflightRefusal::LineFrozen,
+        RefusalReason::LineNotAuthorised => PreflightRefusal::LineNotAuthorised,
+        RefusalReason::AssetFrozen => PreflightRefusal::AssetFrozen,
+        RefusalReason::NotPassedOn => PreflightRefusal::NotPassedOn,
+        RefusalReason::TransferFeeAboveCap => PreflightRefusal::TransferFeeAboveCap,
     }
 }
 
@@ -383,6 +389,33 @@ fn in_ledger(kind: EvidenceKind, ledger: LedgerRef) -> v1::Evidence {
 }
 
 // --- parts
+
+fn amount(amount: Amount) -> (ShownAmount, String) {
+    match amount {
+        Amount::Xrp(drops) => (ShownAmount::XrpDrops(drops.get()), String::new()),
+        Amount::Issued { amount, send_max } => (
+            ShownAmount::Issued(issued(amount.asset(), amount.value())),
+            send_max.map(|most| most.to_string()).unwrap_or_default(),
+        ),
+    }
+}
+
+fn delivered(money: Money) -> evidence::Delivered {
+    match money {
+        Money::Xrp(drops) => evidence::Delivered::DeliveredDrops(drops.get()),
+        Money::Issued { asset, value } => {
+            evidence::Delivered::DeliveredIssued(issued(asset, value))
+        }
+    }
+}
+
+fn issued(asset: Asset, value: IssuedValue) -> v1::IssuedAmount {
+    v1::IssuedAmount {
+        currency: asset.currency.to_string(),
+        issuer: asset.issuer.to_address(),
+        value: value.to_string(),
+    }
+}
 
 fn version(version: &Version) -> v1::PaymentVersion {
     let kind = match version.kind {

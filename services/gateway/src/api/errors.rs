@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use paygate_payments::intent::{IntentField, PaymentKey};
 use paygate_payments::limits::OverLimit;
+use paygate_payments::money::Money;
 use paygate_payments::payment::StateName;
 use paygate_proto::v1::ErrorReason;
 use tonic::{Code, Status};
@@ -102,31 +103,21 @@ pub(super) fn retry_of_invalid(predecessor: &str, refusal: &RetryRefusal) -> Sta
 
 /// A limit over several payments is used up. `wait`: until what blocks may be gone. `None`: it does not pass by itself.
 pub(super) fn limit_used_up(wallet: AccountId, over: &OverLimit, wait: Option<Duration>) -> Status {
-    let (reason, id, value, limit) = match over {
-        OverLimit::BelowMinimum { .. } | OverLimit::AboveMaximum { .. } => {
+    let (reason, value, limit) = match over {
+        OverLimit::NotConfigured { .. }
+        | OverLimit::BelowMinimum { .. }
+        | OverLimit::AboveMaximum { .. } => {
             return invalid(&[amount_limit(over)]);
         }
-        OverLimit::Day { used, max, .. } => (
-            ErrorReason::LimitDaily,
-            "limits.daily_limit_xrp",
-            used.get().to_string(),
-            max.get(),
-        ),
-        OverLimit::Pending { max } => (
-            ErrorReason::LimitPending,
-            "limits.max_pending_payments",
-            max.to_string(),
-            *max,
-        ),
+        OverLimit::Day { used, max, .. } => (ErrorReason::LimitDaily, used.number(), max.number()),
+        OverLimit::Pending { max } => (ErrorReason::LimitPending, max.to_string(), max.to_string()),
     };
+    let id = over.key();
     let mut quota = QuotaViolation::new(format!("wallet:{wallet}"), over.to_string());
     quota.quota_id = id.to_owned();
-    quota.quota_value = i64::try_from(limit).unwrap_or(i64::MAX);
-    let metadata = vec![
-        ("quota", id.to_owned()),
-        ("value", value),
-        ("limit", limit.to_string()),
-    ];
+    // A whole number by its type: of an issued currency the limit is in the metadata only.
+    quota.quota_value = limit.parse().unwrap_or_default();
+    let metadata = vec![("quota", id.to_owned()), ("value", value), ("limit", limit)];
     let mut details = info(reason, metadata);
     details.set_quota_failure(vec![quota]);
     if let Some(wait) = wait {
@@ -142,6 +133,15 @@ pub(super) fn limit_used_up(wallet: AccountId, over: &OverLimit, wait: Option<Du
 /// The amount breaks a limit of a single payment.
 pub(super) fn amount_limit(over: &OverLimit) -> Violation {
     let (reason, value, limit) = match over {
+        OverLimit::NotConfigured { asset } => {
+            return Violation {
+                field: "issued".to_owned(),
+                problem: over.to_string(),
+                reason: ErrorReason::AssetNotConfigured,
+                value: Some(asset.to_string()),
+                limit: None,
+            };
+        }
         OverLimit::BelowMinimum { amount, min } => (ErrorReason::LimitPaymentMin, amount, min),
         OverLimit::AboveMaximum { amount, max } => (ErrorReason::LimitPaymentMax, amount, max),
         // Those of several payments are told by `limit_used_up`; as a violation they keep their words.
@@ -157,11 +157,15 @@ pub(super) fn amount_limit(over: &OverLimit) -> Violation {
         }
     };
     Violation {
-        field: "xrp_drops".to_owned(),
+        field: match value {
+            Money::Xrp(_) => "xrp_drops",
+            Money::Issued { .. } => "issued.value",
+        }
+        .to_owned(),
         problem: over.to_string(),
         reason,
-        value: Some(value.get().to_string()),
-        limit: Some(limit.get().to_string()),
+        value: Some(value.number()),
+        limit: Some(limit.number()),
     }
 }
 

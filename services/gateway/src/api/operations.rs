@@ -233,7 +233,7 @@ fn signer(view: &EngineView) -> SignerStatus {
 }
 
 fn described_status(described: DescribeSignerResponse) -> SignerStatus {
-    let limits = described.limits.unwrap_or_default();
+    let limits = described.limits.clone().unwrap_or_default();
     let hardening = described.hardening.unwrap_or_default();
     SignerStatus {
         reachable: false,

@@ -219,7 +219,11 @@ impl PaymentApi {
             now,
         };
         let asked = decode::create(request, client, rules)?;
-        let span = tracing::info_span!("accept", payment_id = %asked.intent.key.payment);
+        let span = tracing::info_span!(
+            "accept",
+            payment_id = %asked.intent.key.payment,
+            paygate.asset = asked.intent.takes().unit(),
+        );
         let validate_only = asked.validate_only;
         let answer = self.accept(asked, trace, now).instrument(span).await?;
         if !answer.existed && !validate_only {
@@ -304,17 +308,18 @@ impl PaymentApi {
     async fn until_free(&self, over: &OverLimit, now: Millis) -> Option<Duration> {
         match over {
             OverLimit::Pending { .. } => Some(LEDGER),
-            OverLimit::Day { amount, max, .. } if amount <= max => {
+            OverLimit::Day { amount, max, .. } if amount.is_at_most(*max) => {
                 let oldest = self.oldest_of_day(now).await?;
                 Some(oldest.plus(DAY).since(now).max(LEDGER))
             }
             OverLimit::Day { .. }
+            | OverLimit::NotConfigured { .. }
             | OverLimit::BelowMinimum { .. }
             | OverLimit::AboveMaximum { .. } => None,
         }
     }
 
-    /// A time shortly before the oldest payment of the last 24 hours was stored; nothing leaves the daily sum before it is a day
+    /// A time shortly before the oldest payment of the last 24 hours, in whatever asset, was stored; nothing leaves the daily sum before it is a day
     /// old, unless it ends unpaid.
     async fn oldest_of_day(&self, now: Millis) -> Option<Millis> {
         let mut from = now.minus(DAY);

@@ -2,17 +2,20 @@
 //!
 //! Owns: the answer of GetWallet, put together from the picture and the store. May not: ask the ledger or the signer.
 
+use paygate_payments::limits::AssetLimits;
 use paygate_payments::payment::{State, Versions};
 use paygate_proto::signer::v1::DescribeSignerResponse;
 use paygate_proto::v1::wallet_service_server::WalletService;
 use paygate_proto::v1::{
-    GetWalletRequest, GetWalletResponse, KeyStatus, SlotInFlight, WalletLimits, WatchedWallet,
+    GetWalletRequest, GetWalletResponse, KeyStatus, SlotInFlight, WalletAsset, WalletLimits,
+    WalletLine, WatchedWallet,
 };
 use tonic::{Request, Response, Status};
-use xrpl_tx::{AccountId, PublicKey};
+use xrpl_tx::{AccountId, IssuedValue, PublicKey};
 
 use super::{Api, errors, identity};
 use crate::clock;
+use crate::engine::asset_exposure;
 use crate::store::{OpenSlot, StoreError, Summary};
 use crate::view::{AccountView, EngineView};
 
@@ -60,6 +63,7 @@ fn wallet(
             .collect(),
         ..GetWalletResponse::default()
     };
+    answer.assets = assets(api, view, summary, slots);
     if let (Some(account), Some(validated)) = (&view.account, view.validated) {
         answer.validated_ledger_index = validated.index.0;
         answer.observed_time = view.validated_at.map(clock::Millis::timestamp);
@@ -105,6 +109,38 @@ fn limits(api: &Api, summary: &Summary) -> WalletLimits {
         max_pending_payments: count(limits.pending_max),
         pending_payments: count(summary.pending),
     }
+}
+
+fn assets(api: &Api, view: &EngineView, summary: &Summary, slots: &[OpenSlot]) -> Vec<WalletAsset> {
+    let one = |limits: &AssetLimits| {
+        let asset = limits.asset;
+        let used = summary.assets.iter().find(|used| used.asset == asset);
+        let day_used = used.map_or(IssuedValue::ZERO, |used| used.day_used);
+        let line = view
+            .account
+            .as_ref()
+            .and_then(|account| account.line(asset));
+        WalletAsset {
+            currency: asset.currency.to_string(),
+            issuer: asset.issuer.to_address(),
+            min_payment: limits.payment_min.to_string(),
+            max_payment: limits.payment_max.to_string(),
+            daily_limit: limits.day_max.to_string(),
+            daily_used: day_used.to_string(),
+            daily_left: limits.day_max.saturating_sub_down(day_used).to_string(),
+            max_transfer_fee_ppm: limits.transfer_fee_max_ppm,
+            at_large: asset_exposure(slots.iter(), asset).to_string(),
+            accepted: used
+                .map_or(IssuedValue::ZERO, |used| used.accepted)
+                .to_string(),
+            line: line.map(|line| WalletLine {
+                balance: line.balance.to_string(),
+                limit: line.limit.to_string(),
+                frozen: line.frozen,
+            }),
+        }
+    };
+    api.limits.assets.iter().map(one).collect()
 }
 
 fn key_status(wallet: AccountId, view: &EngineView) -> KeyStatus {

@@ -74,11 +74,16 @@ const fn parsed(
 }
 
 const ADDRESS: &str = "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh";
+const ISSUER: &str = "rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De";
+const ASSETS: &str = "[{currency=\"USD\",issuer=\"rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De\",min_payment=\"1\",max_payment=\"1\",daily_limit=\"1\"}]";
 const HASH: &str = "0000000000000000000000000000000000000000000000000000000000000001";
+/// Lists of tables. Their entries have no variables of their own, the whole list is set at once.
+const LISTS: [&str; 2] = ["xrpl.servers", "assets"];
+
 const SERVERS: &str = "[{url=\"ws://127.0.0.1:6006\",operator=\"us\",own=true}]";
 
 #[rustfmt::skip]
-pub(super) const KEYS: [Key; 36] = [
+pub(super) const KEYS: [Key; 43] = [
     text("profile", "dev", "dev or production", "dev", "production turns the refusals on that protect real money"),
     text("role", "all", "all", "all", "all accepts payments and sends them; accept comes with a store for several gateways"),
     text("listen", "127.0.0.1:50051", "address:port", "127.0.0.1:0", "where the gRPC API listens; only loopback, as there is no TLS yet"),
@@ -111,6 +116,13 @@ pub(super) const KEYS: [Key; 36] = [
     text("limits.min_payment_xrp", "0.001", "XRP, decimal in quotes", "1", "lowest amount of one payment"),
     text("limits.daily_limit_xrp", "1000", "XRP, decimal in quotes", "1", "highest sum of payments in a rolling day"),
     parsed("limits.max_pending_payments", "50", "payments", "1", "payments that are not final; past it new ones are refused with a delay"),
+    parsed("assets", "[]", "list of tables, [[assets]]", ASSETS, "issued currencies that may be paid, each with its own limits; any other is refused by name"),
+    text("assets.currency", "required", "3 characters or 40 hex digits", "USD", "the currency; RLUSD is 524C555344000000000000000000000000000000"),
+    text("assets.issuer", "required", "classic address", ISSUER, "who issues it; RLUSD on mainnet is issued by rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De"),
+    text("assets.min_payment", "required", "decimal in quotes", "1", "lowest value of one payment"),
+    text("assets.max_payment", "required", "decimal in quotes", "1", "the most that one payment may take, the issuer's transfer fee included"),
+    text("assets.daily_limit", "required", "decimal in quotes", "1", "the most that the payments of a rolling day may take together, transfer fees included"),
+    parsed("assets.max_transfer_fee_ppm", "0", "millionths of the value", "0", "what the issuer may take of a transfer at most: becomes the payment's SendMax; RLUSD takes nothing"),
     parsed("security.require_authentication", "true", "true or false", "false", "whether callers must prove who they are; this version has no authentication and serves only with false, on loopback"),
     parsed("security.max_request_bytes", "10240", "bytes", "10240", "largest request"),
     parsed("security.reflection", "true", "true or false", "true", "whether gRPC server reflection is offered, for tools like grpcurl"),
@@ -125,13 +137,22 @@ pub fn reference() -> Vec<KeyDoc> {
             default: key.default,
             unit: key.unit,
             meaning: key.meaning,
-            variable: match key.path.strip_prefix("xrpl.servers.") {
-                // Entries of a list have no variable of their own: the whole list is set at once.
-                Some(_) => variable("xrpl.servers"),
-                None => variable(key.path),
-            },
+            variable: variable(list_of(key.path).unwrap_or(key.path)),
         })
         .collect()
+}
+
+/// The list of tables to which a path belongs, be it the list itself or a key of its entries.
+pub(super) fn list_of(path: &str) -> Option<&'static str> {
+    LISTS.into_iter().find(|list| {
+        path.strip_prefix(list)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
+}
+
+/// True for a key of the entries of a list.
+pub(super) fn is_in_list(path: &str) -> bool {
+    list_of(path).is_some_and(|list| list != path)
 }
 
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {

@@ -237,12 +237,8 @@ impl Reading {
 
     /// False if the key was replaced before, so replacing it does not help.
     fn put_stand_in(&mut self, tree: &mut Dict, key: &str) -> bool {
-        // One wrong entry of the list replaces the list.
-        let key = if key.starts_with("xrpl.servers") {
-            "xrpl.servers"
-        } else {
-            key
-        };
+        // One wrong entry of a list replaces the list.
+        let key = keys::list_of(key).unwrap_or(key);
         if !self.replaced.insert(key.to_owned()) {
             return false;
         }
@@ -254,7 +250,7 @@ impl Reading {
         remove(tree, key);
         let inner: Vec<_> = keys::all()
             .filter(|known| known.path.starts_with(&section))
-            .filter(|known| !known.path.starts_with("xrpl.servers."))
+            .filter(|known| !keys::is_in_list(known.path))
             .collect();
         for known in &inner {
             set(tree, known.path, value_of(known.form, known.example));

@@ -30,7 +30,7 @@ use xrpl_tx::Drops;
 
 pub use keys::{KeyDoc, reference};
 pub use load::{ConfigError, Problem};
-pub use values::{Address, Hash, Xrp};
+pub use values::{Address, CurrencyCode, Hash, Value, Xrp};
 
 /// What starts every variable that overrides a key.
 pub const VARIABLE_PREFIX: &str = "PAYGATE__";
@@ -70,6 +70,9 @@ pub struct Config {
     /// What may be paid.
     #[serde(default)]
     pub limits: Limits,
+    /// Issued currencies that may be paid. All others are refused.
+    #[serde(default)]
+    pub assets: Vec<Asset>,
     /// Who may ask.
     #[serde(default)]
     pub security: Security,
@@ -230,6 +233,25 @@ pub struct Limits {
     pub max_pending_payments: u32,
 }
 
+/// One entry of `assets`. Its values are decimals in quotes, in the currency itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asset {
+    /// The currency.
+    pub currency: CurrencyCode,
+    /// Who issues it: the same currency of another issuer is another asset.
+    pub issuer: Address,
+    /// Lowest value of one payment.
+    pub min_payment: Value,
+    /// The most that one payment may take.
+    pub max_payment: Value,
+    /// The most that the payments of a rolling day may take together.
+    pub daily_limit: Value,
+    /// What the issuer may take of a transfer at most.
+    #[serde(default)]
+    pub max_transfer_fee_ppm: u32,
+}
+
 /// Section `security`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -264,6 +286,16 @@ impl Xrpl {
     /// `health_check_interval_ms` as a duration.
     pub fn health_check_interval(&self) -> Duration {
         Duration::from_millis(self.health_check_interval_ms)
+    }
+}
+
+impl Asset {
+    /// Currency and issuer.
+    pub fn id(&self) -> xrpl_tx::Asset {
+        xrpl_tx::Asset {
+            currency: self.currency.0,
+            issuer: self.issuer.0,
+        }
     }
 }
 

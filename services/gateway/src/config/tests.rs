@@ -19,6 +19,9 @@ servers = [{ url = "ws://127.0.0.1:6006", operator = "us", own = true }]
 require_authentication = false
 "#;
 
+/// The worked example of the documentation, as a variable has it.
+const RLUSD: &str = r#"[{ currency = "524C555344000000000000000000000000000000", issuer = "rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De", min_payment = "0.01", max_payment = "1000", daily_limit = "10000", max_transfer_fee_ppm = 2000 }]"#;
+
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let variables = variables
         .iter()
@@ -76,6 +79,7 @@ fn the_printed_configuration_loads_to_the_same() {
         ),
         ("PAYGATE__WALLET__SOURCE_TAG", "7"),
         ("PAYGATE__SIGNER__ALLOWED_UIDS", "[1000, 1001]"),
+        ("PAYGATE__ASSETS", RLUSD),
     ];
     let config = load(LAPTOP, &variables).unwrap();
     assert_eq!(load(&config.to_string(), &[]).unwrap(), config, "{config}");
@@ -84,7 +88,7 @@ fn the_printed_configuration_loads_to_the_same() {
 #[test]
 fn every_documented_variable_overrides_its_key() {
     let variables: Vec<(String, String)> = keys::all()
-        .filter(|key| !key.path.starts_with("xrpl.servers."))
+        .filter(|key| !keys::is_in_list(key.path))
         .map(|key| {
             let doc = reference()
                 .into_iter()
@@ -139,6 +143,7 @@ fn the_reference_lists_exactly_the_keys_of_the_structs() {
             "http://127.0.0.1:4317",
         ),
         ("PAYGATE__WALLET__SOURCE_TAG", "7"),
+        ("PAYGATE__ASSETS", RLUSD),
     ];
     let mut keys = BTreeSet::new();
     walk(
@@ -158,7 +163,7 @@ fn the_reference_tells_the_defaults() {
     let config = serde_json::to_value(load(LAPTOP, &[]).unwrap()).unwrap();
     for doc in reference() {
         let given = ["required", "unset"].contains(&doc.default)
-            || doc.key.starts_with("xrpl.servers.")
+            || keys::is_in_list(doc.key)
             || doc.key == "security.require_authentication";
         if given {
             continue;
@@ -258,6 +263,115 @@ fn limits_must_be_in_order() {
     ];
     let warnings = load(LAPTOP, &large).unwrap().warnings();
     assert_eq!(warnings[0].key, "limits.max_payment_xrp");
+}
+
+#[test]
+fn an_issued_currency_has_limits_of_its_own() {
+    let text = format!(
+        r#"{LAPTOP}
+        [[assets]]
+        currency = "524C555344000000000000000000000000000000"
+        issuer = "rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De"
+        min_payment = "0.01"
+        max_payment = 1000
+        daily_limit = "10000"
+        [[assets]]
+        currency = "USD"
+        issuer = "rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De"
+        min_payment = "1"
+        max_payment = "1e3"
+        daily_limit = "5000"
+        max_transfer_fee_ppm = 2000
+        "#
+    );
+    let config = load(&text, &[]).unwrap();
+    assert_eq!(config.assets[0].max_payment, config.assets[1].max_payment);
+    assert_eq!(
+        (
+            config.assets[0].max_transfer_fee_ppm,
+            config.assets[1].max_transfer_fee_ppm
+        ),
+        (0, 2000)
+    );
+    let shown = config.to_string();
+    assert!(shown.contains(r#"currency = "USD""#), "{shown}");
+
+    for (from, to, key, reason) in [
+        (
+            r#"currency = "USD""#,
+            r#"currency = "XRP""#,
+            "assets.currency",
+            "pay it as XRP",
+        ),
+        (
+            r#"currency = "USD""#,
+            r#"currency = "DOLLAR""#,
+            "assets.currency",
+            "40 hex digits",
+        ),
+        (
+            r#"currency = "USD""#,
+            r#"currency = "524c555344000000000000000000000000000000""#,
+            "assets",
+            "listed twice",
+        ),
+        (
+            r#"min_payment = "1""#,
+            r#"min_payment = "0""#,
+            "assets.min_payment",
+            "nothing cannot be sent",
+        ),
+        (
+            r#"min_payment = "1""#,
+            r#"min_payment = "999""#,
+            "assets.min_payment",
+            "above assets.max_payment, 1000",
+        ),
+        (
+            r#"min_payment = "1""#,
+            r#"min_payment = 0.5"#,
+            "assets.min_payment",
+            "decimal in quotes",
+        ),
+        (
+            r#"daily_limit = "5000""#,
+            r#"daily_limit = "999""#,
+            "assets.max_payment",
+            "above assets.daily_limit, 999",
+        ),
+        (
+            r#"daily_limit = "5000""#,
+            r#"daily_limit = "-1""#,
+            "assets.daily_limit",
+            "decimal",
+        ),
+        (
+            "fee_ppm = 2000",
+            "fee_ppm = 1000001",
+            "assets.max_transfer_fee_ppm",
+            "at most 1000000",
+        ),
+        (
+            "fee_ppm = 2000",
+            "fee = 2000",
+            "assets.max_transfer_fee",
+            "unknown key",
+        ),
+    ] {
+        assert!(text.contains(from));
+        let told = problems(&text.replace(from, to), &[]);
+        let found = told.iter().any(|(k, why)| k == key && why.contains(reason));
+        assert!(found, "no {key}: {reason} in {told:?}");
+    }
+    let own = text.replace(
+        "rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De",
+        "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh",
+    );
+    assert!(
+        problems(&own, &[])
+            .iter()
+            .any(|(key, why)| key == "assets.issuer" && why.contains("issuer"))
+    );
 }
 
 #[test]

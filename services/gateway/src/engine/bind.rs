@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 
 use paygate_payments::LedgerIndex;
 use paygate_payments::intent::PaymentKey;
-use paygate_payments::slots::{self, NoRoom, Room, SlotFacts};
+use paygate_payments::slots::{self, AssetRoom, NoRoom, Room, SlotFacts};
 use paygate_payments::terms::{self, FeeFacts, NoTerms};
-use paygate_proto::signer::v1::DescribeSignerResponse;
+use paygate_proto::signer::v1::{AssetLimits, DescribeSignerResponse};
 use paygate_proto::v1::PaymentReason;
-use xrpl_tx::{Drops, Slot};
+use xrpl_tx::{AccountId, Asset, Drops, IssuedValue, Slot};
 
 use super::dispatch::{Dispatcher, Turn, blocked};
 use super::preflight::Looked;
-use super::slot::exposure;
+use super::slot::{asset_exposure, exposure};
 use super::{Engine, join_trace};
 use crate::clock;
 use crate::metrics::Stage;
@@ -46,7 +46,7 @@ impl Dispatcher {
         let Looked {
             clear,
             refused,
-            waits,
+            mut waits,
         } = looked;
         if !refused.is_empty() {
             engine.give_up(refused).await?;
@@ -85,8 +85,16 @@ impl Dispatcher {
         };
         let mut binds = Vec::new();
         let mut why = None;
+        // Assets of which the next payment waits. Their order is kept, and other assets go on.
+        let mut stuck: BTreeMap<Asset, Blocked> = BTreeMap::new();
         let through = |record: &&Record| clear.contains(&record.payment.intent.key);
         for record in waiting.iter().filter(through) {
+            let intent = &record.payment.intent;
+            let behind = intent.takes().asset().and_then(|asset| stuck.get(&asset));
+            if let Some(blocked) = behind {
+                waits.insert(intent.key.clone(), blocked.clone());
+                continue;
+            }
             match take(record, &mut room, facts, engine, turn.validated.index, head) {
                 Ok(terms) => {
                     let key = record.payment.intent.key.clone();
@@ -101,7 +109,11 @@ impl Dispatcher {
                         None => break,
                     };
                 }
-                Err(blocked) => {
+                Err((blocked, Some(asset))) => {
+                    waits.insert(intent.key.clone(), blocked.clone());
+                    stuck.insert(asset, blocked);
+                }
+                Err((blocked, None)) => {
                     // Strictly in order: who waits is not overtaken by smaller ones.
                     why = Some(blocked);
                     break;
@@ -124,22 +136,37 @@ impl Dispatcher {
         signer: &DescribeSignerResponse,
         open: &[OpenSlot],
     ) -> Room {
-        let limits = signer.limits.unwrap_or_default();
+        let limits = signer.limits.clone().unwrap_or_default();
         let day = limits.max_day_drops.saturating_sub(limits.used_day_drops);
-        let unsigned = open.iter().filter(|slot| !slot.ever_signed());
+        let unsigned = || open.iter().filter(|slot| !slot.ever_signed());
+        let assets = limits.assets.iter().filter_map(asset_limits);
+        let assets = assets.map(|limits| AssetRoom {
+            asset: limits.asset,
+            signer_day_left: limits
+                .day_left
+                .saturating_sub_down(asset_exposure(unsigned(), limits.asset)),
+            signer_payment_max: limits.payment_max,
+            spendable: account.line(limits.asset).map(|line| {
+                line.balance
+                    .saturating_sub_down(asset_exposure(open.iter(), limits.asset))
+            }),
+        });
+        let assets = assets.collect();
         Room {
             at_large: open.len(),
             at_large_max: self.engine.settings.at_large_max,
-            signer_day_left: drops(day).saturating_sub(exposure(unsigned)),
+            signer_day_left: drops(day).saturating_sub(exposure(unsigned())),
             signer_payment_max: drops(limits.max_payment_drops),
             spendable: account
                 .balance
                 .saturating_sub(account.reserve)
                 .saturating_sub(exposure(open.iter())),
+            assets,
         }
     }
 }
 
+/// The terms of a payment for which there is room; or why not, and the asset if it is only that one's.
 fn take(
     record: &Record,
     room: &mut Room,
@@ -147,27 +174,27 @@ fn take(
     engine: &Engine,
     validated: LedgerIndex,
     head: LedgerIndex,
-) -> Result<terms::Terms, Blocked> {
+) -> Result<terms::Terms, (Blocked, Option<Asset>)> {
     let deadline = record.payment.deadline;
     let terms =
         terms::choose(facts, engine.settings.terms, validated, head, deadline).map_err(|why| {
-            match why {
-                NoTerms::FeeAboveCap { .. } => {
-                    blocked(PaymentReason::FeeAboveCap, &why.to_string())
-                }
-                NoTerms::DeadlinePassed { .. } => {
-                    blocked(PaymentReason::DeadlinePassed, &why.to_string())
-                }
-            }
+            let reason = match why {
+                NoTerms::FeeAboveCap { .. } => PaymentReason::FeeAboveCap,
+                NoTerms::DeadlinePassed { .. } => PaymentReason::DeadlinePassed,
+            };
+            (blocked(reason, &why.to_string()), None)
         })?;
-    room.take(record.payment.intent.drops(), terms)
+    room.take(record.payment.intent.amount, terms)
         .map_err(|why| {
             let reason = match why {
                 NoRoom::AtLarge { .. } => PaymentReason::Queued,
-                NoRoom::SignerDay { .. } | NoRoom::SignerPayment { .. } => PaymentReason::Headroom,
+                NoRoom::SignerDay { .. }
+                | NoRoom::SignerPayment { .. }
+                | NoRoom::SignerAsset { .. } => PaymentReason::Headroom,
                 NoRoom::Balance { .. } => PaymentReason::InsufficientFunds,
+                NoRoom::NoLine { .. } => PaymentReason::AssetUnavailable,
             };
-            blocked(reason, &why.to_string())
+            (blocked(reason, &why.to_string()), why.asset())
         })?;
     Ok(terms)
 }
@@ -177,6 +204,7 @@ fn trace_bound(engine: &Engine, record: &Record) {
         "payment.bind",
         payment_id = record.payment.intent.key.payment.as_str(),
         xrpl.slot = record.payment.state.slot().map(Slot::number),
+        paygate.asset = record.payment.intent.takes().unit(),
     );
     join_trace(&span, Some(record));
     engine
@@ -185,6 +213,26 @@ fn trace_bound(engine: &Engine, record: &Record) {
     span.in_scope(|| {
         tracing::info!(payment_id = %record.payment.intent.key.payment, slot = ?record.payment.state.slot(), "payment bound");
     });
+}
+
+/// What the signer allows of one asset.
+struct SignerAsset {
+    asset: Asset,
+    payment_max: IssuedValue,
+    day_left: IssuedValue,
+}
+
+/// What cannot be read counts as not allowed.
+fn asset_limits(limits: &AssetLimits) -> Option<SignerAsset> {
+    let max_day: IssuedValue = limits.max_day.parse().ok()?;
+    Some(SignerAsset {
+        asset: Asset {
+            currency: limits.currency.parse().ok()?,
+            issuer: AccountId::from_address(&limits.issuer).ok()?,
+        },
+        payment_max: limits.max_payment.parse().ok()?,
+        day_left: max_day.saturating_sub_down(limits.used_day.parse().ok()?),
+    })
 }
 
 /// The signer's limits are drops; a number past all XRP there is means no limit.

@@ -174,7 +174,10 @@ impl Dispatcher {
     ) -> Result<(Vec<Sendable>, Standstill), StoreError> {
         let engine = Arc::clone(&self.engine);
         let waiting = self.waiting(open.len()).await?;
-        let looking = self.memory.look(&engine.inquiry, turn.ground(), &waiting);
+        let assets = &turn.account.assets;
+        let looking = self
+            .memory
+            .look(&engine.inquiry, turn.ground(), assets, &waiting);
         // Both ask the same server; neither needs the other's answer.
         let (facts, looked) = tokio::join!(engine.fee_facts(), looking);
         let facts = match facts {

@@ -46,6 +46,7 @@ use crate::view::View;
 use crate::xrpl::Link;
 
 pub use preflight::{Ground, Inquiry};
+pub(crate) use slot::asset_exposure;
 pub use watch::Outputs;
 
 /// What the loops need to know, fixed at start.

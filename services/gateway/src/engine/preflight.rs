@@ -12,11 +12,14 @@ use std::time::Duration;
 
 use paygate_payments::LedgerRef;
 use paygate_payments::intent::{Intent, PaymentKey, Wallet};
-use paygate_payments::preflight::{self, AccountRoot, DestinationFacts, Refusal};
+use paygate_payments::preflight::{
+    self, AccountRoot, AssetFacts, DestinationFacts, Facts, HoldingFacts, IssuedFacts, IssuerRoot,
+    Refusal, Shortage, Verdict,
+};
 use paygate_payments::proof::{NoProof, Observed, Quorum, Reading, Source};
 use paygate_proto::v1::PaymentReason;
 use tokio::task::JoinSet;
-use xrpl_tx::{AccountId, Drops};
+use xrpl_tx::{AccountId, Asset, Drops};
 
 use super::dispatch::blocked;
 use super::{Engine, join_trace};
@@ -25,14 +28,14 @@ use crate::store::{Record, StoreError};
 use crate::view::Blocked;
 use crate::xrpl::{CallError, Link};
 
-/// Destinations asked about at once, each with at most two requests one after the other: far below what a link keeps in
+/// Questions asked at once, each with at most two requests: far below what a link keeps in
 /// flight, so that submits and readings of the ledger always find a place beside them.
 const QUESTIONS_AT_ONCE_MAX: usize = 64;
 
 /// How long a turn waits for all answers together. What is at large needs its turn as well.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Destinations remembered of one ledger. More than can be paid in one; past it the memory begins anew.
+/// Answers remembered of one ledger. More than can be paid in one; past it the memory begins anew.
 const REMEMBERED_MAX: usize = 4096;
 
 /// Asks about destinations. Clones share the connection.
@@ -67,11 +70,25 @@ pub enum Unknown {
     Late,
 }
 
+/// A thing that is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Question {
+    Destination(AccountId),
+    Holding(AccountId, Asset),
+}
+
+/// What came of a question.
+#[derive(Debug)]
+enum Answer {
+    Destination(Observed<DestinationFacts>),
+    Holding(Observed<HoldingFacts>),
+}
+
 /// What is known of destinations, in one ledger.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     ground: Option<Ground>,
-    destinations: BTreeMap<AccountId, Observed<DestinationFacts>>,
+    known: BTreeMap<Question, Answer>,
 }
 
 /// What came of looking at payments.
@@ -81,9 +98,12 @@ pub(super) struct Looked {
     pub(super) clear: BTreeSet<PaymentKey>,
     /// These cannot be received.
     pub(super) refused: Vec<Refusal>,
-    /// Of these it is not known.
+    /// Of these it is not known, or the wallet lacks something for them.
     pub(super) waits: BTreeMap<PaymentKey, Blocked>,
 }
+
+/// The currencies of the ledger that is looked at.
+pub(super) type Assets = BTreeMap<Asset, Observed<AssetFacts>>;
 
 impl Inquiry {
     pub(super) fn new(link: Link, source: Source, quorum: Quorum, wallet: Wallet) -> Self {
@@ -95,17 +115,94 @@ impl Inquiry {
         }
     }
 
-    /// Whether the destination of a payment provably cannot receive it.
+    /// What pre-flight would say of a payment now.
     pub async fn ask(
         &self,
         intent: &Intent,
         ground: Ground,
-    ) -> Result<Result<(), Refusal>, Unknown> {
-        let question = self.destination(intent.destination, ground);
-        let destination = tokio::time::timeout(PATIENCE, question)
-            .await
-            .map_err(|_| Unknown::Late)??;
-        Ok(preflight::check(intent, &self.wallet, &destination))
+        assets: &BTreeMap<Asset, Observed<AssetFacts>>,
+    ) -> Result<Verdict, Unknown> {
+        let mut memory = Memory {
+            ground: Some(ground),
+            ..Memory::default()
+        };
+        let failed = memory.learn(self, ground, questions(intent)).await;
+        match failed.into_values().next() {
+            Some(unknown) => Err(unknown),
+            None => memory.judge(self, intent, assets).ok_or(Unknown::Late),
+        }
+    }
+
+    /// The issued currencies as a ledger has them. One that could not be read is missing.
+    pub(super) async fn assets(
+        &self,
+        assets: impl Iterator<Item = Asset>,
+        ledger: LedgerRef,
+    ) -> Assets {
+        let mut asked = JoinSet::new();
+        for asset in assets {
+            let inquiry = self.clone();
+            asked.spawn(async move { (asset, inquiry.asset(asset, ledger).await) });
+        }
+        let mut found = Assets::new();
+        let all = async {
+            while let Some(answer) = asked.join_next().await {
+                match answer {
+                    Ok((asset, Ok(facts))) => {
+                        found.insert(asset, facts);
+                    }
+                    Ok((asset, Err(unknown))) => {
+                        tracing::warn!(%asset, %unknown, ledger = ledger.index.0, "an issued currency could not be read: nothing of it is bound");
+                    }
+                    // A panic in there is a bug and ends the process.
+                    Err(_) => {}
+                }
+            }
+        };
+        // Dropping the set drops the questions.
+        let _late = tokio::time::timeout(PATIENCE, all).await;
+        found
+    }
+
+    async fn asset(
+        &self,
+        asset: Asset,
+        ledger: LedgerRef,
+    ) -> Result<Observed<AssetFacts>, Unknown> {
+        let (issuer, wallet_line) = tokio::try_join!(
+            self.link.other_account(asset.issuer, ledger),
+            self.link.trust_line(self.wallet.account, asset, ledger)
+        )?;
+        let issuer = issuer.map(|root| IssuerRoot {
+            flags: root.flags,
+            transfer_rate: root.transfer_rate,
+        });
+        self.observed(
+            ledger,
+            AssetFacts {
+                asset,
+                issuer,
+                wallet_line,
+            },
+        )
+    }
+
+    async fn answer(&self, question: Question, ground: Ground) -> Result<Answer, Unknown> {
+        match question {
+            Question::Destination(account) => self
+                .destination(account, ground)
+                .await
+                .map(Answer::Destination),
+            Question::Holding(account, asset) => {
+                let line = self.link.trust_line(account, asset, ground.ledger).await?;
+                let facts = HoldingFacts {
+                    account,
+                    asset,
+                    line,
+                };
+                self.observed(ground.ledger, facts).map(Answer::Holding)
+            }
+        }
     }
 
     async fn destination(
@@ -113,33 +210,39 @@ impl Inquiry {
         account: AccountId,
         ground: Ground,
     ) -> Result<Observed<DestinationFacts>, Unknown> {
-        let root = self.link.other_account(account, ground.ledger).await?;
-        let root = match root {
-            None => None,
-            Some(found) => {
-                let mut root = AccountRoot {
-                    balance: found.balance,
-                    flags: found.flags,
-                    is_pseudo: found.is_pseudo,
-                    wallet_preauthorised: false,
-                };
-                if root.asks_for_preauthorisation() {
-                    root.wallet_preauthorised = self
-                        .link
-                        .is_preauthorised(account, self.wallet.account, ground.ledger)
-                        .await?;
-                }
-                Some(root)
-            }
+        let found = self.link.other_account(account, ground.ledger).await?;
+        let mut root = found.map(|found| AccountRoot {
+            balance: found.balance,
+            flags: found.flags,
+            is_pseudo: found.is_pseudo,
+            wallet_preauthorised: false,
+        });
+        if let Some(root) = root
+            .as_mut()
+            .filter(|root| root.asks_for_preauthorisation())
+        {
+            root.wallet_preauthorised = self
+                .link
+                .is_preauthorised(account, self.wallet.account, ground.ledger)
+                .await?;
+        }
+        let facts = DestinationFacts {
+            account,
+            reserve_base: ground.reserve_base,
+            root,
         };
+        self.observed(ground.ledger, facts)
+    }
+
+    fn observed<T: Clone + PartialEq>(
+        &self,
+        ledger: LedgerRef,
+        fact: T,
+    ) -> Result<Observed<T>, Unknown> {
         let reading = Reading {
             source: self.source.clone(),
-            ledger: ground.ledger,
-            fact: DestinationFacts {
-                account,
-                reserve_base: ground.reserve_base,
-                root,
-            },
+            ledger,
+            fact,
         };
         self.quorum.observed(&[reading]).map_err(Unknown::NoProof)
     }
@@ -151,32 +254,36 @@ impl Memory {
         &mut self,
         inquiry: &Inquiry,
         ground: Ground,
+        assets: &Assets,
         payments: &[Record],
     ) -> Looked {
-        if self.ground != Some(ground) || self.destinations.len() > REMEMBERED_MAX {
+        if self.ground != Some(ground) || self.known.len() > REMEMBERED_MAX {
             *self = Self {
                 ground: Some(ground),
                 ..Self::default()
             };
         }
         let intents = || payments.iter().map(|record| &record.payment.intent);
-        let wanted: BTreeSet<AccountId> = intents()
-            .map(|intent| intent.destination)
-            .filter(|account| !self.destinations.contains_key(account))
+        let wanted = intents()
+            .flat_map(questions)
+            .filter(|question| !self.known.contains_key(question))
             .collect();
         let failed = self.learn(inquiry, ground, wanted).await;
         let mut looked = Looked::default();
         for intent in intents() {
             let key = intent.key.clone();
-            match self.destinations.get(&intent.destination) {
-                Some(facts) => match preflight::check(intent, &inquiry.wallet, facts) {
-                    Ok(()) => {
-                        looked.clear.insert(key);
-                    }
-                    Err(refusal) => looked.refused.push(refusal),
-                },
+            match self.judge(inquiry, intent, assets) {
+                Some(Verdict::Clear) => {
+                    looked.clear.insert(key);
+                }
+                Some(Verdict::Refused(refusal)) => looked.refused.push(refusal),
+                Some(Verdict::Waits(shortage)) => {
+                    let why = blocked(shortage_reason(shortage), &shortage.to_string());
+                    looked.waits.insert(key, why);
+                }
                 None => {
-                    let why = failed.get(&intent.destination).unwrap_or(&Unknown::Late);
+                    let mut why = questions(intent).into_iter().filter_map(|q| failed.get(&q));
+                    let why = why.next().unwrap_or(&Unknown::Late);
                     looked.waits.insert(key, not_known(intent.destination, why));
                 }
             }
@@ -184,45 +291,83 @@ impl Memory {
         looked
     }
 
+    /// What the core says, if everything that it needs is known.
+    fn judge(&self, inquiry: &Inquiry, intent: &Intent, assets: &Assets) -> Option<Verdict> {
+        let to = intent.destination;
+        let Some(Answer::Destination(destination)) = self.known.get(&Question::Destination(to))
+        else {
+            return None;
+        };
+        let issued = match intent.takes().asset() {
+            None => None,
+            Some(asset) => match self.known.get(&Question::Holding(to, asset)) {
+                Some(Answer::Holding(holding)) => assets
+                    .get(&asset)
+                    .filter(|facts| facts.ledger() == holding.ledger())
+                    .map(|asset| IssuedFacts { asset, holding }),
+                _ => return None,
+            },
+        };
+        let facts = Facts {
+            destination,
+            issued,
+        };
+        Some(preflight::check(intent, &inquiry.wallet, facts))
+    }
+
     /// Asks about all of them, some at once, and answers why of which nothing was learned.
     async fn learn(
         &mut self,
         inquiry: &Inquiry,
         ground: Ground,
-        wanted: BTreeSet<AccountId>,
-    ) -> BTreeMap<AccountId, Unknown> {
+        wanted: BTreeSet<Question>,
+    ) -> BTreeMap<Question, Unknown> {
         let mut failed = BTreeMap::new();
         let mut left = wanted.into_iter();
         let mut asked = JoinSet::new();
-        let ask = |account: AccountId| {
+        let ask = |question: Question| {
             let inquiry = inquiry.clone();
-            async move { (account, inquiry.destination(account, ground).await) }
+            async move { (question, inquiry.answer(question, ground).await) }
         };
-        for account in left.by_ref().take(QUESTIONS_AT_ONCE_MAX) {
-            asked.spawn(ask(account));
+        for question in left.by_ref().take(QUESTIONS_AT_ONCE_MAX) {
+            asked.spawn(ask(question));
         }
         let all = async {
             while let Some(answer) = asked.join_next().await {
-                if let Some(account) = left.next() {
-                    asked.spawn(ask(account));
+                if let Some(question) = left.next() {
+                    asked.spawn(ask(question));
                 }
-                // A panic in there is a bug and ends the process; until then its destination is not known.
-                let Ok((account, answer)) = answer else {
-                    continue;
-                };
                 match answer {
-                    Ok(facts) => {
-                        self.destinations.insert(account, facts);
+                    Ok((question, Ok(answer))) => {
+                        self.known.insert(question, answer);
                     }
-                    Err(unknown) => {
-                        failed.insert(account, unknown);
+                    Ok((question, Err(unknown))) => {
+                        failed.insert(question, unknown);
                     }
+                    // A panic in there is a bug and ends the process; until then nothing is known.
+                    Err(_) => {}
                 }
             }
         };
         // Who has not answered by then is asked again in the next turn; dropping the set drops the questions.
         let _late = tokio::time::timeout(PATIENCE, all).await;
         failed
+    }
+}
+
+/// What has to be known of a payment's destination.
+fn questions(intent: &Intent) -> BTreeSet<Question> {
+    let holding = intent.takes().asset();
+    let holding = holding.map(|asset| Question::Holding(intent.destination, asset));
+    std::iter::once(Question::Destination(intent.destination))
+        .chain(holding)
+        .collect()
+}
+
+fn shortage_reason(shortage: Shortage) -> PaymentReason {
+    match shortage {
+        Shortage::NotRead { .. } => PaymentReason::LedgerUnavailable,
+        Shortage::NoLine { .. } | Shortage::LineFrozen { .. } => PaymentReason::AssetUnavailable,
     }
 }
 

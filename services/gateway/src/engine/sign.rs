@@ -11,7 +11,7 @@ use paygate_payments::step::Event;
 use paygate_proto::signer::v1::DenialReason;
 use paygate_proto::v1::TimelineStage;
 use tracing::Instrument;
-use xrpl_tx::{Amount, Memo, Memos, Signed, Slot};
+use xrpl_tx::{Memo, Memos, Signed, Slot};
 
 use super::submit::Sendable;
 use super::{Engine, join_trace};
@@ -179,11 +179,10 @@ impl Engine {
         let intent = work.owner.as_ref().map(|r| &r.payment.intent);
         let (memos, body) = match (work.version.kind, intent) {
             (VersionKind::Payment, Some(intent)) => {
-                let Amount::Xrp(amount) = intent.amount;
                 let body = ExpectedBody::Payment {
                     destination: intent.destination,
                     tag: intent.destination_tag,
-                    amount,
+                    amount: intent.amount,
                     invoice_id: wallet.invoice_id(&intent.key),
                 };
                 (intent.memos.clone(), body)
@@ -381,6 +380,7 @@ fn is_alarming(reason: DenialReason) -> bool {
         | DenialReason::Fee
         | DenialReason::LastLedgerSequence
         | DenialReason::Sealed
+        | DenialReason::AssetNotAllowed
         | DenialReason::TypeNotAllowed => false,
     }
 }

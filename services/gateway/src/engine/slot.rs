@@ -3,8 +3,9 @@
 //! Owns: questions about rows, answered from the rows alone. May not: remember anything.
 
 use paygate_payments::LedgerIndex;
+use paygate_payments::money::Money;
 use paygate_payments::payment::{State, VersionKind, Versions};
-use xrpl_tx::Drops;
+use xrpl_tx::{Asset, Drops, IssuedValue};
 
 use crate::store::OpenSlot;
 
@@ -67,6 +68,23 @@ impl OpenSlot {
         };
         amount.checked_add(fee).unwrap_or(Drops::MAX)
     }
+}
+
+/// The most of an asset that these slots may still take out of the wallet, rounded up to what a value can say.
+pub(crate) fn asset_exposure<'a>(
+    slots: impl Iterator<Item = &'a OpenSlot>,
+    asset: Asset,
+) -> IssuedValue {
+    let taken = slots.filter_map(|slot| match (&slot.filler, &slot.owner) {
+        (None, Some(record)) => match record.payment.intent.takes() {
+            Money::Issued { asset: of, value } if of == asset => Some(value),
+            Money::Issued { .. } | Money::Xrp(_) => None,
+        },
+        _ => None,
+    });
+    taken.fold(IssuedValue::ZERO, |sum, value| {
+        sum.checked_add_up(value).unwrap_or(IssuedValue::MAX)
+    })
 }
 
 /// The most that these slots may still take out of the wallet.

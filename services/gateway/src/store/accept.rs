@@ -2,44 +2,35 @@
 //!
 //! Owns: the insert of a payment. May not: check what needs no store; that was done before.
 
-use std::time::Duration;
-
 use paygate_payments::intent::{Id, PaymentKey};
-use paygate_payments::limits::Usage;
+use paygate_payments::limits::{DayUnits, Usage};
 use paygate_payments::payment::{Payment, State, StateName};
 use rusqlite::{OptionalExtension, params};
-use xrpl_tx::{Drops, Hash256};
+use xrpl_tx::Hash256;
 
 use super::codec::{self, Whole};
+use super::day::{self, DAY};
 use super::error::StoreError;
 use super::open::View;
 use super::rows;
 use super::timeline;
 use super::types::{Accept, NewPayment, Record, RetryRefusal};
-use super::writer::{DayUsed, Scope};
-use crate::clock::Millis;
-
-/// The rolling day of the daily limit.
-pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Callers read the clock before they wait in line, so that times arrive a little out of order. Only a clock that went back
-/// further than this makes the day's sum be counted anew.
-const CLOCK_DISORDER: Duration = Duration::from_secs(10);
+use super::writer::Scope;
 
 pub(super) fn create(scope: &mut Scope<'_>, new: &NewPayment) -> Result<Accept, StoreError> {
     let view = scope.view();
     if let Some(known) = known(view, new)? {
         return Ok(known);
     }
-    let used = day_used(scope, new.at)?;
+    let asset = day::asset_of(&new.intent);
+    let used = day::used(scope, asset, new.at)?;
     let invoice_id = view.identity.wallet.invoice_id(&new.intent.key);
     if let Some(refusal) = refusal(view, new, invoice_id, used)? {
         return Ok(refusal);
     }
     let record = insert(scope, new, invoice_id)?;
-    if let Some(day) = scope.day.as_mut() {
-        day.drops = day.drops.saturating_add(new.intent.drops().get());
-    }
+    let units = view.identity.limits.day_units(new.intent.amount);
+    scope.day.add(asset, units);
     Ok(Accept::Created(record))
 }
 
@@ -48,7 +39,7 @@ pub(super) fn preview(view: View<'_>, new: &NewPayment) -> Result<Accept, StoreE
         return Ok(known);
     }
     let invoice_id = view.identity.wallet.invoice_id(&new.intent.key);
-    let used = day_sum(view, new.at.minus(DAY))?;
+    let used = day::sum(view, day::asset_of(&new.intent), new.at.minus(DAY))?;
     match refusal(view, new, invoice_id, used)? {
         Some(refusal) => Ok(refusal),
         None => Ok(Accept::Created(record(new, invoice_id, 0))),
@@ -75,7 +66,7 @@ fn refusal(
     view: View<'_>,
     new: &NewPayment,
     invoice: Hash256,
-    day: u64,
+    day: DayUnits,
 ) -> Result<Option<Accept>, StoreError> {
     if let Some(tx_hash) = rows::foreign_with_invoice(view, invoice)? {
         return Ok(Some(Accept::OnLedger { tx_hash }));
@@ -85,13 +76,11 @@ fn refusal(
     {
         return Ok(Some(Accept::BadRetry(refusal)));
     }
-    // More than all the XRP there is: the limit is passed in any case.
-    let day = Drops::new(day).unwrap_or(Drops::MAX);
     let usage = Usage {
         day,
         pending: pending(view)?,
     };
-    let admitted = view.identity.limits.admit(new.intent.drops(), usage);
+    let admitted = view.identity.limits.admit(new.intent.amount, usage);
     Ok(admitted.err().map(Accept::OverLimit))
 }
 
@@ -142,44 +131,6 @@ pub(super) fn pending(view: View<'_>) -> Result<u64, StoreError> {
         .0)
 }
 
-/// Drops of payments created from `from` on and not ended unpaid.
-pub(super) fn day_sum(view: View<'_>, from: Millis) -> Result<u64, StoreError> {
-    let sql = "SELECT coalesce(sum(drops), 0) FROM payments WHERE counts = 1 AND created_ms >= ?1";
-    Ok(view
-        .conn
-        .prepare_cached(sql)?
-        .query_row([from.0], |row| row.get::<_, Whole>(0))?
-        .0)
-}
-
-/// The rolling day's sum: the one carried along, less what has left the day since.
-fn day_used(scope: &mut Scope<'_>, at: Millis) -> Result<u64, StoreError> {
-    let from = at.minus(DAY);
-    let view = scope.view();
-    let day = match *scope.day {
-        Some(day) if from > day.from => {
-            let sql = "SELECT coalesce(sum(drops), 0) FROM payments \
-                       WHERE counts = 1 AND created_ms >= ?1 AND created_ms < ?2";
-            let mut statement = view.conn.prepare_cached(sql)?;
-            let Whole(left) = statement.query_row([day.from.0, from.0], |row| row.get(0))?;
-            match day.drops.checked_sub(left) {
-                Some(drops) => DayUsed { from, drops },
-                None => DayUsed {
-                    from,
-                    drops: day_sum(view, from)?,
-                },
-            }
-        }
-        Some(day) if day.from.since(from) <= CLOCK_DISORDER => day,
-        _ => DayUsed {
-            from,
-            drops: day_sum(view, from)?,
-        },
-    };
-    *scope.day = Some(day);
-    Ok(day.drops)
-}
-
 fn record(new: &NewPayment, invoice_id: Hash256, number: u64) -> Record {
     Record {
         payment: Payment {
@@ -200,22 +151,26 @@ fn record(new: &NewPayment, invoice_id: Hash256, number: u64) -> Record {
 
 fn insert(scope: &Scope<'_>, new: &NewPayment, invoice_id: Hash256) -> Result<Record, StoreError> {
     let sql = "INSERT INTO payments (client_id, payment_id, invoice_id, destination, destination_tag, drops, memos, retry_of, \
-               deadline, trace_parent, created_ms, updated_ms, state, live, counts) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, 1, 1)";
+               deadline, trace_parent, created_ms, updated_ms, state, live, counts, asset, value, send_max) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, 1, 1, ?13, ?14, ?15)";
     let intent = &new.intent;
+    let amount = codec::amount_columns(intent.amount);
     let number = scope.conn.prepare_cached(sql)?.insert(params![
         intent.key.client.as_str(),
         intent.key.payment.as_str(),
         invoice_id.as_bytes(),
         intent.destination.as_bytes(),
         intent.destination_tag,
-        codec::count(intent.drops().get())?,
+        codec::count(amount.drops)?,
         codec::memos_column(&intent.memos),
         intent.retry_of.as_ref().map(Id::as_str),
         new.deadline.map(|deadline| deadline.0),
         new.trace_parent,
         new.at.0,
         StateName::Accepted.as_str(),
+        amount.asset,
+        amount.value,
+        amount.send_max,
     ])?;
     let number =
         u64::try_from(number).map_err(|_| StoreError::corrupt("a payment's number is negative"))?;

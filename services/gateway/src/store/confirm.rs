@@ -142,7 +142,7 @@ impl Round<'_, '_> {
 
     /// A transaction on a slot that no payment has: of a payment whose binding was lost, of a no-op, or foreign.
     fn unslotted(&mut self, presence: &Presence, filler: Option<Filler>) -> Result<(), StoreError> {
-        if let LedgerBody::XrpPayment {
+        if let LedgerBody::Payment {
             invoice_id: Some(invoice),
             ..
         } = &presence.tx().body
@@ -281,7 +281,7 @@ impl Round<'_, '_> {
         }
         self.out.settled.push(SettledStats {
             key,
-            amount: after.payment.intent.drops(),
+            amount: after.payment.intent.gets(),
             state,
             created: after.created,
             trace_parent: after.trace_parent.clone(),
@@ -316,11 +316,12 @@ impl Round<'_, '_> {
     /// Keeps a transaction of the wallet that no row made, and freezes sending.
     fn foreign(&mut self, presence: &Presence, what: &str) -> Result<(), StoreError> {
         let sql = "INSERT INTO foreign_transactions (tx_hash, slot_kind, slot_number, ledger_index, ledger_hash, \
-                   invoice_id, destination, drops, result, seen_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+                   invoice_id, destination, drops, result, seen_ms, asset, value) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
         let tx = presence.tx();
         let (kind, number) = codec::slot_columns(tx.slot);
-        let (invoice, destination, drops) = match &tx.body {
-            LedgerBody::XrpPayment {
+        let (invoice, destination, amount) = match &tx.body {
+            LedgerBody::Payment {
                 destination,
                 amount,
                 invoice_id,
@@ -328,10 +329,13 @@ impl Round<'_, '_> {
             } => (
                 *invoice_id,
                 Some(*destination),
-                Some(codec::count(amount.get())?),
+                Some(codec::amount_columns(*amount)),
             ),
             LedgerBody::NoOp | LedgerBody::Other => (None, None, None),
         };
+        // As of a payment's row: of an issued currency there are no drops.
+        let drops = amount.as_ref().filter(|amount| amount.asset.is_none());
+        let drops = drops.map(|amount| codec::count(amount.drops)).transpose()?;
         let ledger = presence.ledger();
         self.scope.conn.prepare_cached(sql)?.execute(params![
             tx.hash.as_bytes(),
@@ -344,6 +348,8 @@ impl Round<'_, '_> {
             drops,
             tx.result.code(),
             self.ledger.at.0,
+            amount.as_ref().and_then(|amount| amount.asset),
+            amount.as_ref().and_then(|amount| amount.value),
         ])?;
         self.out.foreign.push(tx.hash);
         let slot: Slot = tx.slot;

@@ -13,6 +13,7 @@
 //! - `open.rs`, `schema.rs`: lock, pragmas, migrations, the wallet's identity.
 //! - `writer.rs`, `readers.rs`: the thread and the connections.
 //! - `rows.rs`, `write.rs`, `codec.rs`: rows to core types and back.
+//! - `day.rs`: the sums of the rolling day.
 //! - `accept.rs`, `cancel.rs`, `dispatch.rs`, `confirm.rs`, `wallet.rs`, `read.rs`, `watch.rs`: what is done, by who asks for it.
 //! - `timeline.rs`, `sentences.rs`: what a person reads at night.
 
@@ -20,6 +21,7 @@ mod accept;
 mod cancel;
 mod codec;
 mod confirm;
+mod day;
 mod dispatch;
 pub mod error;
 mod open;
@@ -55,9 +57,9 @@ use crate::clock::{self, Millis};
 
 pub use error::{OpenError, StoreError};
 pub use types::{
-    Accept, Advanced, Bind, Change, Changes, Cursor, Freeze, ListPage, ListQuery, NewPayment, Note,
-    OpenSlot, Reconciled, Reconciliation, Record, RetryRefusal, SettledStats, StoreOptions,
-    StoreSlots, Summary, TimelineRow, Unfrozen, WatchFilter,
+    Accept, Advanced, AssetSummary, Bind, Change, Changes, Cursor, Freeze, ListPage, ListQuery,
+    NewPayment, Note, OpenSlot, Reconciled, Reconciliation, Record, RetryRefusal, SettledStats,
+    StoreOptions, StoreSlots, Summary, TimelineRow, Unfrozen, WatchFilter,
 };
 pub use watch::Position;
 

@@ -3,20 +3,26 @@
 //! Owns: the queries of lookups, pages, timelines and numbers. May not: scan what grows for ever; each query has an index and
 //! a limit.
 
+use std::collections::BTreeMap;
+
 use paygate_payments::LedgerIndex;
 use paygate_payments::intent::PaymentKey;
+use paygate_payments::limits::AssetLimits;
 use paygate_payments::payment::StateName;
 use rusqlite::{Row, ToSql};
-use xrpl_tx::{Drops, Slot};
+use xrpl_tx::{Drops, IssuedValue, Slot};
 
-use super::accept::{self, DAY};
-use super::codec::{self, Whole};
+use super::accept;
+use super::codec::{self, AssetBytes, ValueBytes, Whole};
+use super::day::{self, DAY};
 use super::dispatch;
 use super::error::StoreError;
 use super::open::View;
 use super::rows::{self, columns};
 use super::timeline as lines;
-use super::types::{ListPage, ListQuery, OpenSlot, Record, StoreSlots, Summary, TimelineRow};
+use super::types::{
+    AssetSummary, ListPage, ListQuery, OpenSlot, Record, StoreSlots, Summary, TimelineRow,
+};
 use super::{PAGE_DEFAULT, PAGE_MAX, TIMELINE_MAX};
 use crate::clock::Millis;
 
@@ -88,19 +94,48 @@ pub(super) fn summary(view: View<'_>, now: Millis) -> Result<Summary, StoreError
         .conn
         .prepare_cached(accepted)?
         .query_row([], |row| row.get(0))?;
-    let day = accept::day_sum(view, now.minus(DAY))?;
+    let day = day::sum(view, None, now.minus(DAY))?;
     Ok(Summary {
         by_state,
         pending: accept::pending(view)?,
         oldest_pending,
-        day_used: Drops::new(day).unwrap_or(Drops::MAX),
+        day_used: day.drops(),
         at_large_count: view
             .conn
             .prepare_cached(open)?
             .query_row([], |row| row.get::<_, Whole>(0))?
             .0,
         accepted: Drops::new(accepted).unwrap_or(Drops::MAX),
+        assets: assets(view, now)?,
     })
+}
+
+fn assets(view: View<'_>, now: Millis) -> Result<Vec<AssetSummary>, StoreError> {
+    let limits = &view.identity.limits.assets;
+    if limits.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT asset, value, send_max FROM payments \
+               WHERE state IN ('ACCEPTED', 'AWAITING_APPROVAL') AND asset IS NOT NULL";
+    let mut statement = view.conn.prepare_cached(sql)?;
+    let mut rows = statement.query([])?;
+    let mut accepted: BTreeMap<AssetBytes, IssuedValue> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let value: ValueBytes = row.get(1)?;
+        let takes = codec::takes(value, row.get(2)?)?;
+        let sum = accepted.entry(row.get(0)?).or_default();
+        *sum = sum.checked_add_up(takes).unwrap_or(IssuedValue::MAX);
+    }
+    let one = |limits: &AssetLimits| {
+        let day = day::sum(view, Some(limits.asset), now.minus(DAY))?;
+        let accepted = accepted.get(&codec::asset_column(limits.asset)).copied();
+        Ok(AssetSummary {
+            asset: limits.asset,
+            day_used: limits.shown(day),
+            accepted: accepted.unwrap_or_default(),
+        })
+    };
+    limits.iter().map(one).collect()
 }
 
 // === for the dispatcher ===

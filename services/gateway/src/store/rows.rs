@@ -6,7 +6,7 @@ use paygate_payments::LedgerIndex;
 use paygate_payments::intent::{Id, Intent, PaymentKey};
 use paygate_payments::payment::{Binding, Payment, State, StateName, Version, Versions};
 use rusqlite::{Row, ToSql, params};
-use xrpl_tx::{AccountId, Amount, Hash256, Signed, Slot};
+use xrpl_tx::{AccountId, Hash256, Signed, Slot};
 
 use super::codec::{self, StateParts, Whole};
 use super::error::StoreError;
@@ -19,7 +19,7 @@ macro_rules! columns {
     () => {
         "number, client_id, payment_id, invoice_id, destination, destination_tag, drops, memos, retry_of, deadline, \
          trace_parent, created_ms, updated_ms, state, slot_kind, slot_number, digest, epoch, since_ledger, cancel, evidence, \
-         closed_ms"
+         closed_ms, asset, value, send_max"
     };
 }
 pub(super) use columns;
@@ -112,7 +112,12 @@ fn decode(view: View<'_>, number: u64, row: &Row<'_>) -> Result<Record, StoreErr
         key,
         destination: AccountId::from_bytes(row.get(4)?),
         destination_tag: row.get(5)?,
-        amount: Amount::Xrp(codec::drops(row.get::<_, Whole>(6)?.0, "drops")?),
+        amount: codec::amount(
+            row.get::<_, Whole>(6)?.0,
+            row.get(22)?,
+            row.get(23)?,
+            row.get(24)?,
+        )?,
         memos: codec::memos(memos.as_deref())?,
         retry_of: retry_of.map(|text| id(text, "retry_of")).transpose()?,
     };

@@ -6,7 +6,7 @@
 pub(super) const APPLICATION_ID: i32 = 0x5047_5445;
 
 /// Migration n brings a file from `user_version` n to n + 1. Each runs in one transaction with the new number.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, ISSUED];
 
 const FIRST: &str = "
 -- The store itself: who it is, whom it serves, how far it is. One row.
@@ -146,4 +146,16 @@ CREATE TABLE foreign_transactions (
     acknowledged_ms INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX foreign_invoice ON foreign_transactions (invoice_id) WHERE invoice_id IS NOT NULL;
+";
+
+/// Issued currencies. The amount is in the ledger's own forms, so that it is exact: asset is currency and issuer, value and
+/// send_max are 8 bytes each. A row with an asset has 0 drops.
+const ISSUED: &str = "
+ALTER TABLE payments ADD COLUMN asset BLOB CHECK (asset IS NULL OR (length(asset) = 40 AND drops = 0));
+ALTER TABLE payments ADD COLUMN value BLOB CHECK ((value IS NULL) = (asset IS NULL) AND (value IS NULL OR length(value) = 8));
+ALTER TABLE payments ADD COLUMN send_max BLOB CHECK (send_max IS NULL OR (asset IS NOT NULL AND length(send_max) = 8));
+-- The rolling day of an asset reads nothing but this.
+CREATE INDEX payments_asset_day ON payments (asset, created_ms, value, send_max) WHERE counts = 1 AND asset IS NOT NULL;
+ALTER TABLE foreign_transactions ADD COLUMN asset BLOB CHECK (asset IS NULL OR length(asset) = 40);
+ALTER TABLE foreign_transactions ADD COLUMN value BLOB CHECK (value IS NULL OR length(value) = 8);
 ";

@@ -2,6 +2,7 @@
 //!
 //! Owns: the words. May not: be parsed by anybody; scripts read the particulars beside them.
 
+use paygate_payments::money::Money;
 use paygate_payments::payment::{
     CancelCause, EndProof, Ended, HoldCause, Payment, Settled, State, VersionKind,
 };
@@ -166,7 +167,10 @@ fn ended(after: &Payment) -> Option<Line> {
             stage: TimelineStage::Confirmed,
             summary: format!(
                 "PAID: {} delivered in validated ledger {}, fee {}, transaction {}.",
-                settled.delivered, settled.ledger.index, settled.fee, settled.tx_hash
+                delivered(settled),
+                settled.ledger.index,
+                settled.fee,
+                settled.tx_hash
             ),
             details: settled_details(settled),
         },
@@ -210,11 +214,25 @@ fn settled_details(settled: &Settled) -> Details {
         ("ledger_hash", settled.ledger.hash.to_string()),
         ("tx_hash", settled.tx_hash.to_string()),
         ("engine_result", settled.result.clone()),
-        ("delivered_drops", settled.delivered.get().to_string()),
+        delivered_detail(settled.delivered),
         ("fee_drops", settled.fee.get().to_string()),
         ("slot", settled.slot.to_string()),
         ("server", settled.servers.join(", ")),
     ]
+}
+
+fn delivered(settled: &Settled) -> String {
+    settled
+        .delivered
+        .map_or_else(|| "nothing".to_owned(), |money| money.to_string())
+}
+
+fn delivered_detail(delivered: Option<Money>) -> (&'static str, String) {
+    match delivered {
+        None => ("delivered_drops", "0".to_owned()),
+        Some(Money::Xrp(drops)) => ("delivered_drops", drops.get().to_string()),
+        Some(issued @ Money::Issued { .. }) => ("delivered_issued", issued.to_string()),
+    }
 }
 
 fn unpaid(stage: TimelineStage, word: &str, end: &Ended) -> Line {

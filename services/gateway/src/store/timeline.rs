@@ -26,6 +26,14 @@ pub(super) fn of_accepted(conn: &Connection, record: &Record) -> Result<(), Stor
         .destination_tag
         .map(|tag| format!(", tag {tag}"))
         .unwrap_or_default();
+    let at_most = if intent.takes() == intent.gets() {
+        String::new()
+    } else {
+        format!(
+            ", with the issuer's fee at most {}",
+            intent.takes().number()
+        )
+    };
     let deadline = match record.payment.deadline {
         Some(deadline) => {
             format!("It must be in ledger {deadline} or an earlier one, or it expires.")
@@ -40,8 +48,8 @@ pub(super) fn of_accepted(conn: &Connection, record: &Record) -> Result<(), Stor
     let line = Line {
         stage: TimelineStage::Accepted,
         summary: format!(
-            "Accepted: {} to {}{tag}. {deadline}{replaces}",
-            intent.drops(),
+            "Accepted: {} to {}{tag}{at_most}. {deadline}{replaces}",
+            intent.gets(),
             intent.destination
         ),
         details: Vec::new(),

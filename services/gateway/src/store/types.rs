@@ -8,13 +8,14 @@ use paygate_payments::continuity::Quarantine;
 use paygate_payments::filler::Filler;
 use paygate_payments::intent::{Id, Intent, IntentField, PaymentKey, Wallet};
 use paygate_payments::limits::{Limits, OverLimit};
+use paygate_payments::money::Money;
 use paygate_payments::payment::{Payment, StateName, Versions};
 use paygate_payments::proof::{Presence, StateProof};
 use paygate_payments::step::Effect;
 use paygate_payments::terms::Terms;
 use paygate_payments::{LedgerIndex, LedgerRef};
 use paygate_proto::v1::{TimelineEvent, TimelineStage};
-use xrpl_tx::{Drops, Hash256, Slot};
+use xrpl_tx::{Asset, Drops, Hash256, IssuedValue, Slot};
 
 use super::watch::Position;
 use crate::clock::Millis;
@@ -147,12 +148,25 @@ pub struct Summary {
     pub pending: u64,
     /// When the oldest of those was stored.
     pub oldest_pending: Option<Millis>,
-    /// Sum of payments accepted within the last 24 hours and not ended unpaid.
+    /// Sum of payments in XRP accepted within the last 24 hours and not ended unpaid.
     pub day_used: Drops,
     /// Slots that no ledger has decided yet.
     pub at_large_count: u64,
-    /// Amounts of payments that are stored and not bound.
+    /// Amounts of payments in XRP that are stored and not bound.
     pub accepted: Drops,
+    /// The same for each configured issued currency, in the configuration's order.
+    pub assets: Vec<AssetSummary>,
+}
+
+/// The store in numbers of one issued currency. Sums are rounded up to what a value can say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AssetSummary {
+    /// Which.
+    pub asset: Asset,
+    /// Taken at most by payments accepted within the last 24 hours and not ended unpaid.
+    pub day_used: IssuedValue,
+    /// Taken at most by payments that are stored and not bound.
+    pub accepted: IssuedValue,
 }
 
 /// A line of a payment's timeline.
@@ -293,8 +307,8 @@ pub struct Reconciled {
 pub struct SettledStats {
     /// Its name.
     pub key: PaymentKey,
-    /// What it was to pay.
-    pub amount: Drops,
+    /// What it was to deliver.
+    pub amount: Money,
     /// How it ended.
     pub state: StateName,
     /// When it was stored.

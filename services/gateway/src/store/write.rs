@@ -37,7 +37,11 @@ pub(super) fn write_step(
         timeline::of_fact(scope.conn, before.number, fact, &step.next, at)?;
     }
     if codec::counts(was) && !codec::counts(is) {
-        give_back(scope, before);
+        let units = scope
+            .identity
+            .limits
+            .day_units(before.payment.intent.amount);
+        scope.day.give_back(before, units);
     }
     let versions = step
         .next
@@ -63,17 +67,6 @@ pub(super) fn write_notes(
     notes
         .iter()
         .try_for_each(|note| timeline::of_note(scope.conn, number, note, at))
-}
-
-/// An end unpaid takes the amount out of the rolling day.
-fn give_back(scope: &mut Scope<'_>, record: &Record) {
-    if let Some(day) = scope.day.as_mut().filter(|day| record.created >= day.from) {
-        match day.drops.checked_sub(record.payment.intent.drops().get()) {
-            Some(rest) => day.drops = rest,
-            // The sum and the rows disagree: count anew.
-            None => *scope.day = None,
-        }
-    }
 }
 
 fn binding_of(state: &State) -> Option<Binding> {

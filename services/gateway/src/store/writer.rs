@@ -19,9 +19,9 @@ use std::thread;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::day::DaySums;
 use super::error::StoreError;
 use super::open::{Identity, Lock, View};
-use crate::clock::Millis;
 
 /// Jobs that wait. More callers than that wait to be let in: back-pressure, without a lost request.
 const QUEUE_JOBS_MAX: usize = 1024;
@@ -59,7 +59,7 @@ pub(super) struct Scope<'a> {
     /// Whose store it is.
     pub(super) identity: &'a Identity,
     /// What the rolling day has used, as far as it is known.
-    pub(super) day: &'a mut Option<DayUsed>,
+    pub(super) day: &'a mut DaySums,
 }
 
 impl<'a> Scope<'a> {
@@ -72,19 +72,10 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// The rolling day's sum, carried from job to job so that a busy day costs no scan. Derived from rows, dropped on any doubt.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct DayUsed {
-    /// Rows created from here on are in the sum.
-    pub(super) from: Millis,
-    /// Their sum, in drops.
-    pub(super) drops: u64,
-}
-
 struct Writer {
     conn: Connection,
     identity: Arc<Identity>,
-    day: Option<DayUsed>,
+    day: DaySums,
     /// Rings after each commit. A hint: who waits reads the rows.
     committed: watch::Sender<()>,
     // Held until the connection is closed, so that nobody else opens the file before.
@@ -125,7 +116,7 @@ pub(super) fn start(
     let writer = Writer {
         conn,
         identity,
-        day: None,
+        day: DaySums::default(),
         committed,
         _lock: lock,
     };
@@ -196,7 +187,7 @@ impl Writer {
                     self.committed.send_replace(());
                 }
                 Err((told, end)) => {
-                    self.day = None;
+                    self.day = DaySums::default();
                     answers
                         .into_iter()
                         .for_each(|answer| answer(Err(told.clone())));
@@ -211,7 +202,7 @@ impl Writer {
 
     /// Runs a job in its savepoint. An error says that the whole transaction is gone.
     fn run_one(&mut self, job: Job) -> (Answer, Result<(), (StoreError, Batch)>) {
-        let before = self.day;
+        let before = self.day.clone();
         let opened = self.statement("SAVEPOINT job");
         let done = job(&mut Scope {
             conn: &self.conn,

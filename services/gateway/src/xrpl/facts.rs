@@ -6,7 +6,8 @@
 use std::time::Instant;
 
 use paygate_payments::LedgerRef;
-use xrpl_tx::{AccountId, Drops, Hash256, Slot};
+use paygate_payments::money::Money;
+use xrpl_tx::{AccountId, Amount, Asset, Drops, Hash256, IssuedAmount, IssuedValue, Slot};
 
 /// A validated ledger, announced by the stream or by the answer to `subscribe`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,7 +161,9 @@ pub enum PaymentAmount {
     Absent,
     /// XRP.
     Xrp(Drops),
-    /// An issued asset, or one that the server calls unavailable: never equal to an amount of XRP.
+    /// A currency of one issuer.
+    Issued(Asset, IssuedValue),
+    /// Anything else, or what the server calls unavailable: never equal to an amount of ours.
     Other,
 }
 
@@ -169,6 +172,15 @@ impl PaymentAmount {
     pub fn drops(self) -> Option<Drops> {
         match self {
             PaymentAmount::Xrp(drops) => Some(drops),
+            PaymentAmount::Absent | PaymentAmount::Issued(..) | PaymentAmount::Other => None,
+        }
+    }
+
+    /// The amount in the core's words. `None`: there is none, or none that we could pay.
+    pub fn money(self) -> Option<Money> {
+        match self {
+            PaymentAmount::Xrp(drops) => Some(Money::Xrp(drops)),
+            PaymentAmount::Issued(asset, value) => Some(Money::Issued { asset, value }),
             PaymentAmount::Absent | PaymentAmount::Other => None,
         }
     }
@@ -210,7 +222,9 @@ pub struct LedgerTransaction {
     pub destination_tag: Option<u32>,
     /// Amount (`DeliverMax` in answers of API version 2).
     pub amount: PaymentAmount,
-    /// Whether SendMax, Paths or DeliverMin are present: a plain XRP payment has none of them.
+    /// SendMax: only payments of issued assets have one.
+    pub send_max: PaymentAmount,
+    /// Whether Paths or DeliverMin are present: a direct payment that delivers all or nothing has neither.
     pub has_path_fields: bool,
     /// InvoiceID.
     pub invoice_id: Option<Hash256>,
@@ -234,6 +248,28 @@ pub struct LedgerTransaction {
     pub tickets_created: Vec<u32>,
     /// Change of the asked account's balance, absent if this transaction left it alone.
     pub balance_change: Option<BalanceChange>,
+}
+
+impl LedgerTransaction {
+    /// What it was to pay, if a payment of ours could have said so: in one asset, its SendMax in the same.
+    pub fn plain_amount(&self) -> Option<Amount> {
+        let issued = |asset, value, send_max| {
+            let amount = IssuedAmount::new(asset, value).ok()?;
+            Some(Amount::Issued { amount, send_max })
+        };
+        match (self.amount, self.send_max) {
+            (PaymentAmount::Xrp(drops), PaymentAmount::Absent) => Some(Amount::Xrp(drops)),
+            (PaymentAmount::Issued(asset, value), PaymentAmount::Absent) => {
+                issued(asset, value, None)
+            }
+            (PaymentAmount::Issued(asset, value), PaymentAmount::Issued(of, send_max))
+                if of == asset =>
+            {
+                issued(asset, value, Some(send_max))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Every transaction of an account in a range of ledgers that the server proved to cover on every page.

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use xrpl_tx::{AccountId, Drops, Slot};
+use xrpl_tx::{AccountId, Asset, Currency, Drops, IssuedValue, Slot};
 
 use super::facts::{BalanceChange, LedgerTransaction, MemoFacts, PaymentAmount};
 use super::link::CallError;
@@ -48,7 +48,7 @@ struct TxJson {
     amount: Option<WireAmount>,
     deliver_max: Option<WireAmount>,
     deliver_min: Option<IgnoredAny>,
-    send_max: Option<IgnoredAny>,
+    send_max: Option<WireAmount>,
     paths: Option<IgnoredAny>,
     #[serde(rename = "InvoiceID")]
     invoice_id: Option<WireHash>,
@@ -118,7 +118,7 @@ struct Fields {
     ticket_sequence: Option<u32>,
 }
 
-/// An amount of any asset. Only XRP is told apart, as nothing else is ever equal to it.
+/// An amount of any asset. XRP and issued currencies are told apart; nothing of ours is ever equal to anything else.
 #[derive(Clone, Copy, Debug)]
 struct WireAmount(PaymentAmount);
 
@@ -135,11 +135,53 @@ impl<'de> Deserialize<'de> for WireAmount {
                 Ok(WireAmount(amount))
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WireAmount, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(WireAmount(PaymentAmount::Other))
+                let mut parts = [None, None, None];
+                while let Some(name) = map.next_key::<String>()? {
+                    let place = ["currency", "issuer", "value"]
+                        .iter()
+                        .position(|n| *n == name);
+                    let text = map.next_value::<TextOrOther>()?.0;
+                    match place {
+                        Some(place) => parts[place] = text,
+                        // An asset of another kind, which has other parts.
+                        None => return skip(map),
+                    }
+                }
+                let [Some(currency), Some(issuer), Some(value)] = parts else {
+                    return Ok(WireAmount(PaymentAmount::Other));
+                };
+                Ok(WireAmount(issued(&currency, &issuer, &value)))
             }
         }
         deserializer.deserialize_any(Any)
+    }
+}
+
+/// A text, or anything else.
+struct TextOrOther(Option<String>);
+
+impl<'de> Deserialize<'de> for TextOrOther {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TextOrOther, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        Ok(TextOrOther(value.as_str().map(str::to_owned)))
+    }
+}
+
+fn skip<'de, A: MapAccess<'de>>(mut map: A) -> Result<WireAmount, A::Error> {
+    while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+    Ok(WireAmount(PaymentAmount::Other))
+}
+
+/// What is below zero, as balances of trust lines may be, or no value for another reason, equals nothing of ours.
+fn issued(currency: &str, issuer: &str, value: &str) -> PaymentAmount {
+    let asset = currency
+        .parse::<Currency>()
+        .ok()
+        .zip(AccountId::from_address(issuer).ok())
+        .map(|(currency, issuer)| Asset { currency, issuer });
+    match asset.zip(value.parse::<IssuedValue>().ok()) {
+        Some((asset, value)) => PaymentAmount::Issued(asset, value),
+        None => PaymentAmount::Other,
     }
 }
 
@@ -195,9 +237,8 @@ impl Entry {
             destination,
             destination_tag: tx.destination_tag,
             amount: amount(tx.deliver_max.or(tx.amount)),
-            has_path_fields: tx.deliver_min.is_some()
-                || tx.send_max.is_some()
-                || tx.paths.is_some(),
+            send_max: amount(tx.send_max),
+            has_path_fields: tx.deliver_min.is_some() || tx.paths.is_some(),
             invoice_id: tx.invoice_id.map(|id| id.0),
             fee: tx.fee.0,
             fee_charged,
@@ -245,7 +286,10 @@ fn fee_from_balance(
         PaymentAmount::Xrp(paid) if result == "tesSUCCESS" && destination != Some(wallet) => {
             spent.checked_sub(paid)
         }
-        PaymentAmount::Xrp(_) | PaymentAmount::Other | PaymentAmount::Absent => Some(spent),
+        PaymentAmount::Xrp(_)
+        | PaymentAmount::Issued(..)
+        | PaymentAmount::Other
+        | PaymentAmount::Absent => Some(spent),
     }
 }
 

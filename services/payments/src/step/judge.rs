@@ -26,7 +26,7 @@ pub(super) fn judge(
 ) -> Verdict {
     let ours = tx.account == wallet.account && tx.source_tag == wallet.source_tag;
     match &tx.body {
-        LedgerBody::XrpPayment {
+        LedgerBody::Payment {
             destination,
             destination_tag,
             amount,
@@ -36,13 +36,13 @@ pub(super) fn judge(
             let content = ours
                 && *destination == intent.destination
                 && *destination_tag == intent.destination_tag
-                && *amount == intent.drops()
+                && *amount == intent.amount
                 && *invoice_id == Some(invoice)
                 && tx.memos == intent.memos.as_slice();
             match (content, &tx.result) {
                 (false, _) => Verdict::OtherContent,
                 (true, FinalResult::Claimed(_)) => Verdict::Failed,
-                (true, FinalResult::Success) if *delivered == Some(*amount) => Verdict::Paid,
+                (true, FinalResult::Success) if *delivered == Some(intent.gets()) => Verdict::Paid,
                 (true, FinalResult::Success) => Verdict::DeliveredDiffers,
             }
         }
@@ -64,14 +64,8 @@ pub(super) fn judge(
 pub(super) fn settled(presence: &Presence) -> Settled {
     let tx = presence.tx();
     let delivered = match (&tx.body, &tx.result) {
-        (
-            LedgerBody::XrpPayment {
-                delivered: Some(drops),
-                ..
-            },
-            FinalResult::Success,
-        ) => *drops,
-        _ => xrpl_tx::Drops::ZERO,
+        (LedgerBody::Payment { delivered, .. }, FinalResult::Success) => *delivered,
+        _ => None,
     };
     Settled {
         slot: tx.slot,

@@ -3,10 +3,11 @@
 //! Owns: what a payment becomes on each way, and the conditions under which the way is open. May not: be called but by
 //! [`super::step`], which says from which state and by which event each way leads.
 
-use xrpl_tx::{Signed, Slot};
+use xrpl_tx::{Amount, Signed, Slot};
 
 use super::judge::{Verdict, judge, settled};
 use super::{Context, Effect, Fact, IllegalEvent, Step};
+use crate::intent::Intent;
 use crate::payment::{
     AtLarge, Binding, CancelCause, EndProof, Ended, HoldCause, OnHold, Payment, Seal, State,
     VersionKind, Versions,
@@ -164,7 +165,7 @@ impl Moves<'_> {
 
     /// A payment that was never bound and yet is on the ledger: rows were lost. Its slot becomes the payment's.
     pub(super) fn found_unbound(&self, presence: &Presence) -> Result<Step, IllegalEvent> {
-        let carries = |tx: &LedgerTx| matches!(&tx.body, LedgerBody::XrpPayment { invoice_id: Some(id), .. } if *id == self.payment.invoice_id);
+        let carries = |tx: &LedgerTx| matches!(&tx.body, LedgerBody::Payment { invoice_id: Some(id), .. } if *id == self.payment.invoice_id);
         if !carries(presence.tx()) {
             return Err(self.illegal(
                 "confirmed",
@@ -172,7 +173,7 @@ impl Moves<'_> {
             ));
         }
         match judge(
-            &self.payment.intent,
+            &as_sent(&self.payment.intent, presence.tx()),
             self.payment.invoice_id,
             self.context.wallet,
             None,
@@ -437,4 +438,26 @@ impl Moves<'_> {
             )),
         }
     }
+}
+
+/// The intent with the SendMax of the transaction that the lost row had made. The row that asks for it was stored anew, and
+/// the configured cap of the issuer's fee may be another one by now; what was asked for must be equal all the same.
+fn as_sent(intent: &Intent, tx: &LedgerTx) -> Intent {
+    let mut intent = intent.clone();
+    if let (
+        Amount::Issued { amount, send_max },
+        LedgerBody::Payment {
+            amount:
+                Amount::Issued {
+                    amount: sent,
+                    send_max: sent_max,
+                },
+            ..
+        },
+    ) = (&mut intent.amount, &tx.body)
+        && *amount == *sent
+    {
+        *send_max = *sent_max;
+    }
+    intent
 }
