@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::node::Node;
 use super::rpc::{Answer, Call, RpcError};
-use super::shapes::{ApiVersion, index_json, ledger_header, ledger_tx, object, tx_fields};
 use super::settings::named_flags;
+use super::shapes::{ApiVersion, index_json, ledger_header, ledger_tx, object, tx_fields};
 use super::state::Account;
 use super::types::{AccountId, Hash};
 use super::world::Release;

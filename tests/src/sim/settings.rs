@@ -67,7 +67,9 @@ const DOMAIN_DIGITS_MAX: usize = 512;
 
 /// The flags of an account as `account_info` names them.
 pub(super) fn named_flags(account: &Account) -> impl Iterator<Item = (String, Value)> {
-    FLAG_NAMES.map(|(name, bit)| (name.to_owned(), json!(account.has(bit)))).into_iter()
+    FLAG_NAMES
+        .map(|(name, bit)| (name.to_owned(), json!(account.has(bit))))
+        .into_iter()
 }
 
 fn bit(flag: u32) -> u32 {
@@ -116,12 +118,7 @@ pub(super) fn check_account_set(account: &Account, set: u32) -> Result<(), Ter> 
 }
 
 /// The account after an AccountSet.
-pub(super) fn account_set(
-    tx: &Tx,
-    before: &Account,
-    set: u32,
-    clear: u32,
-) -> Result<Account, Ter> {
+pub(super) fn account_set(tx: &Tx, before: &Account, set: u32, clear: u32) -> Result<Account, Ter> {
     let is_master = tx.signer == Some(tx.account);
     if bit(set) == LSF_DISABLE_MASTER && !before.has(LSF_DISABLE_MASTER) {
         if !is_master {

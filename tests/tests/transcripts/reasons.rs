@@ -83,11 +83,12 @@ pub(crate) const REASONS: &[Reason] = &[
         "the decoder's own words about bytes that are no transaction",
     ),
     reason("06_", "", "", NO_MULTISIGNING),
+    reason("04_errors", "SignerList", "", NO_MULTISIGNING),
     reason(
         "04z",
         "",
         "",
-        "2.3.0-b4 breaks on a fee that is not XRP and hangs from then on",
+        "2.3.0-b4 hangs after a fee that is not XRP: it answers no further submit",
     ),
     reason(
         "04_errors",
