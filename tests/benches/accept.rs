@@ -164,12 +164,13 @@ async fn gateway(directory: &std::path::Path) -> String {
         payment_max: Drops::MAX,
         day_max: Drops::MAX,
         pending_max: 1_000_000_000,
+        assets: Vec::new(),
     };
     let path = directory.join("paygate.db");
     let store = Store::open(StoreOptions {
         path,
         wallet: wallet.clone(),
-        limits,
+        limits: limits.clone(),
     })
     .unwrap();
     let build = BuildInfo {

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use xrpl::core::binarycodec;
 use xrpl::core::keypairs::is_valid_message;
 use xrpl_tx::{
-    AccountId, Amount, Asset, Currency, Drops, Hash256, IssuedValue, Memos, PublicKey, Slot, sha512_half,
+    AccountId, Amount, Asset, Currency, Drops, Hash256, IssuedValue, Memos, PublicKey, Slot,
+    sha512_half,
 };
 
 /// No transaction of ours comes near: a payment is under 400 bytes, and its memos add at most 1 KiB.
@@ -465,7 +466,7 @@ mod tests {
             ("DestinationTag", pay(&|terms| *terms.tag = Some(1))),
             (
                 "Amount",
-                pay(&|terms| *terms.amount = Drops::from_const(25_000_001)),
+                pay(&|terms| *terms.amount = Amount::Xrp(Drops::from_const(25_000_001))),
             ),
             (
                 "InvoiceID",
@@ -481,6 +482,82 @@ mod tests {
                 other => panic!("{field}: {other:?}"),
             }
         }
+    }
+
+    fn in_dollars(key: PublicKey, value: &str, send_max: Option<&str>) -> Unsigned {
+        let Body::Payment(terms) = payment(key).body else {
+            unreachable!("the test pays");
+        };
+        let body = Body::Payment(Payment {
+            amount: dollars("USD", 4, value, send_max),
+            ..terms
+        });
+        Unsigned {
+            body,
+            ..payment(key)
+        }
+    }
+
+    fn dollars(currency: &str, issuer: u8, value: &str, send_max: Option<&str>) -> Amount {
+        let asset = Asset {
+            currency: currency.parse().unwrap(),
+            issuer: account(issuer),
+        };
+        Amount::Issued {
+            amount: IssuedAmount::new(asset, value.parse().unwrap()).unwrap(),
+            send_max: send_max.map(|most| most.parse().unwrap()),
+        }
+    }
+
+    /// Whatever CreatePayment lets in, the second implementation reads back; and each part of it is compared.
+    #[test]
+    fn issued_amounts_are_compared_to_the_digit_with_issuer_and_send_max() {
+        let key = Ed25519::new(1);
+        for (value, send_max) in [
+            ("12.5", Some("12.525")),
+            ("12.5", None),
+            ("0.000001", Some("0.00000100002")),
+            ("1234567890.123456", Some("1237037025.903703")),
+            ("1000000000000000e-21", None),
+            ("9999999999999999e-21", None),
+            ("1000000000000001e15", Some("9999999999999999e15")),
+            ("1e30", None),
+            ("7", Some("7")),
+        ] {
+            let unsigned = in_dollars(key.public(), value, send_max);
+            let blob = key.sign(&unsigned);
+            let passed = check_blob(&blob, &expected(&unsigned));
+            assert!(passed.is_ok(), "{value} {send_max:?}: {passed:?}");
+            for text in [Some(value), send_max].into_iter().flatten() {
+                let value: IssuedValue = text.parse().unwrap();
+                value.check_second_reader().unwrap();
+            }
+        }
+        let unsigned = in_dollars(key.public(), "12.5", Some("12.525"));
+        let blob = key.sign(&unsigned);
+        for (field, other) in [
+            ("Amount", dollars("USD", 4, "12.50000000000001", Some("12.525"))),
+            ("Amount", dollars("EUR", 4, "12.5", Some("12.525"))),
+            ("Amount", dollars("USD", 5, "12.5", Some("12.525"))),
+            ("Amount", Amount::Xrp(Drops::from_const(12_500_000))),
+            ("SendMax", dollars("USD", 4, "12.5", Some("12.52500000000001"))),
+            ("SendMax", dollars("USD", 4, "12.5", None)),
+        ] {
+            let mut wanted = expected(&unsigned);
+            if let ExpectedBody::Payment { amount, .. } = &mut wanted.body {
+                *amount = other;
+            }
+            match check_blob(&blob, &wanted) {
+                Err(OracleError::Differs { field: named, .. }) => assert_eq!(named, field),
+                passed => panic!("{other:?}: {passed:?}"),
+            }
+        }
+        let plain = in_dollars(key.public(), "12.5", None);
+        let added = check_blob(&blob, &expected(&plain));
+        assert!(
+            matches!(&added, Err(OracleError::Differs { field, .. }) if field == "SendMax"),
+            "{added:?}"
+        );
     }
 
     /// Blobs that our own encoder cannot even make, by the other implementation, signed with the right key.

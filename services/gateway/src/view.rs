@@ -11,6 +11,9 @@ use paygate_payments::codes::Advice;
 use paygate_payments::codes::errors::Trouble;
 use paygate_payments::codes::guide::{self, Guide};
 use paygate_payments::continuity::Quarantine;
+use paygate_payments::intent::PaymentKey;
+use paygate_payments::preflight::AssetFacts;
+use paygate_payments::proof::Observed;
 use paygate_payments::{LedgerIndex, LedgerRef};
 use tokio::sync::watch;
 use xrpl_tx::{Asset, Drops, IssuedValue, Slot};
@@ -43,6 +46,8 @@ pub struct EngineView {
     pub blocked: Option<Blocked>,
     /// What the ledger's server answered last to what was sent for each open slot. A hint for people, lost with the process.
     pub answers: Arc<BTreeMap<Slot, SlotAnswer>>,
+    /// Why single accepted payments wait, without holding up those behind them.
+    pub waits: Waits,
     /// The process is stopping.
     pub draining: bool,
 }
@@ -56,6 +61,8 @@ pub struct AccountView {
     pub balance: Drops,
     /// Objects that it owns.
     pub owner_count: u32,
+    /// What every account must hold at least.
+    pub reserve_base: Drops,
     /// What of the balance cannot be paid out.
     pub reserve: Drops,
     /// Balance less reserve less everything at large.
@@ -69,6 +76,25 @@ pub struct AccountView {
     /// The wallet's trust lines for the configured issued currencies in that ledger. One that is missing here was not read, or
     /// is not there: nothing of that asset is bound.
     pub lines: Vec<LineView>,
+    /// Configured issued currencies in that ledger, as far as they were read.
+    pub assets: Arc<BTreeMap<Asset, Observed<AssetFacts>>>,
+}
+
+impl LineView {
+    /// What there is to see of a currency. `None`: the wallet has no trust line for it.
+    #[must_use]
+    pub fn of(facts: &AssetFacts) -> Option<Self> {
+        let line = facts.wallet_line?;
+        let all = facts
+            .issuer
+            .is_some_and(|issuer| issuer.has_global_freeze());
+        Some(Self {
+            asset: facts.asset,
+            balance: line.balance,
+            limit: line.limit,
+            frozen: line.frozen_by_issuer || line.deep_frozen || all,
+        })
+    }
 }
 
 /// A trust line of the wallet in a validated ledger.
@@ -145,6 +171,9 @@ pub enum SlotAnswer {
     /// Nothing that can be read.
     Unread,
 }
+
+/// Payments that wait for something of their own, and for what.
+pub type Waits = Arc<BTreeMap<PaymentKey, Blocked>>;
 
 /// Where the picture hangs. Writers change it in place, readers see whole pictures only.
 #[derive(Clone, Debug)]

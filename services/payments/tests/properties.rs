@@ -6,16 +6,18 @@ mod common;
 use common::*;
 use paygate_payments::LedgerIndex;
 use paygate_payments::continuity::{self, Doubt, StartFacts};
-use paygate_payments::limits::{Limits, OverLimit, Usage};
+use paygate_payments::intent::Intent;
+use paygate_payments::limits::{DayUnits, Limits, OverLimit, Usage};
 use paygate_payments::payment::{CancelCause, Payment, Seal, State};
 use paygate_payments::proof::{NoProof, Quorum, SequenceReading, Source};
 use paygate_payments::slots::{self, SlotDoubt, SlotFacts};
 use paygate_payments::step::Event;
 use paygate_payments::terms::{self, FeeFacts, NoTerms, TermsPolicy};
 use proptest::prelude::*;
-use xrpl_tx::{Drops, Hash256, Slot};
+use xrpl_tx::{Amount, Drops, Hash256, Slot};
 
-fn any_event() -> impl Strategy<Value = Event> {
+/// What may happen to the payment of `intent`.
+fn any_event(intent: Intent) -> impl Strategy<Value = Event> {
     let at = 100u32..200;
     prop_oneof![
         (101u32..180).prop_map(bound_event),
@@ -38,18 +40,26 @@ fn any_event() -> impl Strategy<Value = Event> {
         at.clone().prop_map(|l| Event::SlotGone(sequence(l, 8))),
         at.clone()
             .prop_map(|l| Event::LedgerValidated(LedgerIndex(l))),
-        (at.clone(), any::<bool>()).prop_map(|(l, ok)| {
+        (at.clone(), any::<bool>()).prop_map(move |(l, ok)| {
             confirmed(
                 l,
                 if ok {
-                    own_tx("tesSUCCESS", Some(AMOUNT))
+                    tx_of(&intent, "tesSUCCESS", Some(intent.gets()))
                 } else {
-                    own_tx("tecUNFUNDED_PAYMENT", None)
+                    tx_of(&intent, "tecUNFUNDED_PAYMENT", None)
                 },
             )
         }),
         at.prop_map(|l| confirmed(l, noop_tx(xrpl_tx::noop_memo("payroll", "may-17")))),
     ]
+}
+
+/// A payment in XRP or in an issued currency, and what happens to it.
+fn any_history() -> impl Strategy<Value = (Intent, Vec<Event>)> {
+    prop_oneof![Just(intent()), Just(issued_intent())].prop_flat_map(|intent| {
+        let events = prop::collection::vec(any_event(intent.clone()), 1..24);
+        (Just(intent), events)
+    })
 }
 
 /// What may never happen in one step, whatever the event.
@@ -91,8 +101,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_history_keeps_the_promises(deadline in prop::option::of(100u32..200), events in prop::collection::vec(any_event(), 1..24)) {
-        let mut payment = accepted(deadline);
+    fn every_history_keeps_the_promises(deadline in prop::option::of(100u32..200), (intent, events) in any_history()) {
+        let mut payment = accepted_of(intent, deadline);
         for event in events {
             let evidence = matches!(event, Event::Confirmed(_) | Event::SlotOpen { .. } | Event::Sealed(_));
             let Ok(step) = apply(&payment, event) else { continue };
@@ -127,8 +137,8 @@ proptest! {
 
     #[test]
     fn limits_hold_to_the_drop(amount in 1u64..2_000, used in 0u64..2_000, pending in 0u64..4) {
-        let limits = Limits { payment_min: drops(10), payment_max: drops(1_000), day_max: drops(1_500), pending_max: 3 };
-        let admitted = limits.admit(drops(amount), Usage { day: drops(used), pending });
+        let limits = Limits { payment_min: drops(10), payment_max: drops(1_000), day_max: drops(1_500), pending_max: 3, assets: vec![] };
+        let admitted = limits.admit(Amount::Xrp(drops(amount)), Usage { day: DayUnits::of_drops(drops(used)), pending });
         let fits = (10..=1_000).contains(&amount) && amount + used <= 1_500 && pending < 3;
         prop_assert_eq!(admitted.is_ok(), fits);
         if amount < 10 { prop_assert!(matches!(admitted, Err(OverLimit::BelowMinimum { .. })), "the amount is named first"); }
@@ -302,6 +312,20 @@ fn the_digest_changes_with_every_field_and_the_slot() {
         },
     ];
     seen.extend(changed.iter().map(|i| i.digest(&wallet(), SLOT)));
+    for amount in [
+        issued("USD", 9, "12.5", None),
+        issued("EUR", 9, "12.5", None),
+        issued("USD", 8, "12.5", None),
+        issued("USD", 9, "12.4", None),
+        issued("USD", 9, "12.5", Some("12.5")),
+        issued("USD", 9, "12.5", Some("12.6")),
+    ] {
+        let intent = Intent {
+            amount,
+            ..base.clone()
+        };
+        seen.push(intent.digest(&wallet(), SLOT));
+    }
     seen.push(base.digest(&wallet(), Slot::Sequence(8)));
     seen.push(base.digest(&wallet(), Slot::Ticket(7)));
     seen.push(base.digest(

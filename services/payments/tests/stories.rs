@@ -10,7 +10,7 @@ use paygate_payments::payment::{
 };
 use paygate_payments::proof::{LedgerBody, LedgerTx};
 use paygate_payments::step::{Effect, Event};
-use xrpl_tx::{Drops, Hash256, Slot};
+use xrpl_tx::{Amount, Drops, Hash256, Slot};
 
 macro_rules! check {
     ($($name:ident: $payment:expr, $event:expr => $state:ident;)+) => {
@@ -66,8 +66,8 @@ refused! {
 
 fn other_amount() -> LedgerTx {
     let mut tx = own_tx("tesSUCCESS", Some(AMOUNT));
-    if let LedgerBody::XrpPayment { amount, .. } = &mut tx.body {
-        *amount = Drops::from_const(1);
+    if let LedgerBody::Payment { amount, .. } = &mut tx.body {
+        *amount = Amount::Xrp(Drops::from_const(1));
     }
     tx
 }

@@ -18,27 +18,39 @@
 mod apply;
 mod blob;
 mod codes;
+mod decimal;
+mod delete;
 mod direct;
+mod directory;
+mod effect;
+mod entries;
 mod god;
 mod history;
 mod hub;
+mod lines;
+mod money;
 mod net;
 mod network;
 mod node;
 mod nodes;
+mod offers;
 mod preflight;
 mod queue;
+mod refusals;
 mod rpc;
 mod rpc_data;
 mod rpc_history;
+mod rpc_lines;
 mod rpc_owned;
 mod script;
+mod settings;
 mod shapes;
 mod standing;
 mod state;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod types;
 mod world;
 
@@ -51,7 +63,7 @@ use tokio::task::JoinSet;
 
 pub use codes::Ter;
 pub use direct::{Direct, DirectSocket};
-pub use god::SeenPayment;
+pub use god::{Holding, SeenPayment};
 pub use network::{Beginning, Network};
 pub use node::Script;
 pub use rpc::COMMANDS;

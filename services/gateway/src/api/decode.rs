@@ -323,7 +323,9 @@ fn issued(asked: &AskedIssued, bad: &mut Vec<Violation>) -> Option<IssuedAmount>
         .map_err(|error| Violation::malformed("issued.value", format!("is no value: {error}")))
         .and_then(|value| {
             let readable = value.check_second_reader();
-            readable.map_err(|error| unreadable(value, &error)).map(|()| value)
+            readable
+                .map_err(|error| unreadable(value, &error))
+                .map(|()| value)
         });
     let (currency, issuer, value) = (keep(currency, bad), keep(issuer, bad), keep(value, bad));
     let asset = Asset {

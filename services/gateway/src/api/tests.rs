@@ -2,6 +2,7 @@
 
 mod accepting;
 mod cancelling;
+mod issued;
 mod reading;
 mod refusals;
 mod watching;
@@ -23,7 +24,7 @@ use paygate_proto::v1::wallet_service_client::WalletServiceClient;
 use paygate_proto::v1::{
     CreatePaymentRequest, CreatePaymentResponse, ExplainPaymentRequest, GetPaymentRequest,
     GetStatusRequest, GetWalletRequest, IssuedAmount, KeyStatus, ListPaymentsRequest, Memo,
-    Payment, PaymentReason, PaymentState, TimelineStage,
+    Payment, PaymentReason, PaymentState, TimelineStage, payment,
 };
 use paygate_telemetry::health::{Health, Serving};
 use tokio::sync::{Notify, oneshot};
@@ -71,12 +72,13 @@ impl Gateway {
             payment_max: Drops::from_const(100_000_000),
             day_max: Drops::from_const(1_000_000_000),
             pending_max: 50,
+            assets: vec![],
         };
         change(&mut limits);
         let options = StoreOptions {
             path: dir.path().join("paygate.db"),
             wallet: wallet.clone(),
-            limits,
+            limits: limits.clone(),
         };
         let (health, _) = Health::new(HEALTH_NAMES);
         let server = LedgerServerSettings {

@@ -259,6 +259,7 @@ mod tests {
                 payment_max: Drops::MAX,
                 day_max: Drops::MAX,
                 pending_max: 1,
+                assets: Vec::new(),
             },
         })
         .unwrap();

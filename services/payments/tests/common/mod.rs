@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use paygate_payments::intent::{Id, Intent, PaymentKey, Wallet};
+use paygate_payments::money::Money;
 use paygate_payments::payment::{
     AtLarge, Payment, State, StateName, Version, VersionKind, Versions,
 };
@@ -12,7 +13,9 @@ use paygate_payments::proof::{
 use paygate_payments::step::{Context, Event, IllegalEvent, Step, step};
 use paygate_payments::terms::Terms;
 use paygate_payments::{LedgerIndex, LedgerRef};
-use xrpl_tx::{AccountId, Amount, Drops, Hash256, Memo, Memos, Signed, Slot};
+use xrpl_tx::{
+    AccountId, Amount, Asset, Drops, Hash256, IssuedAmount, Memo, Memos, Signed, Slot,
+};
 
 pub(crate) const SLOT: Slot = Slot::Sequence(7);
 pub(crate) const AMOUNT: Drops = Drops::from_const(25_000_000);
@@ -46,9 +49,35 @@ pub(crate) fn intent() -> Intent {
     }
 }
 
+/// The same payment in an issued currency: 12.5, of which the issuer may take a share of 0.2 %.
+pub(crate) fn issued_intent() -> Intent {
+    Intent {
+        amount: issued("USD", 9, "12.5", Some("12.525")),
+        ..intent()
+    }
+}
+
+pub(crate) fn asset(currency: &str, issuer: u8) -> Asset {
+    Asset {
+        currency: currency.parse().unwrap(),
+        issuer: AccountId::from_bytes([issuer; 20]),
+    }
+}
+
+pub(crate) fn issued(currency: &str, issuer: u8, value: &str, send_max: Option<&str>) -> Amount {
+    Amount::Issued {
+        amount: IssuedAmount::new(asset(currency, issuer), value.parse().unwrap()).unwrap(),
+        send_max: send_max.map(|most| most.parse().unwrap()),
+    }
+}
+
 pub(crate) fn accepted(deadline: Option<u32>) -> Payment {
+    accepted_of(intent(), deadline)
+}
+
+pub(crate) fn accepted_of(intent: Intent, deadline: Option<u32>) -> Payment {
     Payment {
-        intent: intent(),
+        intent,
         invoice_id: wallet().invoice_id(&key()),
         deadline: deadline.map(LedgerIndex),
         cancel: None,
@@ -150,7 +179,10 @@ pub(crate) fn slot_open(index: u32, next: Option<Terms>) -> Event {
 
 /// The payment's own transaction as a ledger would show it.
 pub(crate) fn own_tx(result: &str, delivered: Option<Drops>) -> LedgerTx {
-    let intent = intent();
+    tx_of(&intent(), result, delivered.map(Money::Xrp))
+}
+
+pub(crate) fn tx_of(intent: &Intent, result: &str, delivered: Option<Money>) -> LedgerTx {
     LedgerTx {
         hash: signed(1).hash,
         account: wallet().account,
@@ -159,10 +191,10 @@ pub(crate) fn own_tx(result: &str, delivered: Option<Drops>) -> LedgerTx {
         fee: Drops::from_const(10),
         source_tag: wallet().source_tag,
         memos: intent.memos.as_slice().to_vec(),
-        body: LedgerBody::XrpPayment {
+        body: LedgerBody::Payment {
             destination: intent.destination,
             destination_tag: intent.destination_tag,
-            amount: AMOUNT,
+            amount: intent.amount,
             delivered,
             invoice_id: Some(wallet().invoice_id(&key())),
         },

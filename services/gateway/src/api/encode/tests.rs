@@ -54,7 +54,7 @@ fn settled(result: &str, delivered: u64) -> Settled {
         ledger: LEDGER,
         tx_hash: Hash256::from_bytes([8; 32]),
         result: result.into(),
-        delivered: Drops::new(delivered).unwrap(),
+        delivered: Drops::new(delivered).ok().map(Money::Xrp),
         fee: Drops::from_const(10),
         servers: vec!["us".into()],
     }
@@ -156,7 +156,10 @@ fn only_a_proven_unpaid_end_is_safe_to_repay_and_only_an_end_has_evidence() {
             false,
         ),
         (
-            State::Failed(settled("tecNO_DST", 0)),
+            State::Failed(Settled {
+            delivered: None,
+            ..settled("tecNO_DST", 0)
+        }),
             PaymentReason::TecNoDestination,
             Some(EvidenceKind::Presence),
             true,
@@ -261,7 +264,10 @@ fn only_a_paid_payment_has_delivered_something() {
     );
     assert_eq!(paid.ledger_close_time.unwrap().seconds, 7);
     let failed = payment(
-        &record(State::Failed(settled("tecNO_DST", 0))),
+        &record(State::Failed(Settled {
+            delivered: None,
+            ..settled("tecNO_DST", 0)
+        })),
         &EngineView::default(),
     )
     .evidence

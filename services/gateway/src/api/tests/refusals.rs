@@ -164,15 +164,6 @@ async fn each_refusal_is_precise_and_nothing_of_it_is_stored() {
             "{case}: a seed is repeated"
         );
     }
-    let issued = CreatePaymentRequest {
-        amount: Some(Amount::Issued(IssuedAmount::default())),
-        ..pay("p")
-    };
-    let refusal = gateway.refused(issued).await;
-    assert_eq!(
-        (refusal.code(), reason(&refusal).as_str()),
-        (Code::Unimplemented, "NOT_IMPLEMENTED")
-    );
     let retry = gateway
         .refused(CreatePaymentRequest {
             retry_of: "unknown".into(),

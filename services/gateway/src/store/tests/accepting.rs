@@ -5,6 +5,7 @@ use std::time::Duration;
 use paygate_payments::LedgerIndex;
 use paygate_payments::intent::IntentField;
 use paygate_payments::limits::{Limits, OverLimit};
+use paygate_payments::money::Money;
 use paygate_payments::payment::{CancelCause, StateName};
 use paygate_payments::step::Event;
 use tokio::task::JoinSet;
@@ -62,7 +63,10 @@ async fn each_field_of_the_content_conflicts_by_its_name() {
     ] {
         let mut other = intent("a");
         match field {
-            IntentField::Amount => other.amount = Amount::Xrp(drops(25 * XRP + 1)),
+            IntentField::Amount
+            | IntentField::Currency
+            | IntentField::Issuer
+            | IntentField::Value => other.amount = Amount::Xrp(drops(25 * XRP + 1)),
             IntentField::Destination => other.destination = AccountId::from_bytes([4; 20]),
             // Tag 0 is a tag.
             IntentField::DestinationTag => other.destination_tag = None,
@@ -117,7 +121,7 @@ async fn limits_hold_to_the_drop_when_64_ask_at_once() {
             match accept.unwrap() {
                 Accept::Created(_) => created += 1,
                 Accept::OverLimit(OverLimit::Day { used, .. }) if by_day => {
-                    assert_eq!(used, drops(250 * XRP))
+                    assert_eq!(used, Money::Xrp(drops(250 * XRP)))
                 }
                 Accept::OverLimit(OverLimit::Pending { max: 10 }) if !by_day => {}
                 other => panic!("{other:?}"),

@@ -2,6 +2,7 @@
 
 use paygate_payments::LedgerIndex;
 use paygate_payments::continuity::{Doubt, Quarantine};
+use paygate_payments::money::Money;
 use paygate_payments::payment::{EndProof, State, StateName, VersionKind};
 use paygate_payments::step::{Effect, Event};
 use paygate_proto::v1::TimelineStage;
@@ -50,7 +51,7 @@ async fn a_payment_is_bound_signed_and_paid() {
     assert_eq!((told.settled.len(), told.foreign.len()), (1, 0));
     let record = world.store.get(&key("a")).await.unwrap().unwrap();
     assert!(
-        matches!(&record.payment.state, State::Paid(s) if s.delivered == drops(25 * XRP) && s.tx_hash == hash(1))
+        matches!(&record.payment.state, State::Paid(s) if s.delivered == Some(Money::Xrp(drops(25 * XRP))) && s.tx_hash == hash(1))
     );
     assert_eq!(record.ledger_closed, Some(NOON));
     assert!(world.store.open_slots().await.unwrap().is_empty());

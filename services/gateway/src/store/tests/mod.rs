@@ -4,5 +4,6 @@ mod accepting;
 mod cancelling;
 mod confirming;
 mod durability;
+mod issued;
 mod watching;
 mod world;

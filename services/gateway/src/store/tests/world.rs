@@ -40,6 +40,7 @@ pub(super) fn limits() -> Limits {
         payment_max: Drops::from_const(100 * XRP),
         day_max: Drops::from_const(1000 * XRP),
         pending_max: 50,
+        assets: Vec::new(),
     }
 }
 
@@ -146,7 +147,7 @@ pub(super) fn shown(index: u32, tx: LedgerTx) -> Presence {
 pub(super) fn payment_tx(record: &Record, slot: u32, byte: u8, code: &str) -> LedgerTx {
     let intent = &record.payment.intent;
     let result = FinalResult::parse(code).unwrap();
-    let delivered = (result == FinalResult::Success).then(|| intent.drops());
+    let delivered = (result == FinalResult::Success).then(|| intent.gets());
     LedgerTx {
         hash: hash(byte),
         account: wallet().account,
@@ -155,10 +156,10 @@ pub(super) fn payment_tx(record: &Record, slot: u32, byte: u8, code: &str) -> Le
         fee: drops(10),
         source_tag: wallet().source_tag,
         memos: intent.memos.as_slice().to_vec(),
-        body: LedgerBody::XrpPayment {
+        body: LedgerBody::Payment {
             destination: intent.destination,
             destination_tag: intent.destination_tag,
-            amount: intent.drops(),
+            amount: intent.amount,
             delivered,
             invoice_id: Some(record.payment.invoice_id),
         },

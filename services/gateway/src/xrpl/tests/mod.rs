@@ -1,4 +1,5 @@
 //! Tests of the connection: answers recorded from real servers, and a scripted server that misbehaves.
 
+mod issued;
 mod recorded;
 mod scripted;
