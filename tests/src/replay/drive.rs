@@ -252,12 +252,6 @@ impl<'r> Stage<'r> {
             None => step.request.to_string(),
         };
         let (status, text) = self.network.server(step.server()).http(admin, &body);
-        // A real server signs for its administrator, the simulated one for nobody; the conversation goes on as if it had.
-        if let (Some(_), Some(blob)) = (step.params().get("secret"), step.result().get("tx_blob"))
-            && step.result().get("engine_result").is_some()
-        {
-            self.submit(blob.as_str().unwrap_or_default());
-        }
         if step.is_bare() {
             return Outcome::Compared(compare(&step.response, &parse(&text)["result"]));
         }

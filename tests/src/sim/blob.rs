@@ -13,6 +13,10 @@ use xrpl::core::binarycodec::{decode, encode};
 use xrpl::core::keypairs::derive_classic_address;
 
 use super::codes::Ter;
+use super::decimal::Decimal;
+use super::entries::Made;
+use super::money::Money;
+use super::signers::{MultiSigner, multi_signers};
 use super::state::TOTAL_DROPS;
 use super::types::{AccountId, Hash, sha512_half};
 
@@ -36,6 +40,9 @@ const AMOUNT_FIELD: u8 = 0x61;
 const FEE_FIELD: u8 = 0x68;
 /// Says in an amount's first byte that it is not negative.
 const POSITIVE_BIT: u8 = 0x40;
+
+/// Fields of a stop on a path, and the bits of its type that stand for them.
+const STOP_FIELDS: [(&str, u64); 3] = [("account", 0x01), ("currency", 0x10), ("issuer", 0x20)];
 
 /// Why a blob is not even looked at by the transaction engine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +68,8 @@ pub(super) struct Tx {
     pub account: AccountId,
     /// The account of the key that signed; None if it is multi-signed.
     pub signer: Option<AccountId>,
+    /// Those who signed, if it is multi-signed.
+    pub signers: Vec<MultiSigner>,
     /// 0 with a ticket.
     pub sequence: u32,
     /// Slot outside the Sequence.
@@ -99,6 +108,8 @@ pub(super) enum Kind {
         /// None removes it.
         key: Option<AccountId>,
     },
+    /// Makes, replaces or ends the list of those who may sign together.
+    SignerListSet,
     /// Sets Sequences aside.
     TicketCreate {
         /// How many.
@@ -111,8 +122,17 @@ pub(super) enum Kind {
         /// Who may no longer.
         unauthorize: Option<AccountId>,
     },
-    /// Ends the account; here every account is too young for it.
-    AccountDelete,
+    /// Begins, changes or ends a trust line.
+    TrustSet,
+    /// Offers to trade.
+    OfferCreate,
+    /// Makes an object of a kind that nothing here acts on.
+    Creates(Made),
+    /// Ends the account.
+    AccountDelete {
+        /// Who gets what it holds.
+        destination: AccountId,
+    },
     /// Uses an object that nobody can have made here; the result is what servers say of one that does not exist.
     NoSuchObject(Ter),
     /// Not built here: answered like a feature that the network has not enabled.
@@ -136,10 +156,11 @@ impl Tx {
 
     /// Decodes and checks the bytes of a transaction.
     pub(super) fn from_bytes(blob: Vec<u8>) -> Result<Self, BlobError> {
-        let json = decode_exactly(&blob)?;
+        let mut json = decode_exactly(&blob)?;
         check_memos(&json)?;
-        let signer = check_signature(&blob, &json)?;
-        Self::from_parts(blob, json, signer)
+        let signers = check_signatures(&blob, &json)?;
+        print_as_servers_do(&mut json);
+        Self::from_parts(blob, json, signers)
     }
 
     /// True if the account holds it by its Sequence or ticket before the other, in canonical order.
@@ -151,10 +172,20 @@ impl Tx {
         )
     }
 
+    /// An amount that it names.
+    pub(super) fn money(&self, name: &str) -> Option<Money> {
+        Money::from_json(self.json.get(name)?)
+    }
+
+    /// A number that it names.
+    pub(super) fn u32_field(&self, name: &str) -> Option<u32> {
+        u32_field(&self.json, name)
+    }
+
     fn from_parts(
         blob: Vec<u8>,
         json: Map<String, Value>,
-        signer: Option<AccountId>,
+        (signer, signers): (Option<AccountId>, Vec<MultiSigner>),
     ) -> Result<Self, BlobError> {
         let account =
             account_field(&json, "Account").ok_or_else(|| invalid("missing field Account"))?;
@@ -178,9 +209,26 @@ impl Tx {
                 authorize: account_field(&json, "Authorize"),
                 unauthorize: account_field(&json, "Unauthorize"),
             },
-            Some("AccountDelete") => Kind::AccountDelete,
+            Some("AccountDelete") => Kind::AccountDelete {
+                destination: account_field(&json, "Destination")
+                    .ok_or_else(|| invalid("missing field Destination"))?,
+            },
+            Some("SignerListSet") => Kind::SignerListSet,
+            Some("TrustSet") => Kind::TrustSet,
+            Some("MPTokenIssuanceCreate") => Kind::Creates(Made::Issuance),
+            Some("CredentialCreate") => Kind::Creates(Made::Credential {
+                subject: account_field(&json, "Subject")
+                    .ok_or_else(|| invalid("missing field Subject"))?,
+            }),
+            Some("OfferCreate") => Kind::OfferCreate,
             Some("EscrowFinish" | "EscrowCancel") => Kind::NoSuchObject(Ter::TecNoTarget),
-            Some("CheckCash" | "CheckCancel") => Kind::NoSuchObject(Ter::TecNoEntry),
+            Some("CheckCash" | "CheckCancel" | "LoanBrokerSet") => {
+                Kind::NoSuchObject(Ter::TecNoEntry)
+            }
+            Some("AMMDelete") => Kind::NoSuchObject(Ter::TerNoAmm),
+            Some("OracleSet") if is_empty_list(&json, "PriceDataSeries") => {
+                Kind::NoSuchObject(Ter::TemArrayEmpty)
+            }
             Some("EnableAmendment" | "SetFee" | "UNLModify") => {
                 return Err(local_check("Cannot submit pseudo transactions."));
             }
@@ -190,6 +238,7 @@ impl Tx {
             hash: Self::hash_of(&blob),
             account,
             signer,
+            signers,
             sequence: u32_field(&json, "Sequence")
                 .ok_or_else(|| invalid("missing field Sequence"))?,
             ticket: u32_field(&json, "TicketSequence"),
@@ -208,7 +257,7 @@ fn invalid(text: &str) -> BlobError {
     BlobError::Invalid(text.to_owned())
 }
 
-fn local_check(text: &str) -> BlobError {
+pub(super) fn local_check(text: &str) -> BlobError {
     BlobError::Invalid(format!("fails local checks: {text}"))
 }
 
@@ -230,6 +279,33 @@ fn decode_exactly(blob: &[u8]) -> Result<Map<String, Value>, BlobError> {
         // The encoder refuses amounts that nobody can have, which servers look at and refuse by a result code.
         _ if has_impossible_xrp(&json) => Ok(json),
         _ => Err(invalid("fields are not in canonical form")),
+    }
+}
+
+/// Where servers print more than the decoder: the types of a path's stops, and short forms of very small and large values.
+fn print_as_servers_do(json: &mut Map<String, Value>) {
+    json.values_mut().for_each(print_values);
+    let paths = json.get_mut("Paths").and_then(Value::as_array_mut);
+    let stops = paths.into_iter().flatten().filter_map(Value::as_array_mut);
+    for stop in stops.flatten().filter_map(Value::as_object_mut) {
+        let kinds = STOP_FIELDS.iter().filter(|(name, _)| stop.contains_key(*name));
+        let kinds: u64 = kinds.map(|(_, kind)| kind).sum();
+        stop.insert("type".into(), Value::from(kinds));
+    }
+}
+
+fn print_values(value: &mut Value) {
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(print_values),
+        Value::Object(fields) => {
+            let number = fields.get("value").and_then(Value::as_str);
+            let number = number.filter(|_| fields.contains_key("issuer"));
+            if let Some(number) = number.and_then(Decimal::parse) {
+                fields.insert("value".into(), Value::from(number.to_string()));
+            }
+            fields.values_mut().for_each(print_values);
+        }
+        _ => {}
     }
 }
 
@@ -302,18 +378,20 @@ fn is_url_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte)
 }
 
-/// The account of the signing key; None for a multi-signed transaction, which no account here can authorise.
-fn check_signature(blob: &[u8], json: &Map<String, Value>) -> Result<Option<AccountId>, BlobError> {
+/// The account of the one signing key, or those who signed together.
+fn check_signatures(
+    blob: &[u8],
+    json: &Map<String, Value>,
+) -> Result<(Option<AccountId>, Vec<MultiSigner>), BlobError> {
     let key = json
         .get("SigningPubKey")
         .and_then(Value::as_str)
         .unwrap_or_default();
     if key.is_empty() {
-        return if json.contains_key("Signers") {
-            Ok(None)
-        } else {
-            Err(local_check("Empty SigningPubKey."))
-        };
+        return Ok((None, multi_signers(json)?));
+    }
+    if json.contains_key("Signers") {
+        return Err(local_check("Cannot both single- and multi-sign."));
     }
     let key_bytes = hex::decode(key).map_err(|_| local_check("Invalid signature."))?;
     let signature = json
@@ -321,13 +399,16 @@ fn check_signature(blob: &[u8], json: &Map<String, Value>) -> Result<Option<Acco
         .and_then(Value::as_str)
         .unwrap_or_default();
     let signature = hex::decode(signature).map_err(|_| local_check("Invalid signature."))?;
+    if signature.is_empty() {
+        return Err(local_check("Invalid signature."));
+    }
     let signed =
         signed_bytes(blob, &signature).ok_or_else(|| invalid("cannot serialize for signing"))?;
     if !verifies(&key_bytes, &signed, &signature) {
         return Err(local_check("Invalid signature."));
     }
     let address = derive_classic_address(key).map_err(|_| local_check("Invalid signature."))?;
-    Ok(AccountId::from_address(&address))
+    Ok((AccountId::from_address(&address), Vec::new()))
 }
 
 /// What a single signature covers: the blob, without the field that holds the signature itself.
@@ -343,7 +424,7 @@ fn signed_bytes(blob: &[u8], signature: &[u8]) -> Option<Vec<u8>> {
     Some([&SIGNING_PREFIX, &blob[..at], &blob[at + field.len()..]].concat())
 }
 
-fn verifies(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+pub(super) fn verifies(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     match key {
         [0xED, rest @ ..] if rest.len() == 32 => UnparsedPublicKey::new(&ED25519, rest)
             .verify(message, signature)
@@ -376,6 +457,12 @@ fn drops_field(json: &Map<String, Value>, name: &str) -> Option<i128> {
     json.get(name)?.as_str()?.parse().ok()
 }
 
-fn account_field(json: &Map<String, Value>, name: &str) -> Option<AccountId> {
+fn is_empty_list(json: &Map<String, Value>, name: &str) -> bool {
+    json.get(name)
+        .and_then(Value::as_array)
+        .is_some_and(Vec::is_empty)
+}
+
+pub(super) fn account_field(json: &Map<String, Value>, name: &str) -> Option<AccountId> {
     AccountId::from_address(json.get(name)?.as_str()?)
 }

@@ -10,34 +10,48 @@
 //! `preflight`, `apply`, `nodes` (the transaction engine), `state`, `blob`, `codes`, `types`. Beside `net` stands `direct`,
 //! the same front without sockets and clocks.
 //!
-//! `standing` and `history` say what a server that is part of a network knows and refuses to say; `network` plays several of
+//! `standing` and `archive` say what a server that is part of a network knows and refuses to say; `network` plays several of
 //! them together. By itself a server is alone, and as in a real server's standalone mode a ledger is validated the
 //! moment it closes. What is not built is refused as `temDISABLED` or `unknownCmd`, or answered as if
 //! nobody had ever made such an object.
 
 mod apply;
+mod archive;
 mod blob;
 mod codes;
+mod decimal;
+mod delete;
 mod direct;
+mod directory;
+mod effect;
+mod entries;
 mod god;
-mod history;
 mod hub;
+mod lines;
+mod money;
 mod net;
 mod network;
 mod node;
 mod nodes;
+mod offers;
 mod preflight;
 mod queue;
+mod refusals;
 mod rpc;
 mod rpc_data;
 mod rpc_history;
+mod rpc_lines;
 mod rpc_owned;
+mod rpc_sign;
+mod settings;
 mod shapes;
+mod signers;
 mod standing;
 mod state;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod types;
 mod world;
 
@@ -50,8 +64,8 @@ use tokio::task::JoinSet;
 
 pub use codes::Ter;
 pub use direct::{Direct, DirectSocket};
-pub use god::SeenPayment;
 pub use network::{Beginning, Network};
+pub use god::{Holding, SeenPayment};
 pub use node::Script;
 pub use rpc::COMMANDS;
 pub use standing::ServerMode;

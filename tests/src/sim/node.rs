@@ -9,10 +9,12 @@ use std::sync::Arc;
 use super::apply::{Mode, apply, base_fee};
 use super::blob::Tx;
 use super::codes::Ter;
+use super::entries::Entry;
 use super::hub::Hub;
 use super::queue::{BASE_LEVEL, Pace, Queue, mul_div, paid_level};
 use super::rpc::server_status;
 use super::standing::{ServerMode, Standing};
+use super::lines::{Line, LineKey};
 use super::state::{Account, Overlay};
 use super::store::{Store, StoreError};
 use super::types::{AccountId, Hash, Millis};
@@ -106,6 +108,8 @@ pub(super) struct Node {
     pub script: Script,
     /// What waits for the open ledger's fee to drop; None if every ledger is large enough.
     pub queue: Option<Queue>,
+    /// Blobs whose signature was found bad.
+    pub bad_signatures: HashSet<Hash>,
     /// Every blob that arrived and passed the local checks.
     pub arrivals: Vec<Arrival>,
     /// The fee level that subscribers were told last.
@@ -134,6 +138,7 @@ impl Node {
             inbox: VecDeque::new(),
             script: Script::default(),
             queue: None,
+            bad_signatures: HashSet::new(),
             arrivals: Vec::new(),
             told_level: None,
             store,
@@ -165,6 +170,25 @@ impl Node {
         self.world.view(&mut self.open.over).get(id).cloned()
     }
 
+    /// A trust line in the open ledger.
+    pub(super) fn open_line(&mut self, key: &LineKey) -> Option<Line> {
+        self.world.view(&mut self.open.over).line(key).cloned()
+    }
+
+    /// Another object in the open ledger.
+    pub(super) fn open_entry(&mut self, key: &Hash) -> Option<Entry> {
+        self.world.view(&mut self.open.over).entry(key).cloned()
+    }
+
+    /// Names of all lines that the account ever had, by their keys in the ledger.
+    pub(super) fn line_keys(&self, id: &AccountId) -> HashMap<Hash, LineKey> {
+        let validated = self.world.accounts.line_keys();
+        let keys = validated.chain(self.open.over.lines.keys());
+        keys.filter(|key| [key.low, key.high].contains(id))
+            .map(|key| (key.index(), *key))
+            .collect()
+    }
+
     /// A transaction that this server was given since it started.
     pub(super) fn cached(&self, hash: &Hash) -> Option<&Arc<Tx>> {
         self.cache.get(hash)
@@ -186,7 +210,7 @@ impl Node {
     }
 
     /// Tells who listens if the fees are not what they were told last.
-    fn report_fees(&mut self) {
+    pub(super) fn report_fees(&mut self) {
         if self.told_level != Some(self.required_level()) {
             self.publish_status();
         }
@@ -347,7 +371,7 @@ impl Node {
             return (applied.ter, false);
         };
         self.open.txs.push(tx.clone());
-        let affected: Vec<AccountId> = effect.nodes.values().map(|(_, after)| after.id).collect();
+        let affected = effect.affected();
         let open_index = self.open_index();
         self.hub
             .publish_proposed(tx, applied.ter, &affected, open_index);
@@ -409,6 +433,7 @@ impl Node {
         let (candidates, overflow) = proposed.split_at(room);
         self.build(candidates, overflow, Pace::Normal, now)?;
         self.validate(self.world.closed().index, now);
+        self.report_fees();
         Ok(())
     }
 
@@ -446,14 +471,13 @@ impl Node {
         }
         self.world.append(built, now);
         self.reopen(next, now);
-        self.report_fees();
         Ok(())
     }
 
     /// All closed ledgers up to this one are validated: tells who listens, and stops trying what is decided.
     pub(super) fn validate(&mut self, index: u32, now: Millis) {
-        for published in self.world.history.validate(index, now) {
-            self.world.history.publish(published);
+        for published in self.world.archive.validate(index, now) {
+            self.world.archive.publish(published);
             self.hub.publish_ledger(&self.world, published);
         }
         let world = &self.world;

@@ -491,7 +491,7 @@ fn spend(tx: &Tx) -> u64 {
 /// True if it may change who can sign, so that nothing may wait beside it.
 fn blocks(tx: &Tx) -> bool {
     match tx.kind {
-        Kind::SetRegularKey { .. } => true,
+        Kind::SetRegularKey { .. } | Kind::SignerListSet => true,
         Kind::AccountSet { set, clear } => [set, clear].iter().any(|flag| [2, 4, 5].contains(flag)),
         _ => false,
     }

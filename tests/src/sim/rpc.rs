@@ -12,9 +12,12 @@ use super::blob::{BlobError, Tx};
 use super::hub::{SocketId, Stream, Wanted, ledger_facts};
 use super::node::Node;
 use super::queue::{Queue, mul_div};
+use super::refusals::{check_known, message, refused};
 use super::rpc_data;
 use super::rpc_history;
+use super::rpc_lines;
 use super::rpc_owned;
+use super::rpc_sign::{sign_and_submit, submit_multisigned};
 use super::shapes::{ApiVersion, complete_ledgers, ctid, object};
 use super::types::{AccountId, Hash, Millis};
 use super::world::Release;
@@ -33,11 +36,15 @@ const EXPECTED_SIZE: u64 = 1000;
 const QUEUE_SIZE: u64 = 20_000;
 
 /// The commands that this server knows and a real one does too.
-pub const COMMANDS: [&str; 16] = [
+pub const COMMANDS: [&str; 21] = [
+    "account_currencies",
     "account_info",
+    "account_lines",
     "account_objects",
     "account_tx",
+    "deposit_authorized",
     "fee",
+    "gateway_balances",
     "ledger",
     "ledger_accept",
     "ledger_closed",
@@ -47,6 +54,7 @@ pub const COMMANDS: [&str; 16] = [
     "server_info",
     "server_state",
     "submit",
+    "submit_multisigned",
     "subscribe",
     "tx",
     "unsubscribe",
@@ -163,8 +171,13 @@ pub(super) fn dispatch(node: &mut Node, command: &str, call: &Call<'_>) -> Answe
         "server_state" => Ok(object(json!({ "state": server(node, call, false) }))),
         "fee" => Ok(fee(node)),
         "submit" => submit(node, call),
+        "submit_multisigned" => submit_multisigned(node, call),
         "tx" => rpc_history::tx(node, call),
         "account_info" => rpc_data::account_info(node, call),
+        "account_currencies" => rpc_lines::account_currencies(node, call),
+        "account_lines" => rpc_lines::account_lines(node, call),
+        "deposit_authorized" => rpc_lines::deposit_authorized(node, call),
+        "gateway_balances" => rpc_lines::gateway_balances(node, call),
         "account_objects" => rpc_owned::account_objects(node, call),
         "ledger_entry" => rpc_owned::ledger_entry(node, call),
         "account_tx" => rpc_history::account_tx(node, call),
@@ -259,7 +272,7 @@ fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
         "uptime": 0,
         "validation_quorum": 1,
     }));
-    let (validated, published) = (world.history.validated(), world.history.published());
+    let (validated, published) = (world.archive.validated(), world.archive.published());
     if validated.is_some() {
         body.insert("initial_sync_duration_us".into(), json!("0"));
     }
@@ -397,7 +410,14 @@ fn fee(node: &Node) -> Map<String, Value> {
 fn submit(node: &mut Node, call: &Call<'_>) -> Answer {
     let parsed = match &call.parsed {
         Some(parsed) => parsed,
-        None if call.role == Role::Public || call.params.contains_key("secret") => {
+        None if call.role == Role::Admin && call.params.contains_key("secret") => {
+            let deprecated = object(json!({ "deprecated": DEPRECATED }));
+            return sign_and_submit(node, call).map(|mut result| {
+                result.extend(deprecated);
+                result
+            });
+        }
+        None if call.role == Role::Public => {
             return Err(RpcError::new(
                 "notSupported",
                 75,
@@ -416,16 +436,15 @@ fn submit(node: &mut Node, call: &Call<'_>) -> Answer {
         Some(value) if node.world.release == Release::V2_3 => {
             value.as_bool().unwrap_or(value.as_str() != Some(""))
         }
-        Some(value) => value.as_bool().ok_or_else(RpcError::invalid_params)?,
+        Some(value) => value.as_bool().ok_or_else(|| {
+            RpcError::invalid_params_because("Invalid field 'fail_hard', not boolean.")
+        })?,
     };
     let tx = match parsed {
         Ok(tx) => tx,
-        Err(BlobError::NotHex) => return Err(RpcError::invalid_params()),
-        Err(BlobError::Invalid(text)) => {
-            let exception = object(json!({ "error_exception": text }));
-            return Err(RpcError::bare("invalidTransaction").with(exception));
-        }
+        Err(error) => return Err(refused(node, error, call.params.get("tx_blob"))),
     };
+    check_known(tx, node.world.release)?;
     let submitted = node.submit(tx, fail_hard, call.now);
     let mut tx_json = tx.json.clone();
     tx_json.insert("hash".into(), json!(tx.hash.to_string()));
@@ -444,7 +463,7 @@ fn submit(node: &mut Node, call: &Call<'_>) -> Answer {
         "broadcast": submitted.broadcast,
         "engine_result": submitted.ter.name(),
         "engine_result_code": submitted.ter.code(),
-        "engine_result_message": submitted.ter.message(),
+        "engine_result_message": message(submitted.ter, node.world.release),
         "kept": submitted.kept,
         "queued": submitted.queued,
         "tx_blob": hex::encode_upper(&tx.blob),
@@ -456,7 +475,7 @@ fn submit(node: &mut Node, call: &Call<'_>) -> Answer {
             "account_sequence_next": sequence,
             "open_ledger_cost": submitted.open_ledger_cost.to_string(),
         })));
-        if let Some(validated) = node.world.history.validated() {
+        if let Some(validated) = node.world.archive.validated() {
             result.insert("validated_ledger_index".into(), json!(validated));
         }
     }

@@ -6,11 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::node::Node;
 use super::rpc::{Answer, Call, RpcError};
+use super::rpc_owned::signer_lists;
 use super::shapes::{ApiVersion, index_json, ledger_header, ledger_tx, object, tx_fields};
-use super::state::{
-    Account, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_DISALLOW_XRP, LSF_PASSWORD_SPENT,
-    LSF_REQUIRE_DEST_TAG,
-};
+use super::settings::named_flags;
+use super::state::Account;
 use super::types::{AccountId, Hash};
 use super::world::Release;
 
@@ -89,7 +88,7 @@ pub(super) fn which_ledger(node: &Node, call: &Call<'_>) -> Result<Which, RpcErr
     }
     let ledger = node.world.ledger(number);
     ledger
-        .filter(|ledger| node.world.history.holds(ledger.index))
+        .filter(|ledger| node.world.archive.holds(ledger.index))
         .map(|ledger| Which::Closed(ledger.index))
         .ok_or_else(ledger_not_found)
 }
@@ -130,12 +129,13 @@ pub(super) fn account_info(node: &mut Node, call: &Call<'_>) -> Answer {
     let mut data = account_data(&account);
     let mut result = facts;
     if wants("signer_lists") {
+        let lists = signer_lists(node, &which, &account);
         let place = if call.api == ApiVersion::V1 {
             &mut data
         } else {
             &mut result
         };
-        place.insert("signer_lists".into(), json!([]));
+        place.insert("signer_lists".into(), lists);
     }
     if wants("queue") {
         let queue = node.queue.as_ref();
@@ -162,23 +162,7 @@ pub(super) fn account_data(account: &Account) -> Map<String, Value> {
 }
 
 fn account_flags(account: &Account) -> Map<String, Value> {
-    object(json!({
-        "allowTrustLineClawback": false,
-        "allowTrustLineLocking": false,
-        "defaultRipple": false,
-        "depositAuth": account.has(LSF_DEPOSIT_AUTH),
-        "disableMasterKey": account.has(LSF_DISABLE_MASTER),
-        "disallowIncomingCheck": false,
-        "disallowIncomingNFTokenOffer": false,
-        "disallowIncomingPayChan": false,
-        "disallowIncomingTrustline": false,
-        "disallowIncomingXRP": account.has(LSF_DISALLOW_XRP),
-        "globalFreeze": false,
-        "noFreeze": false,
-        "passwordSpent": account.has(LSF_PASSWORD_SPENT),
-        "requireAuthorization": false,
-        "requireDestinationTag": account.has(LSF_REQUIRE_DEST_TAG),
-    }))
+    named_flags(account).collect()
 }
 
 pub(super) fn ledger(node: &Node, call: &Call<'_>) -> Answer {

@@ -28,7 +28,7 @@ pub(super) fn object(value: Value) -> Map<String, Value> {
 
 /// What a server has saved of the chain, as it prints it.
 pub(super) fn complete_ledgers(world: &World) -> String {
-    world.history.to_string()
+    world.archive.to_string()
 }
 
 /// The short name of a validated transaction; None where the numbers do not fit it.

@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 use super::apply::{Mode, apply};
 use super::blob::Tx;
 use super::codes::Ter;
-use super::history::History;
+use super::archive::Archive;
+use super::money::Money;
 use super::state::{Account, Accounts, Fees, Overlay, TOTAL_DROPS, View};
 use super::types::{AccountId, Hash, Millis, sha512_half};
 
@@ -70,8 +71,8 @@ pub(super) struct Included {
     pub ter: Ter,
     /// Metadata as printed.
     pub meta: Map<String, Value>,
-    /// XRP that reached the destination.
-    pub delivered: Option<u64>,
+    /// What reached the destination.
+    pub delivered: Option<Money>,
     /// XRP that it burned as its fee.
     pub burned: u64,
     /// Accounts in the metadata.
@@ -106,7 +107,7 @@ pub(super) struct Ledger {
 pub(super) struct Built {
     /// The ledger.
     pub ledger: Ledger,
-    changed: Vec<Account>,
+    changed: Overlay,
 }
 
 /// What is left of the candidates: no ledger holds them and they are not refused for good.
@@ -126,7 +127,7 @@ pub(super) struct World {
     /// The accounts as of the last closed ledger, and all they were before.
     pub accounts: Accounts,
     /// What its server knows of it.
-    pub history: History,
+    pub archive: Archive,
     ledgers: Vec<Ledger>,
     by_hash: HashMap<Hash, Position>,
     by_account: HashMap<AccountId, Vec<Position>>,
@@ -171,13 +172,13 @@ impl World {
         };
         first.hash = header_hash(&first);
         let (by_hash, by_account) = (HashMap::new(), HashMap::new());
-        let history = History::whole(genesis.start_index);
+        let archive = Archive::whole(genesis.start_index);
         Ok(Self {
             genesis,
             release: Release::V3_3,
             without_amendments: false,
             accounts,
-            history,
+            archive,
             ledgers: vec![first],
             by_hash,
             by_account,
@@ -191,7 +192,7 @@ impl World {
 
     /// The last validated ledger; None while nobody told this server of one.
     pub(super) fn last_validated(&self) -> Option<&Ledger> {
-        self.ledger(self.history.validated()?)
+        self.ledger(self.archive.validated()?)
     }
 
     /// The last validated ledger; while there is none, the last closed one.
@@ -201,7 +202,7 @@ impl World {
 
     /// True if all servers agree on this ledger.
     pub(super) fn is_validated(&self, index: u32) -> bool {
-        self.history
+        self.archive
             .validated()
             .is_some_and(|validated| index <= validated)
     }
@@ -220,7 +221,7 @@ impl World {
     /// A ledger that its server can show, by its hash.
     pub(super) fn ledger_by_hash(&self, hash: Hash) -> Option<&Ledger> {
         let mut ledgers = self.ledgers.iter().rev();
-        ledgers.find(|ledger| ledger.hash == hash && self.history.holds(ledger.index))
+        ledgers.find(|ledger| ledger.hash == hash && self.archive.holds(ledger.index))
     }
 
     /// A transaction in a closed ledger, whether or not its server can find it.
@@ -232,7 +233,7 @@ impl World {
     /// A validated transaction that its server has saved.
     pub(super) fn find(&self, hash: Hash) -> Option<(&Ledger, usize)> {
         let found = self.included_in(hash);
-        found.filter(|(ledger, _)| self.history.has_saved(ledger.index))
+        found.filter(|(ledger, _)| self.archive.has_saved(ledger.index))
     }
 
     /// Where the account's transactions are, oldest first.
@@ -253,6 +254,7 @@ impl World {
             index: self.closed().index + 1,
             fees: self.genesis.fees,
             network_id: self.genesis.network_id,
+            release: self.release,
         }
     }
 
@@ -319,13 +321,13 @@ impl World {
             let built = world.rebuild(txs.collect(), ledger.close_time);
             world.push(built.expect("a closed ledger can be built again"));
         }
-        world.history = History::joining(self.closed().index);
+        world.archive = Archive::joining(self.closed().index);
         world
     }
 
     fn finish(&self, txs: Vec<Included>, over: Overlay, close_time: u32) -> Built {
         let parent = self.closed();
-        let changed: Vec<Account> = over.into_changed().collect();
+        let changed = over;
         let burned: u64 = txs.iter().map(|included| included.burned).sum();
         let mut ledger = Ledger {
             index: parent.index + 1,
@@ -347,8 +349,8 @@ impl World {
         let at = Millis(0);
         let index = built.ledger.index;
         self.append(built, at);
-        for published in self.history.validate(index, at) {
-            self.history.publish(published);
+        for published in self.archive.validate(index, at) {
+            self.archive.publish(published);
         }
     }
 
@@ -360,9 +362,7 @@ impl World {
             self.closed().hash,
             "a ledger follows the one it was built on"
         );
-        for account in changed {
-            self.accounts.put(ledger.index, account);
-        }
+        self.accounts.put_all(ledger.index, changed);
         for (position, included) in ledger.txs.iter().enumerate() {
             self.by_hash
                 .insert(included.tx.hash, (ledger.index, position));
@@ -373,7 +373,7 @@ impl World {
                     .push((ledger.index, position));
             }
         }
-        self.history.closed(ledger.index, now);
+        self.archive.closed(ledger.index, now);
         self.ledgers.push(ledger);
     }
 
@@ -387,17 +387,16 @@ impl World {
     }
 }
 
-fn include(tx: Arc<Tx>, ter: Ter, effect: &super::apply::Effect, position: usize) -> Included {
+fn include(tx: Arc<Tx>, ter: Ter, effect: &super::effect::Effect, position: usize) -> Included {
     let mut meta = effect.meta(ter);
     meta.insert("TransactionIndex".into(), json!(position));
-    let affected = effect.nodes.values().map(|(_, after)| after.id).collect();
     Included {
         tx,
         ter,
         meta,
-        delivered: effect.delivered,
+        delivered: effect.delivered.map(|delivered| delivered.money),
         burned: effect.fee,
-        affected,
+        affected: effect.affected(),
     }
 }
 
@@ -478,16 +477,11 @@ fn header_hash(ledger: &Ledger) -> Hash {
     ])
 }
 
-fn account_hash(parent: Hash, changed: &[Account]) -> Hash {
-    let mut text = parent.to_string();
-    for account in changed {
-        text.push_str(&format!("{account:?}"));
-    }
+fn account_hash(parent: Hash, changed: &Overlay) -> Hash {
     if changed.is_empty() {
-        parent
-    } else {
-        sha512_half(&[text.as_bytes()])
+        return parent;
     }
+    sha512_half(&[format!("{parent}{changed:?}").as_bytes()])
 }
 
 fn transaction_hash(txs: &[Included]) -> Hash {
