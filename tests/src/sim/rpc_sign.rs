@@ -16,10 +16,14 @@ use super::refusals::message;
 use super::rpc::{Answer, Call, RpcError};
 use super::shapes::{ApiVersion, object, tx_fields};
 use super::types::{AccountId, sha512_half};
+use super::world::Release;
 use crate::world::wallet::Wallet;
 
 /// How the written form of an ed25519 seed begins.
 const ED25519_SEED: &str = "sEd";
+
+/// The older release asks for a form of signature that every server has long insisted on.
+const TF_FULLY_CANONICAL: u32 = 0x8000_0000;
 
 fn encoded(fields: &Map<String, Value>) -> Option<Vec<u8>> {
     let text = catch_unwind(|| encode(fields).ok()).ok()??;
@@ -43,6 +47,16 @@ pub(super) fn submit_multisigned(node: &mut Node, call: &Call<'_>) -> Answer {
     let fields = call.params.get("tx_json").and_then(Value::as_object);
     let fields =
         fields.ok_or_else(|| RpcError::invalid_params_because("Missing field 'tx_json'."))?;
+    for name in ["Sequence", "SigningPubKey", "Signers"] {
+        if !fields.contains_key(name) {
+            let text = format!("Missing field 'tx_json.{name}'.");
+            return Err(RpcError::invalid_params_because(&text));
+        }
+    }
+    if fields.get("SigningPubKey").and_then(Value::as_str) != Some("") {
+        let text = "When multi-signing 'tx_json.SigningPubKey' must be empty.";
+        return Err(RpcError::invalid_params_because(text));
+    }
     let blob = encoded(fields).ok_or_else(RpcError::invalid_params)?;
     let tx = Tx::from_bytes(blob).map(Arc::new);
     let tx = tx.map_err(|_| RpcError::new("internal", 73, "Invalid signature."))?;
@@ -67,6 +81,11 @@ pub(super) fn sign_and_submit(node: &mut Node, call: &Call<'_>) -> Answer {
     let base = node.world.genesis.fees.base_drops;
     for (name, value) in [("Fee", json!(base.to_string())), ("Sequence", json!(root.sequence))] {
         fields.entry(name).or_insert(value);
+    }
+    if node.world.release == Release::V2_3 {
+        fields
+            .entry("Flags")
+            .or_insert(json!(TF_FULLY_CANONICAL));
     }
     let blob = signed(fields, &wallet).ok_or_else(RpcError::invalid_params)?;
     let tx = Tx::from_bytes(blob).map(Arc::new);
