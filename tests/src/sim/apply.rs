@@ -17,8 +17,8 @@ use super::preflight::{TF_PARTIAL_PAYMENT, TICKETS_MAX, preflight};
 use super::settings::{account_set, check_account_set};
 use super::signers::{check_signers, list_index, set_signer_list};
 use super::state::{
-    Account, Draft, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_PASSWORD_SPENT,
-    LSF_REQUIRE_DEST_TAG, View,
+    Account, Draft, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_PASSWORD_SPENT, LSF_REQUIRE_DEST_TAG,
+    View,
 };
 use super::tokens::pay_tokens;
 use super::types::AccountId;
@@ -256,7 +256,10 @@ fn check_destination(view: &View<'_>, tx: &Tx, mode: Mode) -> Result<(), Ter> {
         return Err(Ter::TecDstTagNeeded);
     }
     let paths = tx.json.get("Paths").and_then(Value::as_array);
-    let is_too_long = |path: &Value| path.as_array().is_some_and(|path| path.len() > PATH_STOPS_MAX);
+    let is_too_long = |path: &Value| {
+        path.as_array()
+            .is_some_and(|path| path.len() > PATH_STOPS_MAX)
+    };
     let too_many =
         paths.is_some_and(|paths| paths.len() > PATHS_MAX || paths.iter().any(is_too_long));
     if mode.open && too_many {
@@ -301,11 +304,7 @@ fn do_apply(
     Ok(None)
 }
 
-fn set_regular_key(
-    draft: &mut Draft<'_, '_>,
-    tx: &Tx,
-    key: Option<AccountId>,
-) -> Result<(), Ter> {
+fn set_regular_key(draft: &mut Draft<'_, '_>, tx: &Tx, key: Option<AccountId>) -> Result<(), Ter> {
     let account = draft.account(&tx.account);
     let has_list = draft.entry(&list_index(&tx.account)).is_some();
     if key.is_none() && account.has(LSF_DISABLE_MASTER) && !has_list {

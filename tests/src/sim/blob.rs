@@ -288,7 +288,9 @@ fn print_as_servers_do(json: &mut Map<String, Value>) {
     let paths = json.get_mut("Paths").and_then(Value::as_array_mut);
     let stops = paths.into_iter().flatten().filter_map(Value::as_array_mut);
     for stop in stops.flatten().filter_map(Value::as_object_mut) {
-        let kinds = STOP_FIELDS.iter().filter(|(name, _)| stop.contains_key(*name));
+        let kinds = STOP_FIELDS
+            .iter()
+            .filter(|(name, _)| stop.contains_key(*name));
         let kinds: u64 = kinds.map(|(_, kind)| kind).sum();
         stop.insert("type".into(), Value::from(kinds));
     }

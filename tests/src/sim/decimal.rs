@@ -235,7 +235,11 @@ impl fmt::Display for Decimal {
         }
         let sign = if self.is_negative() { "-" } else { "" };
         let places = usize::try_from(-self.exponent).expect("not above zero here");
-        let digits = format!("{:0>width$}", self.mantissa.unsigned_abs(), width = places + 1);
+        let digits = format!(
+            "{:0>width$}",
+            self.mantissa.unsigned_abs(),
+            width = places + 1
+        );
         let (whole, fraction) = digits.split_at(digits.len() - places);
         let fraction = fraction.trim_end_matches('0');
         let point = if fraction.is_empty() { "" } else { "." };
@@ -303,15 +307,25 @@ mod tests {
             ("0.3333333333333333", "0.3333333333333334")
         );
         let least = number("1e-81");
-        assert_eq!(least.share(1, 2, true).unwrap(), least);
-        assert!(least.share(1, 2, false).unwrap().is_zero());
+        assert_eq!(least.share(1, 3, true).unwrap(), least);
+        assert!(least.share(1, 3, false).unwrap().is_zero());
+        let half = least.share(1, 2, true).unwrap();
+        assert!(
+            half.is_zero(),
+            "nineteen digits hold it exactly, so nothing is added"
+        );
         assert_eq!(number("1").plus(number("1e-81")), Some(number("1")));
-        assert_eq!(number("9999999999999999e80").plus(number("9999999999999999e80")), None);
+        assert_eq!(
+            number("9999999999999999e80").plus(number("9999999999999999e80")),
+            None
+        );
     }
 
     #[test]
     fn numbers_are_in_order() {
-        let texts = ["-1e20", "-2", "-1", "-1e-20", "0", "1e-20", "1", "1.5", "2", "1e20"];
+        let texts = [
+            "-1e20", "-2", "-1", "-1e-20", "0", "1e-20", "1", "1.5", "2", "1e20",
+        ];
         for pair in texts.windows(2) {
             assert!(number(pair[0]) < number(pair[1]), "{pair:?}");
         }

@@ -137,7 +137,10 @@ impl Directory {
             }
         }
         let root_is_alone = self.pages.len() == 1;
-        let root_is_empty = self.pages.get(&0).is_some_and(|root| root.entries.is_empty());
+        let root_is_empty = self
+            .pages
+            .get(&0)
+            .is_some_and(|root| root.entries.is_empty());
         if root_is_alone && root_is_empty && !keep_root {
             self.pages.clear();
         }
@@ -155,7 +158,12 @@ impl Directory {
 
     /// Numbers of the pages that differ.
     pub(super) fn differing(&self, other: &Self) -> Vec<u64> {
-        let numbers: BTreeSet<u64> = self.pages.keys().chain(other.pages.keys()).copied().collect();
+        let numbers: BTreeSet<u64> = self
+            .pages
+            .keys()
+            .chain(other.pages.keys())
+            .copied()
+            .collect();
         let same = |number: &u64| match (self.page(*number), other.page(*number)) {
             (Some(page), Some(other)) => page.holds_the_same(other),
             _ => false,

@@ -73,8 +73,8 @@ impl Effect {
         for (key, after) in &changed.entries {
             let before = view.entry(key);
             if before.is_some() != after.is_some() {
-                let owners = before.or(after.as_ref()).map(|entry| entry.owners.clone());
-                threaded.extend(owners.unwrap_or_default());
+                let entry = before.or(after.as_ref());
+                threaded.extend(entry.into_iter().flat_map(Entry::threads));
             }
         }
         for id in &threaded {
@@ -203,7 +203,8 @@ impl Effect {
 
     /// XRP is moved or burned, never made.
     pub(super) fn assert_conserved(&self) {
-        let sum = |account: Option<&Account>| u128::from(account.map_or(0, |account| account.balance));
+        let sum =
+            |account: Option<&Account>| u128::from(account.map_or(0, |account| account.balance));
         let changes = || self.accounts.values();
         let before: u128 = changes().map(|change| sum(change.before.as_ref())).sum();
         let after: u128 = changes().map(|change| sum(change.after.as_ref())).sum();

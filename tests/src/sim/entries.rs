@@ -31,13 +31,20 @@ pub(super) struct Entry {
     pub kind: &'static str,
     /// All other fields but those about the transaction that last changed it.
     pub fields: Map<String, Value>,
-    /// Accounts that take note of its beginning and end.
+    /// Accounts that it names.
     pub owners: Vec<AccountId>,
     /// The validated transaction that last changed it.
     pub origin: Origin,
 }
 
 impl Entry {
+    /// Accounts that take note of its beginning and end.
+    pub(super) fn threads(&self) -> impl Iterator<Item = AccountId> {
+        let named = ["Account", "Destination"].map(|name| self.fields.get(name));
+        let named = named.into_iter().flatten().filter_map(Value::as_str);
+        named.filter_map(AccountId::from_address)
+    }
+
     /// The fields that metadata shows of a new one: those that are not what they would be by themselves.
     pub(super) fn new_fields(&self) -> Map<String, Value> {
         let is_default = |value: &Value| *value == json!(0) || *value == json!("0");
@@ -78,7 +85,11 @@ pub(super) fn create(
             fields.insert("CredentialType".into(), about);
             fields.insert("Subject".into(), json!(subject.to_string()));
             let key = sha512_half(&[&[0x00, 0x44], &subject.0, &account.0, &bytes]);
-            ("Credential", key, Some(subject).filter(|other| *other != account))
+            (
+                "Credential",
+                key,
+                Some(subject).filter(|other| *other != account),
+            )
         }
     };
     if draft.entry(&key).is_some() {
@@ -92,7 +103,11 @@ pub(super) fn create(
         account.directory.add(key);
     });
     let page = draft.account(&account).directory.page_of(&key);
-    let own_page = if other.is_some() { "IssuerNode" } else { "OwnerNode" };
+    let own_page = if other.is_some() {
+        "IssuerNode"
+    } else {
+        "OwnerNode"
+    };
     fields.insert(own_page.into(), json!(page));
     if let Some(other) = other {
         draft.change(&other, |other| other.directory.add(key));

@@ -50,7 +50,11 @@ pub(super) enum End {
 impl End {
     /// The end that `account` has on a line with `peer`.
     pub(super) fn of(account: &AccountId, peer: &AccountId) -> Self {
-        if account < peer { Self::Low } else { Self::High }
+        if account < peer {
+            Self::Low
+        } else {
+            Self::High
+        }
     }
 
     /// The end across.
@@ -105,7 +109,11 @@ pub(super) struct LineKey {
 impl LineKey {
     /// The line between two accounts.
     pub(super) fn new(one: AccountId, other: AccountId, currency: Currency) -> Self {
-        let (low, high) = if one < other { (one, other) } else { (other, one) };
+        let (low, high) = if one < other {
+            (one, other)
+        } else {
+            (other, one)
+        };
         Self {
             low,
             high,
@@ -335,7 +343,11 @@ pub(super) fn check_trust_set(view: &View<'_>, account: &Account, tx: &Tx) -> Re
 }
 
 /// Makes, changes or ends a line.
-pub(super) fn trust_set(draft: &mut Draft<'_, '_>, tx: &Tx, balance_before: u64) -> Result<(), Ter> {
+pub(super) fn trust_set(
+    draft: &mut Draft<'_, '_>,
+    tx: &Tx,
+    balance_before: u64,
+) -> Result<(), Ter> {
     let wish = Wish::of(tx).ok_or(Ter::TemBadAmount)?;
     let (account, peer) = (tx.account, wish.asset.issuer);
     let key = LineKey::new(account, peer, wish.asset.currency);

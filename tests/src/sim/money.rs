@@ -10,9 +10,8 @@ use super::decimal::Decimal;
 use super::types::AccountId;
 
 /// The account that stands for nobody where a balance needs an issuer.
-pub(super) const NO_ACCOUNT: AccountId = AccountId([
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-]);
+pub(super) const NO_ACCOUNT: AccountId =
+    AccountId([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 /// Where the three characters of a standard code are.
 const CODE_AT: std::ops::Range<usize> = 12..15;
 /// Characters of a standard code besides letters and digits.
@@ -28,8 +27,7 @@ impl Currency {
         if text == "XRP" {
             return Some(Self([0; 20]));
         }
-        let is_code =
-            |byte: u8| byte.is_ascii_alphanumeric() || CODE_SIGNS.contains(&byte);
+        let is_code = |byte: u8| byte.is_ascii_alphanumeric() || CODE_SIGNS.contains(&byte);
         if text.len() == CODE_AT.len() && text.bytes().all(is_code) {
             let mut bytes = [0; 20];
             bytes[CODE_AT].copy_from_slice(text.as_bytes());

@@ -42,7 +42,12 @@ impl Nodes {
                 }
             }
             (Some(before), Some(after)) => {
-                self.modified(key, kind, (before.fields(), after.fields()), before.previous);
+                self.modified(
+                    key,
+                    kind,
+                    (before.fields(), after.fields()),
+                    before.previous,
+                );
             }
             (Some(before), None) => {
                 let last = change.last.as_ref().unwrap_or(before);
@@ -56,13 +61,21 @@ impl Nodes {
         let nobody = Account::new(*id, 0, 0);
         let (before, after) = (before.unwrap_or(&nobody), after.unwrap_or(&nobody));
         let owner = id.to_string();
-        for ticket in after.tickets.keys().filter(|ticket| !before.tickets.contains_key(ticket)) {
+        for ticket in after
+            .tickets
+            .keys()
+            .filter(|ticket| !before.tickets.contains_key(ticket))
+        {
             let mut fields = object(json!({ "Account": owner, "TicketSequence": ticket }));
             let key = id.ticket_index(*ticket);
             insert_page(&mut fields, "OwnerNode", after.directory.page_of(&key));
             self.created(key, "Ticket", fields);
         }
-        for ticket in before.tickets.keys().filter(|ticket| !after.tickets.contains_key(ticket)) {
+        for ticket in before
+            .tickets
+            .keys()
+            .filter(|ticket| !after.tickets.contains_key(ticket))
+        {
             let mut fields = ticket_fields(before, *ticket);
             fields.remove("LedgerEntryType");
             let key = id.ticket_index(*ticket);
@@ -168,10 +181,12 @@ impl Nodes {
         origin: Origin,
     ) {
         let mut node = Map::new();
+        // A field that was not there has no previous value, but there was another one: none.
+        let has_more = new.keys().any(|name| !old.contains_key(name));
         let previous = differing(old, &new);
         finish(&mut node, key, kind);
         node.insert("FinalFields".into(), Value::Object(new));
-        if !previous.is_empty() {
+        if has_more || !previous.is_empty() {
             node.insert("PreviousFields".into(), Value::Object(previous));
         }
         insert_origin(&mut node, origin);
@@ -235,7 +250,8 @@ pub(super) fn line_fields<'a>(
     change: impl Fn(&AccountId) -> Option<&'a Change<Account>>,
 ) -> Map<String, Value> {
     let page = |id: &AccountId| {
-        let account = change(id).and_then(|change| change.after.as_ref().or(change.before.as_ref()));
+        let account =
+            change(id).and_then(|change| change.after.as_ref().or(change.before.as_ref()));
         account.map_or_else(
             || "0".to_owned(),
             |account| account.directory.page_of(&line.key.index()),

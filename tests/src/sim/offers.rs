@@ -18,7 +18,8 @@ use super::types::{AccountId, Hash, sha512_half};
 const TF_IMMEDIATE_OR_CANCEL: u32 = 0x0002_0000;
 const TF_FILL_OR_KILL: u32 = 0x0004_0000;
 /// All of them.
-pub(super) const OFFER_FLAGS: u32 = 0x0001_0000 | TF_IMMEDIATE_OR_CANCEL | TF_FILL_OR_KILL | 0x0008_0000;
+pub(super) const OFFER_FLAGS: u32 =
+    0x0001_0000 | TF_IMMEDIATE_OR_CANCEL | TF_FILL_OR_KILL | 0x0008_0000;
 /// Prices are computed with so many digits more than they keep.
 const PRICE_SHIFT: u32 = 17;
 /// Half of the last digit but one, with which prices are rounded.
@@ -74,9 +75,8 @@ pub(super) fn check_offer(view: &View<'_>, account: &Account, tx: &Tx) -> Result
     }
     let line = view.line(&LineKey::new(account.id, asset.issuer, asset.currency));
     let end = End::of(&account.id, &asset.issuer);
-    let is_funded = line.is_some_and(|line| {
-        line.held_by(end).is_positive() && !line.has(end.other().freeze())
-    });
+    let is_funded =
+        line.is_some_and(|line| line.held_by(end).is_positive() && !line.has(end.other().freeze()));
     if is_funded {
         Ok(())
     } else {

@@ -107,7 +107,10 @@ fn preflight_payment(tx: &Tx, destination: AccountId, drops: Option<i128>) -> Re
     if !is_possible(sent) {
         return Err(Ter::TemBadAmount);
     }
-    if [amount, sent].iter().any(|money| matches!(money, Money::Issued(_, asset) if asset.currency.is_bad())) {
+    if [amount, sent]
+        .iter()
+        .any(|money| matches!(money, Money::Issued(_, asset) if asset.currency.is_bad()))
+    {
         return Err(Ter::TemBadCurrency);
     }
     let sends_xrp = sent.drops().is_some();
@@ -144,7 +147,9 @@ fn preflight_least(tx: &Tx, amount: Money) -> Result<(), Ter> {
     }
     let fits = match (tx.money("DeliverMin"), amount) {
         (Some(Money::Xrp(least)), Money::Xrp(most)) => least <= most,
-        (Some(Money::Issued(least, of)), Money::Issued(most, asset)) => of == asset && least <= most,
+        (Some(Money::Issued(least, of)), Money::Issued(most, asset)) => {
+            of == asset && least <= most
+        }
         _ => false,
     };
     let least = tx.money("DeliverMin").is_some_and(is_possible);

@@ -38,7 +38,9 @@ pub(super) fn refused(node: &mut Node, error: &BlobError, blob: Option<&Value>) 
         return RpcError::invalid_params();
     };
     let mut text = text.as_str();
-    let bytes = blob.and_then(Value::as_str).and_then(|blob| hex::decode(blob).ok());
+    let bytes = blob
+        .and_then(Value::as_str)
+        .and_then(|blob| hex::decode(blob).ok());
     let hash: Option<Hash> = bytes.map(|bytes| Tx::hash_of(&bytes));
     if let Some(hash) = hash.filter(|_| text == BAD_SIGNATURE)
         && !node.bad_signatures.insert(hash)

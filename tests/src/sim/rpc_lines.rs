@@ -17,6 +17,7 @@ use super::rpc_owned::account_in;
 use super::shapes::object;
 use super::state::Account;
 use super::types::{AccountId, Hash};
+use super::world::Release;
 
 /// Lines of a page, if the request does not say.
 const PAGE_LINES_DEFAULT: u64 = 200;
@@ -47,15 +48,19 @@ fn subject<'a>(node: &mut Node, call: &Call<'a>) -> Result<Subject<'a>, RpcError
     })
 }
 
-fn address(
-    call: &Call<'_>,
-    name: &str,
-    facts: &Map<String, Value>,
-) -> Result<AccountId, RpcError> {
+fn address(call: &Call<'_>, name: &str, facts: &Map<String, Value>) -> Result<AccountId, RpcError> {
     let text = match call.params.get(name) {
-        None => return Err(RpcError::invalid_params_because(&format!("Missing field '{name}'."))),
+        None => {
+            return Err(RpcError::invalid_params_because(&format!(
+                "Missing field '{name}'."
+            )));
+        }
         Some(Value::String(text)) => text,
-        Some(_) => return Err(RpcError::invalid_params_because(&format!("Invalid field '{name}'."))),
+        Some(_) => {
+            return Err(RpcError::invalid_params_because(&format!(
+                "Invalid field '{name}'."
+            )));
+        }
     };
     AccountId::from_address(text)
         .ok_or_else(|| RpcError::new("actMalformed", 35, "Account malformed.").with(facts.clone()))
@@ -116,7 +121,8 @@ pub(super) fn account_lines(node: &mut Node, call: &Call<'_>) -> Answer {
         .filter(|line| peer.is_none_or(|peer| peer == other_end(line, &id)));
     let mut result = subject.facts;
     result.insert("account".into(), json!(subject.address));
-    let shown: Vec<Value> = shown.map(|line| line_json(line, &id)).collect();
+    let release = node.world.release;
+    let shown: Vec<Value> = shown.map(|line| line_json(line, &id, release)).collect();
     result.insert("lines".into(), json!(shown));
     if let Some(last) = page.last().filter(|_| rest) {
         let marker = format!("{},0", last.key.index());
@@ -136,7 +142,7 @@ fn other_end(line: &Line, id: &AccountId) -> AccountId {
     }
 }
 
-fn line_json(line: &Line, id: &AccountId) -> Value {
+fn line_json(line: &Line, id: &AccountId, release: Release) -> Value {
     let peer = other_end(line, id);
     let end = End::of(id, &peer);
     let other = end.other();
@@ -160,8 +166,10 @@ fn line_json(line: &Line, id: &AccountId) -> Value {
         ("deep_freeze", end.deep_freeze()),
         ("deep_freeze_peer", other.deep_freeze()),
     ] {
-        if line.has(flag) {
-            shown.insert(name.into(), json!(true));
+        // The older release always says whether money passes.
+        let always = release == Release::V2_3 && name.starts_with("no_ripple");
+        if always || line.has(flag) {
+            shown.insert(name.into(), json!(line.has(flag)));
         }
     }
     Value::Object(shown)
@@ -196,8 +204,7 @@ pub(super) fn gateway_balances(node: &mut Node, call: &Call<'_>) -> Answer {
         Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
         Some(_) => return Err(invalid()),
     };
-    let hot: Option<BTreeSet<AccountId>> =
-        named.into_iter().map(AccountId::from_address).collect();
+    let hot: Option<BTreeSet<AccountId>> = named.into_iter().map(AccountId::from_address).collect();
     let hot = hot.ok_or_else(invalid)?;
     let mut owed: BTreeMap<String, Decimal> = BTreeMap::new();
     let mut lists: BTreeMap<&str, BTreeMap<String, Vec<Value>>> = BTreeMap::new();
@@ -217,7 +224,11 @@ pub(super) fn gateway_balances(node: &mut Node, call: &Call<'_>) -> Answer {
                 continue;
             }
         };
-        let value = if held.is_positive() { held } else { held.negated() };
+        let value = if held.is_positive() {
+            held
+        } else {
+            held.negated()
+        };
         let mut entry = object(issued_json(value, &line.key.currency, &peer));
         entry.remove("issuer");
         let of_peer = lists.entry(list).or_default();
@@ -246,7 +257,8 @@ pub(super) fn deposit_authorized(node: &mut Node, call: &Call<'_>) -> Answer {
     let facts = which.facts(node);
     let source = address(call, "source_account", &facts)?;
     let destination = address(call, "destination_account", &facts)?;
-    let not_found = |error: &str, code, text: &str| RpcError::new(error, code, text).with(facts.clone());
+    let not_found =
+        |error: &str, code, text: &str| RpcError::new(error, code, text).with(facts.clone());
     account_in(node, &which, &source)
         .ok_or_else(|| not_found("srcActNotFound", 67, "Source account not found."))?;
     let receiver = account_in(node, &which, &destination)

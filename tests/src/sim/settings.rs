@@ -67,7 +67,9 @@ const DOMAIN_DIGITS_MAX: usize = 512;
 
 /// The flags of an account as `account_info` names them.
 pub(super) fn named_flags(account: &Account) -> impl Iterator<Item = (String, Value)> {
-    FLAG_NAMES.map(|(name, bit)| (name.to_owned(), json!(account.has(bit)))).into_iter()
+    FLAG_NAMES
+        .map(|(name, bit)| (name.to_owned(), json!(account.has(bit))))
+        .into_iter()
 }
 
 fn bit(flag: u32) -> u32 {

@@ -185,6 +185,17 @@ pub(super) fn index_json(index: u32, api: ApiVersion) -> Value {
     }
 }
 
+/// A transaction in an expanded `ledger` answer in binary.
+pub(super) fn ledger_tx_binary(included: &Included, api: ApiVersion) -> Value {
+    let meta_name = if api == ApiVersion::V1 {
+        "meta"
+    } else {
+        "meta_blob"
+    };
+    let blob = hex::encode_upper(&included.tx.blob);
+    json!({ meta_name: meta_blob(included), "tx_blob": blob })
+}
+
 /// A transaction in an expanded `ledger` answer.
 pub(super) fn ledger_tx(ledger: &Ledger, included: &Included, api: ApiVersion) -> Value {
     let mut fields = tx_fields(&included.tx, api);

@@ -211,7 +211,10 @@ impl Step {
         if room.redeems {
             return (QUALITY_ONE, QUALITY_ONE);
         }
-        let rate = match draft.find(&self.from).map_or(0, |from| from.transfer_rate()) {
+        let rate = match draft
+            .find(&self.from)
+            .map_or(0, |from| from.transfer_rate())
+        {
             rate if rate == 0 || !first_redeems => QUALITY_ONE,
             rate => rate,
         };
@@ -239,9 +242,8 @@ impl Step {
             return Ok(NOTHING);
         }
         let (rate, counts) = self.qualities(draft, &room, first_redeems);
-        let share = |value: Decimal, by: u32, of: u32, up| {
-            value.share(by, of, up).ok_or(Ter::TefException)
-        };
+        let share =
+            |value: Decimal, by: u32, of: u32, up| value.share(by, of, up).ok_or(Ter::TefException);
         let moved = share(wanted, QUALITY_ONE, counts, true)?;
         if moved <= room.most {
             return Ok(Passed {
@@ -269,9 +271,8 @@ impl Step {
             return Ok(NOTHING);
         }
         let (rate, counts) = self.qualities(draft, &room, first_redeems);
-        let share = |value: Decimal, by: u32, of: u32, up| {
-            value.share(by, of, up).ok_or(Ter::TefException)
-        };
+        let share =
+            |value: Decimal, by: u32, of: u32, up| value.share(by, of, up).ok_or(Ter::TefException);
         let moved = share(taken, QUALITY_ONE, rate, false)?.min(room.most);
         Ok(Passed {
             taken,

@@ -95,7 +95,10 @@ impl Person {
         let current = json!({ "account": self.address(), "ledger_index": "current" });
         let root = self.ledger.ask("account_info", current).await?;
         let blob = self.sign(fields, &root["account_data"]["Sequence"]);
-        let answer = self.ledger.ask("submit", json!({ "tx_blob": blob })).await?;
+        let answer = self
+            .ledger
+            .ask("submit", json!({ "tx_blob": blob }))
+            .await?;
         let result = answer["engine_result"].as_str();
         result
             .map(str::to_owned)
@@ -186,10 +189,8 @@ impl Person {
         value: &str,
     ) -> Result<String, LedgerError> {
         let amount = json!({ "currency": currency, "issuer": self.address(), "value": value });
-        self.sends(
-            json!({ "TransactionType": "Payment", "Amount": amount, "Destination": holder }),
-        )
-        .await
+        self.sends(json!({ "TransactionType": "Payment", "Amount": amount, "Destination": holder }))
+            .await
     }
 
     /// Lets another account pay in.

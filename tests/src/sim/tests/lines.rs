@@ -17,7 +17,9 @@ const TF_PARTIAL: u32 = 0x0002_0000;
 /// Submits the transaction with the account's next Sequence, closes, and gives the validated result, or the preliminary
 /// one if no ledger took it.
 fn does(node: &mut Node, who: &Wallet, mut fields: Value) -> &'static str {
-    let sequence = node.open_account(&who.id()).map_or(1, |account| account.sequence);
+    let sequence = node
+        .open_account(&who.id())
+        .map_or(1, |account| account.sequence);
     fields["Sequence"] = json!(sequence);
     let tx = who.tx(fields);
     let answer = submit(node, &tx);
@@ -65,7 +67,10 @@ fn market(holders: &[&Wallet], issuer: &Wallet) -> Node {
     let mut node = node(&funded);
     assert_eq!(does(&mut node, issuer, sets(8)), "tesSUCCESS");
     for holder in holders {
-        assert_eq!(does(&mut node, holder, trusts(issuer, "1000", 0)), "tesSUCCESS");
+        assert_eq!(
+            does(&mut node, holder, trusts(issuer, "1000", 0)),
+            "tesSUCCESS"
+        );
     }
     node
 }
@@ -77,26 +82,38 @@ fn what_holders_have_is_what_was_issued_less_what_the_issuer_kept() {
     let holders: Vec<&Wallet> = wallets.iter().collect();
     let mut node = market(&holders, &issuer);
     let total = |node: &Node| {
-        let held = holders.iter().filter_map(|holder| held(node, holder, &issuer));
+        let held = holders
+            .iter()
+            .filter_map(|holder| held(node, holder, &issuer));
         held.fold(Decimal::ZERO, |sum, held| sum.plus(held).unwrap())
     };
     let number = |text: &str| Decimal::parse(text).unwrap();
     for holder in &holders {
-        assert_eq!(does(&mut node, &issuer, pays(holder, &issuer, "300")), "tesSUCCESS");
+        assert_eq!(
+            does(&mut node, &issuer, pays(holder, &issuer, "300")),
+            "tesSUCCESS"
+        );
     }
     assert_eq!(total(&node), number("900"));
     let rate = json!({ "TransactionType": "AccountSet", "TransferRate": LOW_RATE });
     assert_eq!(does(&mut node, &issuer, rate), "tesSUCCESS");
     let mut kept = Decimal::ZERO;
     // Values of few digits, so that no rounding hides what is lost.
-    for (from, to, value, fee) in [(0, 1, "10", "0.02"), (1, 2, "250.5", "0.501"), (2, 0, "0.5", "0.001")] {
+    for (from, to, value, fee) in [
+        (0, 1, "10", "0.02"),
+        (1, 2, "250.5", "0.501"),
+        (2, 0, "0.5", "0.001"),
+    ] {
         let mut payment = pays(holders[to], &issuer, value);
         payment["SendMax"] = usd(&issuer, "400");
         assert_eq!(does(&mut node, holders[from], payment), "tesSUCCESS");
         kept = kept.plus(number(fee)).unwrap();
         assert_eq!(total(&node).plus(kept).unwrap(), number("900"));
     }
-    assert_eq!(does(&mut node, holders[0], pays(&issuer, &issuer, "100")), "tesSUCCESS");
+    assert_eq!(
+        does(&mut node, holders[0], pays(&issuer, &issuer, "100")),
+        "tesSUCCESS"
+    );
     assert_eq!(total(&node).plus(kept).unwrap(), number("800"));
 }
 
@@ -142,18 +159,40 @@ fn freezes_stop_what_they_should() {
         does(&mut node, &issuer, pays(holder, &issuer, "100"));
     }
     let deep = trusts(&ben, "0", TF_SET_DEEP_FREEZE);
-    assert_eq!(does(&mut node, &issuer, deep.clone()), "tecNO_PERMISSION", "not before a freeze");
-    assert_eq!(does(&mut node, &issuer, trusts(&ben, "0", TF_SET_FREEZE)), "tesSUCCESS");
-    assert_eq!(does(&mut node, &ann, pays(&ben, &issuer, "1")), "tesSUCCESS");
-    assert_eq!(does(&mut node, &ben, pays(&ann, &issuer, "1")), "tecPATH_DRY");
+    assert_eq!(
+        does(&mut node, &issuer, deep.clone()),
+        "tecNO_PERMISSION",
+        "not before a freeze"
+    );
+    assert_eq!(
+        does(&mut node, &issuer, trusts(&ben, "0", TF_SET_FREEZE)),
+        "tesSUCCESS"
+    );
+    assert_eq!(
+        does(&mut node, &ann, pays(&ben, &issuer, "1")),
+        "tesSUCCESS"
+    );
+    assert_eq!(
+        does(&mut node, &ben, pays(&ann, &issuer, "1")),
+        "tecPATH_DRY"
+    );
     assert_eq!(does(&mut node, &issuer, deep), "tesSUCCESS");
-    assert_eq!(does(&mut node, &ann, pays(&ben, &issuer, "1")), "tecPATH_DRY");
-    assert_eq!(does(&mut node, &ben, pays(&issuer, &issuer, "1")), "tesSUCCESS");
+    assert_eq!(
+        does(&mut node, &ann, pays(&ben, &issuer, "1")),
+        "tecPATH_DRY"
+    );
+    assert_eq!(
+        does(&mut node, &ben, pays(&issuer, &issuer, "1")),
+        "tesSUCCESS"
+    );
     assert_eq!(does(&mut node, &issuer, sets(6)), "tesSUCCESS");
     let refused = does(&mut node, &issuer, trusts(&ann, "0", TF_SET_FREEZE));
     assert_eq!(refused, "tecNO_PERMISSION", "it gave up freezing");
     assert_eq!(does(&mut node, &issuer, sets(7)), "tesSUCCESS");
-    assert_eq!(does(&mut node, &ann, pays(&issuer, &issuer, "1")), "tesSUCCESS");
+    assert_eq!(
+        does(&mut node, &ann, pays(&issuer, &issuer, "1")),
+        "tesSUCCESS"
+    );
     let clear = json!({ "TransactionType": "AccountSet", "ClearFlag": 7 });
     assert_eq!(does(&mut node, &issuer, clear), "tesSUCCESS");
     let issuer_flags = node.world.accounts.get(&issuer.id()).unwrap().flags;
@@ -167,13 +206,24 @@ fn a_line_ends_when_nobody_needs_it() {
     assert_eq!(objects(&node, &ann), 1);
     let nothing = trusts(&issuer, "0", TF_SET_NO_RIPPLE);
     assert_eq!(does(&mut node, &ann, trusts(&issuer, "0", 0)), "tesSUCCESS");
-    assert_eq!(text(&node, &ann, &issuer), "0", "money may pass through, which is not how a line is by itself");
+    assert_eq!(
+        text(&node, &ann, &issuer),
+        "0",
+        "money may pass through, which is not how a line is by itself"
+    );
     assert_eq!(does(&mut node, &ann, nothing.clone()), "tesSUCCESS");
-    assert_eq!((text(&node, &ann, &issuer).as_str(), objects(&node, &ann)), ("no line", 0));
+    assert_eq!(
+        (text(&node, &ann, &issuer).as_str(), objects(&node, &ann)),
+        ("no line", 0)
+    );
     does(&mut node, &ann, trusts(&issuer, "1000", 0));
     does(&mut node, &issuer, pays(&ann, &issuer, "5"));
     assert_eq!(does(&mut node, &ann, nothing), "tesSUCCESS");
-    assert_eq!(text(&node, &ann, &issuer), "5", "what it holds keeps the line");
+    assert_eq!(
+        text(&node, &ann, &issuer),
+        "5",
+        "what it holds keeps the line"
+    );
     let all = does(&mut node, &ann, pays(&issuer, &issuer, "5"));
     assert_eq!(all, "tesSUCCESS");
     let now = (text(&node, &ann, &issuer), objects(&node, &ann));
