@@ -10,12 +10,13 @@
 //! `preflight`, `apply`, `nodes` (the transaction engine), `state`, `blob`, `codes`, `types`. Beside `net` stand `direct`,
 //! the same front without sockets and clocks, and `script`, the faults on demand.
 //!
-//! `standing` and `history` say what a server that is part of a network knows and refuses to say; `network` plays several of
+//! `standing` and `archive` say what a server that is part of a network knows and refuses to say; `network` plays several of
 //! them together. By itself a server is alone, and as in a real server's standalone mode a ledger is validated the
 //! moment it closes. What is not built is refused as `temDISABLED` or `unknownCmd`, or answered as if
 //! nobody had ever made such an object.
 
 mod apply;
+mod archive;
 mod blob;
 mod codes;
 mod decimal;
@@ -25,7 +26,6 @@ mod directory;
 mod effect;
 mod entries;
 mod god;
-mod history;
 mod hub;
 mod lines;
 mod money;
@@ -43,8 +43,10 @@ mod rpc_history;
 mod rpc_lines;
 mod rpc_owned;
 mod script;
+mod rpc_sign;
 mod settings;
 mod shapes;
+mod signers;
 mod standing;
 mod state;
 mod store;

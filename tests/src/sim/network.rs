@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::blob::Tx;
 use super::direct::Direct;
-use super::history::History;
+use super::archive::Archive;
 use super::queue::Pace;
 use super::standing::{ServerMode, Standing};
 use super::types::{Hash, Millis};
@@ -61,10 +61,16 @@ pub struct Network {
 }
 
 impl Network {
-    /// One standalone server.
-    pub fn standalone(options: Options, now: Millis) -> Result<Self, GenesisError> {
+    /// One standalone server. What it has before the first ledger that it saves it can only show.
+    pub fn standalone(
+        options: Options,
+        first_saved: u32,
+        now: Millis,
+    ) -> Result<Self, GenesisError> {
+        let server = Direct::new(options.clone(), now)?;
+        server.shared().lock().world.begin_at(first_saved);
         Ok(Self {
-            servers: vec![Direct::new(options.clone(), now)?],
+            servers: vec![server],
             peers_min: 0,
             validator_lists: 0,
             linked: vec![true],
@@ -97,10 +103,10 @@ impl Network {
                 node.build(&proposed, &[], Pace::Normal, now)
                     .expect("nothing is kept in a file");
             }
-            node.world.history = match beginning.first_validated {
-                None => History::joining(beginning.closed),
+            node.world.archive = match beginning.first_validated {
+                None => Archive::joining(beginning.closed),
                 Some(first) => {
-                    let mut history = History::joining(first);
+                    let mut history = Archive::joining(first);
                     for index in first..=beginning.closed {
                         history.closed(index, now);
                     }
@@ -222,6 +228,7 @@ impl Network {
             let others: Vec<Arc<Tx>> = node.open_txs().iter().filter(is_new).cloned().collect();
             node.build(&round.txs, &others, pace, server.now())?;
             node.standing.proposers = round.proposers;
+            node.report_fees();
         }
         self.relay();
         Ok(())

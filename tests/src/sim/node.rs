@@ -71,6 +71,9 @@ pub struct Script {
     pub drop_submit_answers: u32,
     /// So many `submit` requests are not even processed, and never answered.
     pub drop_submit_requests: u32,
+    /// After so many successes the successors that were held get their turn only with what the server is given next, as
+    /// happens to releases that leave it to another thread.
+    pub late_successors: u32,
 }
 
 /// Who gave a server a transaction.
@@ -123,6 +126,7 @@ pub(super) struct Node {
     open: Open,
     held: BTreeMap<(AccountId, u32, Hash), Arc<Tx>>,
     held_before: HashSet<Hash>,
+    later: Vec<Arc<Tx>>,
     locals: Vec<Local>,
     cache: HashMap<Hash, Arc<Tx>>,
     cache_order: VecDeque<Hash>,
@@ -151,6 +155,7 @@ impl Node {
             open: Open::default(),
             held: BTreeMap::new(),
             held_before: HashSet::new(),
+            later: Vec::new(),
             locals: Vec::new(),
             cache: HashMap::new(),
             cache_order: VecDeque::new(),
@@ -214,7 +219,7 @@ impl Node {
     }
 
     /// Tells who listens if the fees are not what they were told last.
-    fn report_fees(&mut self) {
+    pub(super) fn report_fees(&mut self) {
         if self.told_level != Some(self.required_level()) {
             self.publish_status();
         }
@@ -242,6 +247,9 @@ impl Node {
 
     fn take(&mut self, tx: &Arc<Tx>, fail_hard: bool, giver: Giver, now: Millis) -> Submitted {
         self.remember(tx);
+        for successor in std::mem::take(&mut self.later) {
+            self.retry_held(successor, now);
+        }
         if self
             .bad_until
             .get(&tx.hash)
@@ -406,6 +414,11 @@ impl Node {
             successors.extend(self.held.remove(&key));
             next = next.saturating_add(1);
         }
+        if let Some(left) = self.script.late_successors.checked_sub(1) {
+            self.script.late_successors = left;
+            self.later.extend(successors);
+            return;
+        }
         for successor in successors {
             self.retry_held(successor, now);
         }
@@ -437,6 +450,7 @@ impl Node {
         let (candidates, overflow) = proposed.split_at(room);
         self.build(candidates, overflow, Pace::Normal, now)?;
         self.validate(self.world.closed().index, now);
+        self.report_fees();
         Ok(())
     }
 
@@ -474,14 +488,13 @@ impl Node {
         }
         self.world.append(built, now);
         self.reopen(next, now);
-        self.report_fees();
         Ok(())
     }
 
     /// All closed ledgers up to this one are validated: tells who listens, and stops trying what is decided.
     pub(super) fn validate(&mut self, index: u32, now: Millis) {
-        for published in self.world.history.validate(index, now) {
-            self.world.history.publish(published);
+        for published in self.world.archive.validate(index, now) {
+            self.world.archive.publish(published);
             self.hub.publish_ledger(&self.world, published);
         }
         let world = &self.world;

@@ -18,6 +18,7 @@ use super::rpc_history;
 use super::rpc_lines;
 use super::rpc_owned;
 use super::script;
+use super::rpc_sign::{sign_and_submit, submit_multisigned};
 use super::shapes::{ApiVersion, complete_ledgers, ctid, object};
 use super::types::{AccountId, Hash, Millis};
 use super::world::Release;
@@ -36,7 +37,7 @@ const EXPECTED_SIZE: u64 = 1000;
 const QUEUE_SIZE: u64 = 20_000;
 
 /// The commands that this server knows and a real one does too.
-pub const COMMANDS: [&str; 20] = [
+pub const COMMANDS: [&str; 21] = [
     "account_currencies",
     "account_info",
     "account_lines",
@@ -54,6 +55,7 @@ pub const COMMANDS: [&str; 20] = [
     "server_info",
     "server_state",
     "submit",
+    "submit_multisigned",
     "subscribe",
     "tx",
     "unsubscribe",
@@ -170,6 +172,7 @@ pub(super) fn dispatch(node: &mut Node, command: &str, call: &Call<'_>) -> Answe
         "server_state" => Ok(object(json!({ "state": server(node, call, false) }))),
         "fee" => Ok(fee(node)),
         "submit" => submit(node, call),
+        "submit_multisigned" => submit_multisigned(node, call),
         "tx" => rpc_history::tx(node, call),
         "account_info" => rpc_data::account_info(node, call),
         "account_currencies" => rpc_lines::account_currencies(node, call),
@@ -273,7 +276,7 @@ fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
         "uptime": 0,
         "validation_quorum": 1,
     }));
-    let (validated, published) = (world.history.validated(), world.history.published());
+    let (validated, published) = (world.archive.validated(), world.archive.published());
     if validated.is_some() {
         body.insert("initial_sync_duration_us".into(), json!("0"));
     }
@@ -294,8 +297,7 @@ fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
             json!({ "hostid": "FUM", "last_close": last_close, "load_factor": 1 }),
         ));
         if level > REFERENCE_LEVEL {
-            // Millionths of a multiple of the base fee, printed as `xrp` prints drops.
-            let factor = xrp(mul_div(level, 1_000_000, REFERENCE_LEVEL));
+            let factor = load_factor(level);
             body.insert("load_factor".into(), factor.clone());
             body.insert("load_factor_fee_escalation".into(), factor);
             body.insert("load_factor_server".into(), json!(1));
@@ -313,6 +315,14 @@ fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
         }
     }
     body
+}
+
+/// A fee level as a multiple of the base fee. Levels are 256ths, so eight decimals say it all.
+fn load_factor(level: u64) -> Value {
+    let (whole, rest) = (level / REFERENCE_LEVEL, level % REFERENCE_LEVEL);
+    let decimals = rest * 100_000_000 / REFERENCE_LEVEL;
+    let text = format!("{whole}.{decimals:08}");
+    json!(text.parse::<f64>().expect("digits, a point and digits"))
 }
 
 /// What a server says of the last validated ledger, or of the last closed one if there is none.
@@ -387,7 +397,7 @@ fn fee(node: &Node) -> Map<String, Value> {
     let open_ledger_fee = mul_div(level, base, REFERENCE_LEVEL);
     // Rounded up, so that it is enough.
     let is_short = mul_div(open_ledger_fee, REFERENCE_LEVEL, base) < level;
-    object(json!({
+    let mut facts = object(json!({
         "current_ledger_size": node.open_txs().len().to_string(),
         "current_queue_size": queue.map_or(0, Queue::len).to_string(),
         "drops": {
@@ -404,14 +414,25 @@ fn fee(node: &Node) -> Map<String, Value> {
             "open_ledger_level": level.to_string(),
             "reference_level": REFERENCE_LEVEL.to_string(),
         },
-        "max_queue_size": queue.map_or(QUEUE_SIZE, Queue::max_len).to_string(),
-    }))
+    }));
+    let most = queue.map_or(Some(QUEUE_SIZE), Queue::max_len);
+    if let Some(most) = most {
+        facts.insert("max_queue_size".into(), json!(most.to_string()));
+    }
+    facts
 }
 
 fn submit(node: &mut Node, call: &Call<'_>) -> Answer {
     let parsed = match &call.parsed {
         Some(parsed) => parsed,
-        None if call.role == Role::Public || call.params.contains_key("secret") => {
+        None if call.role == Role::Admin && call.params.contains_key("secret") => {
+            let deprecated = object(json!({ "deprecated": DEPRECATED }));
+            return sign_and_submit(node, call).map(|mut result| {
+                result.extend(deprecated);
+                result
+            });
+        }
+        None if call.role == Role::Public => {
             return Err(RpcError::new(
                 "notSupported",
                 75,
@@ -469,7 +490,7 @@ fn submit(node: &mut Node, call: &Call<'_>) -> Answer {
             "account_sequence_next": sequence,
             "open_ledger_cost": submitted.open_ledger_cost.to_string(),
         })));
-        if let Some(validated) = node.world.history.validated() {
+        if let Some(validated) = node.world.archive.validated() {
             result.insert("validated_ledger_index".into(), json!(validated));
         }
     }

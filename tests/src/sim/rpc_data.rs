@@ -6,11 +6,12 @@ use serde_json::{Map, Value, json};
 
 use super::node::Node;
 use super::rpc::{Answer, Call, RpcError};
+use super::rpc_owned::signer_lists;
 use super::settings::named_flags;
-use super::shapes::{ApiVersion, index_json, ledger_header, ledger_tx, object, tx_fields};
+use super::shapes::{ApiVersion, index_json, ledger_header, ledger_tx, ledger_tx_binary, object, tx_fields};
 use super::state::Account;
 use super::types::{AccountId, Hash};
-use super::world::Release;
+use super::world::{Release, header_bytes};
 
 /// The ledger that a request is about.
 pub(super) enum Which {
@@ -87,7 +88,7 @@ pub(super) fn which_ledger(node: &Node, call: &Call<'_>) -> Result<Which, RpcErr
     }
     let ledger = node.world.ledger(number);
     ledger
-        .filter(|ledger| node.world.history.holds(ledger.index))
+        .filter(|ledger| node.world.archive.holds(ledger.index))
         .map(|ledger| Which::Closed(ledger.index))
         .ok_or_else(ledger_not_found)
 }
@@ -128,12 +129,13 @@ pub(super) fn account_info(node: &mut Node, call: &Call<'_>) -> Answer {
     let mut data = account_data(&account);
     let mut result = facts;
     if wants("signer_lists") {
+        let lists = signer_lists(node, &which, &account);
         let place = if call.api == ApiVersion::V1 {
             &mut data
         } else {
             &mut result
         };
-        place.insert("signer_lists".into(), json!([]));
+        place.insert("signer_lists".into(), lists);
     }
     if wants("queue") {
         let queue = node.queue.as_ref();
@@ -176,9 +178,15 @@ pub(super) fn ledger(node: &Node, call: &Call<'_>) -> Answer {
         Some(value) => value.as_bool().ok_or_else(RpcError::invalid_params),
     };
     let (transactions, expand) = (flag("transactions")?, flag("expand")?);
+    let binary = flag("binary")?;
     let which = which_ledger(node, call)?;
     let mut body = match which {
         Which::Current => open_header(node, call.api),
+        Which::Closed(index) if binary => {
+            let ledger = node.world.ledger(index).expect("found before");
+            let data = hex::encode_upper(header_bytes(ledger));
+            object(json!({ "closed": true, "ledger_data": data }))
+        }
         Which::Closed(index) => {
             ledger_header(node.world.ledger(index).expect("found before"), call.api)
         }
@@ -186,7 +194,7 @@ pub(super) fn ledger(node: &Node, call: &Call<'_>) -> Answer {
     if transactions {
         body.insert(
             "transactions".into(),
-            ledger_transactions(node, &which, call.api, expand),
+            ledger_transactions(node, &which, call.api, (expand, binary)),
         );
     }
     let mut result = which.facts(node);
@@ -203,7 +211,12 @@ pub(super) fn ledger(node: &Node, call: &Call<'_>) -> Answer {
     Ok(result)
 }
 
-fn ledger_transactions(node: &Node, which: &Which, api: ApiVersion, expand: bool) -> Value {
+fn ledger_transactions(
+    node: &Node,
+    which: &Which,
+    api: ApiVersion,
+    (expand, binary): (bool, bool),
+) -> Value {
     match which {
         Which::Current if !expand => node.open_txs().iter().map(|tx| json!(tx.hash.to_string())).collect(),
         Which::Current => node
@@ -223,7 +236,9 @@ fn ledger_transactions(node: &Node, which: &Which, api: ApiVersion, expand: bool
         Which::Closed(index) => {
             let ledger = node.world.ledger(*index).expect("found before");
             let txs = ledger.txs.iter();
-            if expand {
+            if expand && binary {
+                txs.map(|included| ledger_tx_binary(included, api)).collect()
+            } else if expand {
                 txs.map(|included| ledger_tx(ledger, included, api)).collect()
             } else {
                 txs.map(|included| json!(included.tx.hash.to_string())).collect()

@@ -54,7 +54,7 @@ pub(super) fn tx(node: &Node, call: &Call<'_>) -> Answer {
         let searched_all = (first..=last).all(|index| {
             let ledger = node.world.ledger(index);
             ledger.is_some_and(|ledger| {
-                !ledger.txs.is_empty() && node.world.history.has_saved(index)
+                !ledger.txs.is_empty() && node.world.archive.has_saved(index)
             })
         });
         object(json!({ "searched_all": searched_all }))
@@ -173,7 +173,7 @@ pub(super) fn account_tx(node: &Node, call: &Call<'_>) -> Answer {
 
 /// The range as used: version 1 cuts it to what there is, version 2 refuses what there is not.
 fn account_tx_range(node: &Node, call: &Call<'_>) -> Result<(u32, u32), RpcError> {
-    let Some(held) = node.world.history.searchable() else {
+    let Some(held) = node.world.archive.searchable() else {
         return Err(match call.api {
             ApiVersion::V1 => RpcError::new("lgrIdxsInvalid", 57, "Ledger indexes invalid."),
             ApiVersion::V2 => RpcError::new("notSynced", 18, "Not synced to the network."),

@@ -14,6 +14,7 @@ use super::rpc::{Answer, Call, Role, RpcError};
 use super::rpc_data::{Which, account_data, which_ledger};
 use super::rpc_lines::line_in;
 use super::shapes::object;
+use super::signers::list_index;
 use super::state::Account;
 use super::types::{AccountId, Hash};
 
@@ -43,7 +44,7 @@ pub(super) fn account_in(node: &mut Node, which: &Which, id: &AccountId) -> Opti
 fn entry_in(node: &mut Node, which: &Which, key: &Hash) -> Option<Entry> {
     match which {
         Which::Current => node.open_entry(key),
-        Which::Validated(index) => node.world.accounts.entry_at(key, *index).cloned(),
+        Which::Closed(index) => node.world.accounts.entry_at(key, *index).cloned(),
     }
 }
 
@@ -90,6 +91,12 @@ fn owned_object(
     };
     fields.insert("index".into(), json!(key.to_string()));
     Some(fields)
+}
+
+/// The list of those who may sign for the account, if there is one.
+pub(super) fn signer_lists(node: &mut Node, which: &Which, owner: &Account) -> Value {
+    let list = owned_object(node, which, owner, &list_index(&owner.id));
+    Value::Array(list.map(Value::Object).into_iter().collect())
 }
 
 pub(super) fn account_objects(node: &mut Node, call: &Call<'_>) -> Answer {

@@ -28,7 +28,7 @@ pub(super) fn object(value: Value) -> Map<String, Value> {
 
 /// What a server has saved of the chain, as it prints it.
 pub(super) fn complete_ledgers(world: &World) -> String {
-    world.history.to_string()
+    world.archive.to_string()
 }
 
 /// The short name of a validated transaction; None where the numbers do not fit it.
@@ -183,6 +183,17 @@ pub(super) fn index_json(index: u32, api: ApiVersion) -> Value {
         ApiVersion::V1 => json!(index.to_string()),
         ApiVersion::V2 => json!(index),
     }
+}
+
+/// A transaction in an expanded `ledger` answer in binary.
+pub(super) fn ledger_tx_binary(included: &Included, api: ApiVersion) -> Value {
+    let meta_name = if api == ApiVersion::V1 {
+        "meta"
+    } else {
+        "meta_blob"
+    };
+    let blob = hex::encode_upper(&included.tx.blob);
+    json!({ meta_name: meta_blob(included), "tx_blob": blob })
 }
 
 /// A transaction in an expanded `ledger` answer.

@@ -123,7 +123,7 @@ impl Standing {
                 ApiVersion::V2 => not_synced(),
             });
         }
-        let validated = world.history.validated();
+        let validated = world.archive.validated();
         let is_behind =
             validated.is_some_and(|validated| world.closed().index + 1 + BEHIND_MAX < validated);
         if is_validated_old(world, now) || is_behind {
@@ -181,6 +181,6 @@ impl Standing {
 }
 
 fn is_validated_old(world: &World, now: Millis) -> bool {
-    let age = world.history.age_ms(now);
+    let age = world.archive.age_ms(now);
     age.is_none_or(|age| age > VALIDATED_AGE_MAX_MS)
 }

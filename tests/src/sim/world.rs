@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::apply::{Mode, apply};
 use super::blob::Tx;
 use super::codes::Ter;
-use super::history::History;
+use super::archive::Archive;
 use super::money::Money;
 use super::state::{Account, Accounts, Fees, Overlay, TOTAL_DROPS, View};
 use super::types::{AccountId, Hash, Millis, sha512_half};
@@ -127,7 +127,7 @@ pub(super) struct World {
     /// The accounts as of the last closed ledger, and all they were before.
     pub accounts: Accounts,
     /// What its server knows of it.
-    pub history: History,
+    pub archive: Archive,
     ledgers: Vec<Ledger>,
     by_hash: HashMap<Hash, Position>,
     by_account: HashMap<AccountId, Vec<Position>>,
@@ -172,13 +172,13 @@ impl World {
         };
         first.hash = header_hash(&first);
         let (by_hash, by_account) = (HashMap::new(), HashMap::new());
-        let history = History::whole(genesis.start_index);
+        let archive = Archive::whole(genesis.start_index);
         Ok(Self {
             genesis,
             release: Release::V3_3,
             without_amendments: false,
             accounts,
-            history,
+            archive,
             ledgers: vec![first],
             by_hash,
             by_account,
@@ -192,7 +192,7 @@ impl World {
 
     /// The last validated ledger; None while nobody told this server of one.
     pub(super) fn last_validated(&self) -> Option<&Ledger> {
-        self.ledger(self.history.validated()?)
+        self.ledger(self.archive.validated()?)
     }
 
     /// The last validated ledger; while there is none, the last closed one.
@@ -202,7 +202,7 @@ impl World {
 
     /// True if all servers agree on this ledger.
     pub(super) fn is_validated(&self, index: u32) -> bool {
-        self.history
+        self.archive
             .validated()
             .is_some_and(|validated| index <= validated)
     }
@@ -221,7 +221,7 @@ impl World {
     /// A ledger that its server can show, by its hash.
     pub(super) fn ledger_by_hash(&self, hash: Hash) -> Option<&Ledger> {
         let mut ledgers = self.ledgers.iter().rev();
-        ledgers.find(|ledger| ledger.hash == hash && self.history.holds(ledger.index))
+        ledgers.find(|ledger| ledger.hash == hash && self.archive.holds(ledger.index))
     }
 
     /// A transaction in a closed ledger, whether or not its server can find it.
@@ -233,7 +233,7 @@ impl World {
     /// A validated transaction that its server has saved.
     pub(super) fn find(&self, hash: Hash) -> Option<(&Ledger, usize)> {
         let found = self.included_in(hash);
-        found.filter(|(ledger, _)| self.history.has_saved(ledger.index))
+        found.filter(|(ledger, _)| self.archive.has_saved(ledger.index))
     }
 
     /// Where the account's transactions are, oldest first.
@@ -254,6 +254,7 @@ impl World {
             index: self.closed().index + 1,
             fees: self.genesis.fees,
             network_id: self.genesis.network_id,
+            release: self.release,
         }
     }
 
@@ -309,6 +310,20 @@ impl World {
         Some(self.finish(included, over, close_time))
     }
 
+    /// Goes on with empty ledgers to this one, and has saved nothing before it.
+    pub(super) fn begin_at(&mut self, first_saved: u32) {
+        let first = self.closed().index;
+        if first >= first_saved {
+            return;
+        }
+        self.archive = Archive::joining(first);
+        self.archive.validate(first, Millis(0));
+        while self.closed().index < first_saved {
+            let (built, _) = self.build(&[], self.closed().close_time);
+            self.push(built);
+        }
+    }
+
     /// The same chain as a server has it that has just fetched it: it counts nothing of it as validated yet.
     pub(super) fn acquired(&self) -> World {
         let genesis = self.genesis.clone();
@@ -320,7 +335,7 @@ impl World {
             let built = world.rebuild(txs.collect(), ledger.close_time);
             world.push(built.expect("a closed ledger can be built again"));
         }
-        world.history = History::joining(self.closed().index);
+        world.archive = Archive::joining(self.closed().index);
         world
     }
 
@@ -348,8 +363,8 @@ impl World {
         let at = Millis(0);
         let index = built.ledger.index;
         self.append(built, at);
-        for published in self.history.validate(index, at) {
-            self.history.publish(published);
+        for published in self.archive.validate(index, at) {
+            self.archive.publish(published);
         }
     }
 
@@ -372,7 +387,7 @@ impl World {
                     .push((ledger.index, position));
             }
         }
-        self.history.closed(ledger.index, now);
+        self.archive.closed(ledger.index, now);
         self.ledgers.push(ledger);
     }
 
@@ -460,20 +475,23 @@ fn next_close_time(parent: u32, now: u32) -> u32 {
 }
 
 fn header_hash(ledger: &Ledger) -> Hash {
-    sha512_half(&[
-        &LEDGER_PREFIX,
-        &ledger.index.to_be_bytes(),
+    sha512_half(&[&LEDGER_PREFIX, &header_bytes(ledger)])
+}
+
+/// A ledger's header as its hash covers it.
+pub(super) fn header_bytes(ledger: &Ledger) -> Vec<u8> {
+    let resolution = u8::try_from(CLOSE_TIME_RESOLUTION_S).expect("10 fits a byte");
+    [
+        ledger.index.to_be_bytes().as_slice(),
         &ledger.total_drops.to_be_bytes(),
         &ledger.parent_hash.0,
         &ledger.transaction_hash.0,
         &ledger.account_hash.0,
         &ledger.parent_close_time.to_be_bytes(),
         &ledger.close_time.to_be_bytes(),
-        &[
-            u8::try_from(CLOSE_TIME_RESOLUTION_S).expect("10 fits a byte"),
-            0,
-        ],
-    ])
+        &[resolution, 0],
+    ]
+    .concat()
 }
 
 fn account_hash(parent: Hash, changed: &Overlay) -> Hash {

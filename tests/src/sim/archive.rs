@@ -19,7 +19,7 @@ const UNVALIDATED_KEPT_MS: u64 = 75_000;
 
 /// The ledgers of one server.
 #[derive(Debug, Clone)]
-pub(super) struct History {
+pub(super) struct Archive {
     /// The first ledger that it can show.
     first: u32,
     /// The last one that it counts as validated.
@@ -34,7 +34,7 @@ pub(super) struct History {
     unvalidated: BTreeMap<u32, Option<Millis>>,
 }
 
-impl History {
+impl Archive {
     /// A server that has everything from its first ledger on, and counts that one as validated.
     pub(super) fn whole(first: u32) -> Self {
         Self {
@@ -134,7 +134,7 @@ impl History {
     }
 }
 
-impl fmt::Display for History {
+impl fmt::Display for Archive {
     /// As `complete_ledgers`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.saved.is_empty() {
@@ -158,13 +158,13 @@ mod tests {
 
     const SECOND: u64 = 1000;
 
-    fn publish(history: &mut History, range: RangeInclusive<u32>) -> Vec<u32> {
+    fn publish(history: &mut Archive, range: RangeInclusive<u32>) -> Vec<u32> {
         range.inspect(|index| history.publish(*index)).collect()
     }
 
     #[test]
     fn a_server_publishes_nothing_past_a_ledger_that_it_let_go_of() {
-        let mut history = History::whole(20);
+        let mut history = Archive::whole(20);
         for closed in 21..=26 {
             history.closed(closed, Millis(u64::from(closed) * 20 * SECOND));
         }
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn ledgers_that_are_validated_late_but_held_are_published_in_order() {
-        let mut history = History::whole(20);
+        let mut history = Archive::whole(20);
         for closed in 21..=23 {
             history.closed(closed, Millis(0));
         }
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_server_that_joins_does_not_save_the_ledger_it_begins_with() {
-        let mut history = History::joining(32);
+        let mut history = Archive::joining(32);
         assert_eq!(history.to_string(), "empty");
         history.closed(33, Millis(0));
         let range = history.validate(33, Millis(0));
