@@ -100,6 +100,12 @@ async fn what_cannot_be_paid_is_refused_by_field_value_and_limit() {
         (amount("USD", "-1"), "FIELD_INVALID", "issued.value", "decimal"),
         (amount("USD", "1.2345678901234567"), "FIELD_INVALID", "issued.value", "16"),
         (amount("USD", "1e-9"), "FIELD_INVALID", "issued.value", "second implementation"),
+        (
+            amount("5200000000000000000000005553440000000000", "1"),
+            "FIELD_INVALID",
+            "issued.currency",
+            "second implementation",
+        ),
         (amount("EUR", "1"), "ASSET_NOT_CONFIGURED", "issued", "EUR.r"),
         (other_issuer, "ASSET_NOT_CONFIGURED", "issued", "USD.r"),
         (amount("USD", "0.009"), "LIMIT_PAYMENT_MIN", "issued.value", "assets.min_payment 0.01"),
