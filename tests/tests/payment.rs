@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use paygate_proto::v1::{
-    CreatePaymentRequest, EvidenceKind, Memo, PaymentState, SlotInFlight, evidence,
+    CreatePaymentRequest, EvidenceKind, Memo, PaymentReason, PaymentState, PreflightRefusal,
+    SlotInFlight, evidence,
 };
 use paygate_tests::world::client::{DROPS_PER_XRP, payment};
 use paygate_tests::world::wallet::{SeedType, Wallet, payee};
@@ -206,7 +207,7 @@ async fn assert_pays(wallet: Wallet) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn too_little_for_an_account_that_does_not_exist_fails_with_proof() {
+async fn too_little_for_an_account_that_does_not_exist_is_cancelled_before_it_is_sent() {
     let world = World::start(Setup::default()).await.unwrap();
     let client = world.client();
     // The reserve is 1 XRP.
@@ -218,21 +219,30 @@ async fn too_little_for_an_account_that_does_not_exist_fails_with_proof() {
         ))
         .await
         .unwrap();
-    let failed = client
+    let cancelled = client
         .until_final("too-little", FINAL_WITHIN)
         .await
         .unwrap();
-    assert_eq!(failed.state(), PaymentState::Failed);
-    assert!(
-        failed.safe_to_repay,
-        "it is proven that nothing arrived and nothing will"
-    );
-    let evidence = failed.evidence.unwrap();
-    assert_eq!(evidence.engine_result, "tecNO_DST_INSUF_XRP");
-    assert_eq!(evidence.delivered, None);
+    assert_eq!(cancelled.state(), PaymentState::Cancelled);
     assert_eq!(
-        world.ledger().account(&payee("nobody yet")).await.unwrap(),
-        None
+        cancelled.reason(),
+        PaymentReason::DestinationCannotReceive,
+        "{}",
+        cancelled.reason_detail
+    );
+    assert!(
+        cancelled.safe_to_repay,
+        "the signer never saw it, so nothing of it exists"
+    );
+    assert_eq!(cancelled.slot, None);
+    let evidence = cancelled.evidence.unwrap();
+    assert_eq!(evidence.kind(), EvidenceKind::NeverBound);
+    assert_eq!(evidence.refusal(), PreflightRefusal::NotFunded);
+    let address = world.wallet().address();
+    assert_eq!(
+        world.ledger().history(&address).await.unwrap().len(),
+        0,
+        "no slot and no fee went into it"
     );
 
     let again = CreatePaymentRequest {

@@ -95,8 +95,8 @@ pub struct IssuedAmount {
     /// The issuer's classic address. Currency and issuer must be one of the configured assets.
     #[prost(string, tag = "2")]
     pub issuer: ::prost::alloc::string::String,
-    /// Decimal text, for example "12.5": at most 16 significant digits, larger than 0. Never a float. With 16 digits its exponent
-    /// must lie within -21 to 15, with fewer the range is wider; the error names it.
+    /// Decimal text, for example "12.5": at most 16 significant digits, from 0.000001 to 9999999999999999e13 (send_max too). Never a
+    /// float.
     #[prost(string, tag = "3")]
     pub value: ::prost::alloc::string::String,
 }
@@ -155,7 +155,7 @@ pub struct Evidence {
     /// What is proven.
     #[prost(enumeration = "EvidenceKind", tag = "1")]
     pub kind: i32,
-    /// The validated ledger that shows it. 0 with SEAL, and with NEVER_BOUND unless a deadline ended it.
+    /// The validated ledger that shows it. 0 with SEAL, and with NEVER_BOUND unless a deadline or the destination ended it.
     #[prost(uint32, tag = "2")]
     pub ledger_index: u32,
     /// That ledger's hash: 64 upper-case hex digits, or empty.
@@ -176,6 +176,9 @@ pub struct Evidence {
     /// The ledger's close time, which the network rounds. Absent if no ledger is involved.
     #[prost(message, optional, tag = "10")]
     pub ledger_close_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why the destination could not receive it. Set with PAYMENT_REASON_DESTINATION_CANNOT_RECEIVE only.
+    #[prost(enumeration = "PreflightRefusal", tag = "11")]
+    pub refusal: i32,
     /// What the destination received, from metadata. Not set: nothing.
     #[prost(oneof = "evidence::Delivered", tags = "6, 7")]
     pub delivered: ::core::option::Option<evidence::Delivered>,
@@ -289,8 +292,6 @@ pub enum PaymentReason {
     InsufficientFunds = 11,
     /// Live: the network asks for a higher fee than the cap or the hourly fee budget allows.
     FeeAboveCap = 12,
-    /// Live: the destination cannot take this payment as things are (not funded, needs a tag, takes no deposits).
-    DestinationNotReady = 13,
     /// Live: no gateway dispatches at the moment.
     NoDispatcher = 14,
     /// Live: a cancellation is committed; the ledger decides whether the payment or the no-op won.
@@ -305,6 +306,9 @@ pub enum PaymentReason {
     ResultUnknown = 19,
     /// Live, on hold: the signer returned a transaction that is not the stored intent. It is never sent.
     BlobMismatch = 20,
+    /// Live: the wallet cannot pay this issued currency now: it has no trust line for it, or the line is frozen. Payments in other
+    /// assets go on.
+    AssetUnavailable = 21,
     /// FAILED: the destination does not exist and the amount does not create it (tecNO_DST, tecNO_DST_INSUF_XRP).
     TecNoDestination = 30,
     /// FAILED: the destination requires a tag (tecDST_TAG_NEEDED).
@@ -327,6 +331,9 @@ pub enum PaymentReason {
     ApprovalRefused = 44,
     /// REJECTED: the signer refused its content for ever and holds a seal that says so.
     SignerSealed = 45,
+    /// CANCELLED before it had a slot: a validated ledger shows that the destination cannot receive it. `reason_detail` says what stands
+    /// in the way and what to do next, `evidence.refusal` the same for programs. It was never shown to the signer.
+    DestinationCannotReceive = 46,
 }
 impl PaymentReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -348,7 +355,6 @@ impl PaymentReason {
             Self::WalletFrozen => "PAYMENT_REASON_WALLET_FROZEN",
             Self::InsufficientFunds => "PAYMENT_REASON_INSUFFICIENT_FUNDS",
             Self::FeeAboveCap => "PAYMENT_REASON_FEE_ABOVE_CAP",
-            Self::DestinationNotReady => "PAYMENT_REASON_DESTINATION_NOT_READY",
             Self::NoDispatcher => "PAYMENT_REASON_NO_DISPATCHER",
             Self::CancelRequested => "PAYMENT_REASON_CANCEL_REQUESTED",
             Self::SlotTaken => "PAYMENT_REASON_SLOT_TAKEN",
@@ -356,6 +362,7 @@ impl PaymentReason {
             Self::DeliveredDiffers => "PAYMENT_REASON_DELIVERED_DIFFERS",
             Self::ResultUnknown => "PAYMENT_REASON_RESULT_UNKNOWN",
             Self::BlobMismatch => "PAYMENT_REASON_BLOB_MISMATCH",
+            Self::AssetUnavailable => "PAYMENT_REASON_ASSET_UNAVAILABLE",
             Self::TecNoDestination => "PAYMENT_REASON_TEC_NO_DESTINATION",
             Self::TecTagNeeded => "PAYMENT_REASON_TEC_TAG_NEEDED",
             Self::TecNoPermission => "PAYMENT_REASON_TEC_NO_PERMISSION",
@@ -367,6 +374,7 @@ impl PaymentReason {
             Self::CancelledByGateway => "PAYMENT_REASON_CANCELLED_BY_GATEWAY",
             Self::ApprovalRefused => "PAYMENT_REASON_APPROVAL_REFUSED",
             Self::SignerSealed => "PAYMENT_REASON_SIGNER_SEALED",
+            Self::DestinationCannotReceive => "PAYMENT_REASON_DESTINATION_CANNOT_RECEIVE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -385,7 +393,6 @@ impl PaymentReason {
             "PAYMENT_REASON_WALLET_FROZEN" => Some(Self::WalletFrozen),
             "PAYMENT_REASON_INSUFFICIENT_FUNDS" => Some(Self::InsufficientFunds),
             "PAYMENT_REASON_FEE_ABOVE_CAP" => Some(Self::FeeAboveCap),
-            "PAYMENT_REASON_DESTINATION_NOT_READY" => Some(Self::DestinationNotReady),
             "PAYMENT_REASON_NO_DISPATCHER" => Some(Self::NoDispatcher),
             "PAYMENT_REASON_CANCEL_REQUESTED" => Some(Self::CancelRequested),
             "PAYMENT_REASON_SLOT_TAKEN" => Some(Self::SlotTaken),
@@ -393,6 +400,7 @@ impl PaymentReason {
             "PAYMENT_REASON_DELIVERED_DIFFERS" => Some(Self::DeliveredDiffers),
             "PAYMENT_REASON_RESULT_UNKNOWN" => Some(Self::ResultUnknown),
             "PAYMENT_REASON_BLOB_MISMATCH" => Some(Self::BlobMismatch),
+            "PAYMENT_REASON_ASSET_UNAVAILABLE" => Some(Self::AssetUnavailable),
             "PAYMENT_REASON_TEC_NO_DESTINATION" => Some(Self::TecNoDestination),
             "PAYMENT_REASON_TEC_TAG_NEEDED" => Some(Self::TecTagNeeded),
             "PAYMENT_REASON_TEC_NO_PERMISSION" => Some(Self::TecNoPermission),
@@ -404,6 +412,9 @@ impl PaymentReason {
             "PAYMENT_REASON_CANCELLED_BY_GATEWAY" => Some(Self::CancelledByGateway),
             "PAYMENT_REASON_APPROVAL_REFUSED" => Some(Self::ApprovalRefused),
             "PAYMENT_REASON_SIGNER_SEALED" => Some(Self::SignerSealed),
+            "PAYMENT_REASON_DESTINATION_CANNOT_RECEIVE" => {
+                Some(Self::DestinationCannotReceive)
+            }
             _ => None,
         }
     }
@@ -445,6 +456,89 @@ impl EvidenceKind {
             "EVIDENCE_KIND_ABSENCE" => Some(Self::Absence),
             "EVIDENCE_KIND_NEVER_BOUND" => Some(Self::NeverBound),
             "EVIDENCE_KIND_SEAL" => Some(Self::Seal),
+            _ => None,
+        }
+    }
+}
+/// PreflightRefusal says why a destination cannot receive a payment, as a validated ledger has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PreflightRefusal {
+    /// The payment did not end for such a reason.
+    Unspecified = 0,
+    /// It is the paying wallet itself.
+    OwnAddress = 1,
+    /// It is one of the two addresses that nobody can have a key of.
+    NobodysAddress = 2,
+    /// It does not exist, and the amount is below the base reserve that creates an account.
+    NotFunded = 3,
+    /// It belongs to an object of the ledger (an AMM, a vault), which takes no payments.
+    PseudoAccount = 4,
+    /// It requires a destination tag and the payment has none.
+    TagNeeded = 5,
+    /// It takes deposits only from accounts that it preauthorised (DepositAuth), and the wallet is none of them.
+    DepositNotAuthorised = 6,
+    /// It asks not to be sent XRP (DisallowXRP). The ledger would let it through; the gateway honours the wish.
+    XrpUnwanted = 7,
+    /// It has no trust line for the issued currency.
+    NoTrustLine = 8,
+    /// The limit of its trust line leaves no room for the amount.
+    LineLimit = 9,
+    /// Its trust line is frozen by itself, or frozen deeply by the issuer. A line that the issuer has only frozen still receives.
+    LineFrozen = 10,
+    /// The issuer decides who may hold the currency and has not authorised its trust line.
+    LineNotAuthorised = 11,
+    /// The issuer has frozen everything that it issued (global freeze).
+    AssetFrozen = 12,
+    /// The issuer does not let the currency pass from one holder to another (no DefaultRipple).
+    NotPassedOn = 13,
+    /// The issuer keeps more of a transfer (TransferRate) than the payment's `send_max` allows, which was fixed when it was stored.
+    TransferFeeAboveCap = 14,
+}
+impl PreflightRefusal {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PREFLIGHT_REFUSAL_UNSPECIFIED",
+            Self::OwnAddress => "PREFLIGHT_REFUSAL_OWN_ADDRESS",
+            Self::NobodysAddress => "PREFLIGHT_REFUSAL_NOBODYS_ADDRESS",
+            Self::NotFunded => "PREFLIGHT_REFUSAL_NOT_FUNDED",
+            Self::PseudoAccount => "PREFLIGHT_REFUSAL_PSEUDO_ACCOUNT",
+            Self::TagNeeded => "PREFLIGHT_REFUSAL_TAG_NEEDED",
+            Self::DepositNotAuthorised => "PREFLIGHT_REFUSAL_DEPOSIT_NOT_AUTHORISED",
+            Self::XrpUnwanted => "PREFLIGHT_REFUSAL_XRP_UNWANTED",
+            Self::NoTrustLine => "PREFLIGHT_REFUSAL_NO_TRUST_LINE",
+            Self::LineLimit => "PREFLIGHT_REFUSAL_LINE_LIMIT",
+            Self::LineFrozen => "PREFLIGHT_REFUSAL_LINE_FROZEN",
+            Self::LineNotAuthorised => "PREFLIGHT_REFUSAL_LINE_NOT_AUTHORISED",
+            Self::AssetFrozen => "PREFLIGHT_REFUSAL_ASSET_FROZEN",
+            Self::NotPassedOn => "PREFLIGHT_REFUSAL_NOT_PASSED_ON",
+            Self::TransferFeeAboveCap => "PREFLIGHT_REFUSAL_TRANSFER_FEE_ABOVE_CAP",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PREFLIGHT_REFUSAL_UNSPECIFIED" => Some(Self::Unspecified),
+            "PREFLIGHT_REFUSAL_OWN_ADDRESS" => Some(Self::OwnAddress),
+            "PREFLIGHT_REFUSAL_NOBODYS_ADDRESS" => Some(Self::NobodysAddress),
+            "PREFLIGHT_REFUSAL_NOT_FUNDED" => Some(Self::NotFunded),
+            "PREFLIGHT_REFUSAL_PSEUDO_ACCOUNT" => Some(Self::PseudoAccount),
+            "PREFLIGHT_REFUSAL_TAG_NEEDED" => Some(Self::TagNeeded),
+            "PREFLIGHT_REFUSAL_DEPOSIT_NOT_AUTHORISED" => {
+                Some(Self::DepositNotAuthorised)
+            }
+            "PREFLIGHT_REFUSAL_XRP_UNWANTED" => Some(Self::XrpUnwanted),
+            "PREFLIGHT_REFUSAL_NO_TRUST_LINE" => Some(Self::NoTrustLine),
+            "PREFLIGHT_REFUSAL_LINE_LIMIT" => Some(Self::LineLimit),
+            "PREFLIGHT_REFUSAL_LINE_FROZEN" => Some(Self::LineFrozen),
+            "PREFLIGHT_REFUSAL_LINE_NOT_AUTHORISED" => Some(Self::LineNotAuthorised),
+            "PREFLIGHT_REFUSAL_ASSET_FROZEN" => Some(Self::AssetFrozen),
+            "PREFLIGHT_REFUSAL_NOT_PASSED_ON" => Some(Self::NotPassedOn),
+            "PREFLIGHT_REFUSAL_TRANSFER_FEE_ABOVE_CAP" => Some(Self::TransferFeeAboveCap),
             _ => None,
         }
     }

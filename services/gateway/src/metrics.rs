@@ -13,10 +13,11 @@ mod classic;
 mod pulled;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use paygate_payments::money::Money;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -24,7 +25,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use paygate_payments::money::Money;
 use xrpl_tx::{Asset, Drops, IssuedValue};
 
 use self::pulled::{FromSigner, PulledMetrics};
@@ -149,6 +149,11 @@ struct ResultLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LimitLabel {
     limit: &'static str,
 }
@@ -174,6 +179,7 @@ struct Inner {
     grpc_durations: Histograms<MethodLabels>,
     stages: Histograms<StageLabel>,
     signer_requests: Family<ResultLabel, Counter>,
+    preflight_refusals: Family<ReasonLabel, Counter>,
     headroom: Family<LimitLabel, FloatGauge>,
     validated_index: Gauge,
     ledger_lag: FloatGauge,
@@ -199,6 +205,7 @@ impl Metrics {
             grpc_durations: Family::new_with_constructor(request_histogram),
             stages: Family::new_with_constructor(stage_histogram),
             signer_requests: Family::default(),
+            preflight_refusals: Family::default(),
             headroom: Family::default(),
             validated_index: Gauge::default(),
             ledger_lag: FloatGauge::default(),
@@ -222,7 +229,10 @@ impl Metrics {
     pub fn payable_assets(&self, assets: impl Iterator<Item = Asset>) {
         let known = self.inner.payable_assets.get_or_init(|| assets.collect());
         for asset in known {
-            let _ = self.inner.paid_issued.get_or_create(&AssetLabels::of(asset));
+            let _ = self
+                .inner
+                .paid_issued
+                .get_or_create(&AssetLabels::of(asset));
         }
     }
 
@@ -334,6 +344,14 @@ impl Metrics {
             result: result.name(),
         };
         self.inner.signer_requests.get_or_create(&label).inc();
+    }
+
+    /// A payment was given up before it was bound, because its destination cannot receive it. `reason` is one of the core's.
+    pub fn preflight_refused(&self, reason: &'static str) {
+        self.inner
+            .preflight_refusals
+            .get_or_create(&ReasonLabel { reason })
+            .inc();
     }
 
     /// What a limit still allows, for example of `daily`.
@@ -471,6 +489,11 @@ impl Inner {
             self.signer_requests.clone(),
         );
         r.register(
+            "paygate_preflight_refusals",
+            "Payments given up before they were bound, because their destination cannot receive them",
+            self.preflight_refusals.clone(),
+        );
+        r.register(
             "paygate_limit_headroom_xrp",
             "What a limit still allows",
             self.headroom.clone(),
@@ -554,10 +577,7 @@ mod tests {
         metrics.payment_paid(Money::Xrp(Drops::from_const(1_500_000)));
         for issuer in [rlusd().issuer, xrpl_tx::AccountId::from_bytes([9; 20])] {
             metrics.payment_paid(Money::Issued {
-                asset: Asset {
-                    issuer,
-                    ..rlusd()
-                },
+                asset: Asset { issuer, ..rlusd() },
                 value: "12.5".parse().unwrap(),
             });
         }

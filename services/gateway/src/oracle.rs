@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use xrpl::core::binarycodec;
 use xrpl::core::keypairs::is_valid_message;
 use xrpl_tx::{
-    AccountId, Amount, Asset, Currency, Drops, Hash256, IssuedValue, Memos, PublicKey, Slot, sha512_half,
+    AccountId, Amount, Asset, Currency, Drops, Hash256, IssuedValue, Memos, PublicKey, Slot,
+    sha512_half,
 };
 
 /// No transaction of ours comes near: a payment is under 400 bytes, and its memos add at most 1 KiB.

@@ -4,8 +4,12 @@
 //! read it. May not: be used to decide anything about a payment.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use paygate_payments::continuity::Quarantine;
+use paygate_payments::intent::PaymentKey;
+use paygate_payments::preflight::AssetFacts;
+use paygate_payments::proof::Observed;
 use paygate_payments::{LedgerIndex, LedgerRef};
 use tokio::sync::watch;
 use xrpl_tx::{Asset, Drops, IssuedValue};
@@ -36,6 +40,8 @@ pub struct EngineView {
     pub frozen: Option<Freeze>,
     /// Why the next accepted payment is not bound now. `None`: nothing waits, or it is about to be bound.
     pub blocked: Option<Blocked>,
+    /// Why single accepted payments wait, without holding up those behind them.
+    pub waits: Waits,
     /// The process is stopping.
     pub draining: bool,
 }
@@ -49,6 +55,8 @@ pub struct AccountView {
     pub balance: Drops,
     /// Objects that it owns.
     pub owner_count: u32,
+    /// What every account must hold at least.
+    pub reserve_base: Drops,
     /// What of the balance cannot be paid out.
     pub reserve: Drops,
     /// Balance less reserve less everything at large.
@@ -62,6 +70,25 @@ pub struct AccountView {
     /// The wallet's trust lines for the configured issued currencies in that ledger. One that is missing here was not read, or
     /// is not there: nothing of that asset is bound.
     pub lines: Vec<LineView>,
+    /// Configured issued currencies in that ledger, as far as they were read.
+    pub assets: Arc<BTreeMap<Asset, Observed<AssetFacts>>>,
+}
+
+impl LineView {
+    /// What there is to see of a currency. `None`: the wallet has no trust line for it.
+    #[must_use]
+    pub fn of(facts: &AssetFacts) -> Option<Self> {
+        let line = facts.wallet_line?;
+        let all = facts
+            .issuer
+            .is_some_and(|issuer| issuer.has_global_freeze());
+        Some(Self {
+            asset: facts.asset,
+            balance: line.balance,
+            limit: line.limit,
+            frozen: line.frozen_by_issuer || line.deep_frozen || all,
+        })
+    }
 }
 
 /// A trust line of the wallet in a validated ledger.
@@ -117,6 +144,9 @@ pub struct Blocked {
     /// Names values and limits.
     pub detail: String,
 }
+
+/// Payments that wait for something of their own, and for what.
+pub type Waits = Arc<BTreeMap<PaymentKey, Blocked>>;
 
 /// Where the picture hangs. Writers change it in place, readers see whole pictures only.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@
 //! - [`payment`]: a payment and its states, each a variant with exactly its data.
 //! - [`step`]: the one transition function.
 //! - [`proof`]: evidence from validated ledgers; the only maker of [`proof::Presence`] and [`proof::StateProof`].
+//! - [`preflight`]: whether a destination provably cannot receive a payment that was never bound.
 //! - [`codes`]: every result code of the ledger, classified.
 //! - [`slots`]: which slot comes next, and how much may be bound now.
 //! - [`filler`]: the no-op that fills a slot whose payment will never use it.
@@ -26,6 +27,7 @@ pub mod intent;
 pub mod limits;
 pub mod money;
 pub mod payment;
+pub mod preflight;
 pub mod proof;
 pub mod slots;
 pub mod step;

@@ -6,6 +6,7 @@ use xrpl_tx::{Drops, Hash256, Signed, Slot};
 
 use crate::intent::Intent;
 use crate::money::Money;
+use crate::preflight::RefusalReason;
 use crate::{LedgerIndex, LedgerRef};
 
 /// A payment as the store holds it.
@@ -121,6 +122,8 @@ pub enum CancelCause {
     SignerDenied,
     /// Our own no-op took its slot, and no row says who asked for that: rows were lost.
     Forgotten,
+    /// It was never bound, and its destination provably could not receive it.
+    DestinationCannotReceive,
 }
 
 /// A payment that evidence stopped but did not decide.
@@ -213,6 +216,21 @@ pub enum EndProof {
     },
     /// The signer's journal holds a seal: it will never sign this payment, and never has.
     Sealed(Seal),
+    /// It was bound to no slot when this validated ledger showed that its destination cannot receive it, and never will be.
+    CannotReceive(CannotReceive),
+}
+
+/// A validated ledger in which the destination of a payment cannot receive it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CannotReceive {
+    /// The ledger.
+    pub ledger: LedgerRef,
+    /// Why it cannot.
+    pub reason: RefusalReason,
+    /// For a person: what stands in the way, with its values, and what to do next.
+    pub detail: String,
+    /// Operators of the servers that said so.
+    pub servers: Vec<String>,
 }
 
 /// The signer's promise never to sign a payment.

@@ -1,7 +1,7 @@
 //! Evidence: what validated ledgers prove, if enough servers say so.
 //!
-//! Owns: the only makers of [`Presence`] and [`StateProof`], [`Quorum::presence`] and [`Quorum::state_proof`]. May not: be
-//! given an engine result, a timeout, a count or a clock; there is no way from them to a proof.
+//! Owns: the only makers of [`Presence`], [`StateProof`] and [`Observed`]: [`Quorum::presence`], [`Quorum::state_proof`] and
+//! [`Quorum::observed`]. May not: be given an engine result, a timeout, a count or a clock; there is no way from them to a proof.
 
 use std::collections::BTreeSet;
 
@@ -122,6 +122,25 @@ pub struct StateProof {
     servers: Vec<String>,
 }
 
+/// Anything else that one server read from a ledger. It says nothing about the fate of a transaction.
+#[derive(Clone, Debug)]
+pub struct Reading<T> {
+    /// Whose word it is.
+    pub source: Source,
+    /// The ledger that it read, which enough servers hold validated; the server was asked for this very one.
+    pub ledger: LedgerRef,
+    /// What it read there.
+    pub fact: T,
+}
+
+/// A fact of one validated ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed<T> {
+    ledger: LedgerRef,
+    fact: T,
+    servers: Vec<String>,
+}
+
 /// Why readings prove nothing yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoProof {
@@ -190,6 +209,26 @@ impl Quorum {
         })
     }
 
+    /// The fact, if enough servers read the same from the same ledger.
+    pub fn observed<T: Clone + PartialEq>(
+        self,
+        readings: &[Reading<T>],
+    ) -> Result<Observed<T>, NoProof> {
+        let first = readings.first().ok_or(NoProof::NotValidated)?;
+        if readings
+            .iter()
+            .any(|r| r.ledger != first.ledger || r.fact != first.fact)
+        {
+            return Err(NoProof::Contradiction);
+        }
+        let servers = self.agree(readings.iter().map(|r| &r.source))?;
+        Ok(Observed {
+            ledger: first.ledger,
+            fact: first.fact.clone(),
+            servers,
+        })
+    }
+
     /// Operators count, not servers: two servers of one operator are one word.
     fn agree<'a>(
         self,
@@ -208,7 +247,7 @@ impl Quorum {
     }
 }
 
-// === impl Presence, StateProof ===
+// === impl Presence, StateProof, Observed ===
 
 impl Presence {
     /// The ledger.
@@ -271,6 +310,26 @@ impl StateProof {
             Slot::Sequence(number) => self.sequence > number,
             Slot::Ticket(_) => false,
         }
+    }
+}
+
+impl<T> Observed<T> {
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self) -> LedgerRef {
+        self.ledger
+    }
+
+    /// What is so in it.
+    #[must_use]
+    pub fn fact(&self) -> &T {
+        &self.fact
+    }
+
+    /// Operators of the servers that said so.
+    #[must_use]
+    pub fn servers(&self) -> &[String] {
+        &self.servers
     }
 }
 

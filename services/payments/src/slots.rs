@@ -172,6 +172,20 @@ impl Room {
     }
 }
 
+impl NoRoom {
+    /// The issued currency of which there is too little. `None`: it concerns payments in every asset.
+    #[must_use]
+    pub fn asset(&self) -> Option<Asset> {
+        match self {
+            Self::AtLarge { .. } => None,
+            Self::SignerDay { needed: amount, .. }
+            | Self::SignerPayment { amount, .. }
+            | Self::Balance { needed: amount, .. } => amount.asset(),
+            Self::SignerAsset { asset } | Self::NoLine { asset } => Some(*asset),
+        }
+    }
+}
+
 impl AssetRoom {
     fn take(&mut self, value: IssuedValue) -> Result<(), NoRoom> {
         let asset = self.asset;
@@ -230,10 +244,16 @@ impl fmt::Display for NoRoom {
                 write!(f, "amount {amount} is above the signer's maximum of {max}")
             }
             Self::SignerAsset { asset } => {
-                write!(f, "asset {asset} is not listed in the signer's policy.assets")
+                write!(
+                    f,
+                    "asset {asset} is not listed in the signer's policy.assets"
+                )
             }
             Self::NoLine { asset } => {
-                write!(f, "no validated ledger has shown a trust line of the wallet for {asset}")
+                write!(
+                    f,
+                    "no validated ledger has shown a trust line of the wallet for {asset}"
+                )
             }
             Self::Balance { needed, spendable } => {
                 write!(f, "needs {needed}, the wallet can spend {spendable}")

@@ -15,6 +15,7 @@ use crate::payment::{
     AtLarge, Binding, CancelCause, HoldCause, OnHold, Payment, Seal, State, StateName, Version,
     VersionKind,
 };
+use crate::preflight::Refusal;
 use crate::proof::{Presence, StateProof};
 use crate::terms::Terms;
 use crate::{LedgerIndex, LedgerRef};
@@ -78,6 +79,8 @@ pub enum Event {
     SlotGone(StateProof),
     /// This ledger is validated.
     LedgerValidated(LedgerIndex),
+    /// A validated ledger shows that its destination cannot receive it.
+    CannotReceive(Refusal),
 }
 
 /// What a payment becomes, what is to be remembered of it, and what is to be done once it is committed.
@@ -169,6 +172,7 @@ pub fn step(payment: &Payment, event: Event, context: Context<'_>) -> Result<Ste
         (State::AwaitingApproval | State::Accepted, Event::LedgerValidated(validated)) => {
             moves.expire_unbound(validated)
         }
+        (State::Accepted, Event::CannotReceive(refusal)) => moves.cannot_receive(&refusal),
         (
             State::Accepted,
             Event::Bound {
@@ -243,6 +247,7 @@ impl Event {
             Self::SlotOpen { .. } => "slot open",
             Self::SlotGone(_) => "slot gone",
             Self::LedgerValidated(_) => "ledger validated",
+            Self::CannotReceive(_) => "destination cannot receive",
         }
     }
 }

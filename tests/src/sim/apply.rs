@@ -1,32 +1,31 @@
 //! The transaction engine: what one transaction does to a ledger in the making, in the order of checks of a real server.
 //!
-//! Owns: every result code and every change of a balance. May not: know servers, retries or networks. Types that are
-//! not built (trust lines, multi-signing) answer as if nobody had ever made such an object.
+//! Owns: the order of all checks, what is taken for a transaction, and payments of XRP. May not: know servers, retries or
+//! networks. Types that are not built (multi-signing) answer as if nobody had ever made such an object.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::blob::{Kind, Tx};
 use super::codes::Ter;
-use super::nodes::{node_json, owned_nodes};
+use super::delete::{check_delete, delete};
+use super::effect::{Delivered, DraftEnd, Effect};
+use super::entries::create;
+use super::lines::{check_trust_set, trust_set};
+use super::money::Money;
+use super::offers::{check_offer, offer_create};
 use super::preflight::{TF_PARTIAL_PAYMENT, TICKETS_MAX, preflight};
+use super::settings::{account_set, check_account_set};
 use super::state::{
-    Account, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_DISALLOW_XRP, LSF_PASSWORD_SPENT,
-    LSF_REQUIRE_DEST_TAG, View,
+    Account, Draft, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_PASSWORD_SPENT, LSF_REQUIRE_DEST_TAG,
+    View,
 };
-use super::types::{AccountId, Hash};
+use super::tokens::pay_tokens;
+use super::types::AccountId;
 
-/// `SetFlag`/`ClearFlag` values and the account bits they stand for.
-pub(super) const ACCOUNT_SET_FLAGS: [(u32, u32); 4] = [
-    (1, LSF_REQUIRE_DEST_TAG),
-    (3, LSF_DISALLOW_XRP),
-    (4, LSF_DISABLE_MASTER),
-    (9, LSF_DEPOSIT_AUTH),
-];
-
-/// An account may be deleted when the ledger's index is so far beyond its Sequence.
-const DELETABLE_AFTER_LEDGERS: u32 = 255;
+/// Most ways that a payment may name.
+const PATHS_MAX: usize = 6;
+/// Most stops of each.
+const PATH_STOPS_MAX: usize = 8;
 
 /// How a transaction is applied.
 #[derive(Clone, Copy, Debug)]
@@ -63,115 +62,61 @@ pub(super) struct Applied {
     pub effect: Option<Effect>,
 }
 
-/// The changes that a transaction made.
-#[derive(Debug)]
-pub(super) struct Effect {
-    /// Account before and after, in the order of the ledger's keys.
-    pub nodes: BTreeMap<Hash, (Option<Account>, Account)>,
-    /// XRP that reached the destination.
-    pub delivered: Option<u64>,
-    /// XRP burned.
-    pub fee: u64,
-}
-
-impl Effect {
-    /// The metadata as a server prints it, without `TransactionIndex`.
-    pub(super) fn meta(&self, ter: Ter) -> Map<String, Value> {
-        let mut nodes: BTreeMap<Hash, Value> = BTreeMap::new();
-        for (key, (before, after)) in &self.nodes {
-            nodes.insert(*key, node_json(*key, before.as_ref(), after));
-            if let Some(before) = before {
-                nodes.extend(owned_nodes(before, after));
-            }
-        }
-        let nodes: Vec<Value> = nodes.into_values().collect();
-        let mut meta = Map::new();
-        meta.insert("AffectedNodes".into(), json!(nodes));
-        meta.insert("TransactionResult".into(), json!(ter.name()));
-        if let Some(drops) = self.delivered {
-            meta.insert("delivered_amount".into(), json!(drops.to_string()));
-        }
-        meta
-    }
-}
-
 /// Applies a transaction to the view, or says why not.
 pub(super) fn apply(view: &mut View<'_>, tx: &Tx, mode: Mode) -> Applied {
-    let ter = match check(view, tx, mode) {
-        Ok(()) => Ter::TesSuccess,
-        Err(ter) if ter.is_tec() && !mode.retry => ter,
-        Err(ter) => return Applied { ter, effect: None },
+    let not = |ter| Applied { ter, effect: None };
+    let checked = match check(view, tx, mode) {
+        Ok(()) => Ok(()),
+        Err(ter) if ter.is_tec() && !mode.retry => Err(ter),
+        Err(ter) => return not(ter),
     };
     let payer = view
         .get(&tx.account)
-        .expect("checked that the account exists")
-        .clone();
+        .expect("checked that the account exists");
     // The fee may exceed the balance only in a ledger that is being closed; then it is what there is.
     let fee = fee_drops(tx).min(payer.balance);
-    let mut slot_taken = payer.clone();
-    slot_taken.balance -= fee;
-    match tx.ticket {
-        None => slot_taken.sequence += 1,
-        Some(ticket) => {
-            slot_taken.tickets.remove(&ticket);
-            slot_taken.owner_count -= 1;
+    let balance_before = payer.balance;
+    let slot_taken = take_slot(payer, tx, fee);
+    let mut draft = Draft::new(view);
+    draft.put(slot_taken.clone());
+    let (ter, delivered) = match checked.and_then(|()| do_apply(&mut draft, tx, balance_before)) {
+        Ok(delivered) => (Ter::TesSuccess, delivered),
+        Err(ter) => {
+            draft = Draft::new(view);
+            draft.put(slot_taken);
+            (ter, None)
         }
-    }
-
-    let done = if ter == Ter::TesSuccess {
-        do_apply(view, tx, &payer, &slot_taken)
-    } else {
-        Err(ter)
     };
-    let (ter, changed, delivered) = match done {
-        Ok((changed, delivered)) => (Ter::TesSuccess, changed, delivered),
-        Err(claimed) => (claimed, vec![slot_taken], None),
-    };
-    if ter.is_tec() && (mode.retry || mode.fail_hard) {
-        return Applied { ter, effect: None };
+    if !ter.is_in_ledger() || (ter.is_tec() && (mode.retry || mode.fail_hard)) {
+        return not(ter);
     }
-    let mut nodes = BTreeMap::new();
-    for mut after in changed {
-        let before = view.get(&after.id).cloned();
-        if before.as_ref().is_some_and(|before| {
-            before.tickets != after.tickets || before.preauthorized != after.preauthorized
-        }) {
-            after.directory = Some((tx.hash, view.index));
-        }
-        if !mode.open {
-            after.previous = Some((tx.hash, view.index));
-        }
-        nodes.insert(after.id.root_index(), (before, after));
-    }
-    let effect = Effect {
-        nodes,
-        delivered,
-        fee,
-    };
-    assert_conserved(&effect);
-    for (_, after) in effect.nodes.values() {
-        view.put(after.clone());
-    }
+    let end = DraftEnd::from(draft);
+    let effect = Effect::new(view, end, (tx.hash, mode.open), delivered, fee);
+    effect.assert_conserved();
+    view.put_all(effect.changed());
     Applied {
         ter,
         effect: Some(effect),
     }
 }
 
-/// XRP is moved or burned, never made.
-fn assert_conserved(effect: &Effect) {
-    let sum = |drops: &mut dyn Iterator<Item = u64>| drops.map(u128::from).sum::<u128>();
-    let before = sum(&mut effect
-        .nodes
-        .values()
-        .filter_map(|(before, _)| before.as_ref())
-        .map(|account| account.balance));
-    let after = sum(&mut effect.nodes.values().map(|(_, after)| after.balance));
-    assert_eq!(
-        before,
-        after + u128::from(effect.fee),
-        "a transaction made or lost XRP"
-    );
+/// The account after its fee and its Sequence or ticket are taken.
+fn take_slot(payer: &Account, tx: &Tx, fee: u64) -> Account {
+    let mut after = payer.clone();
+    after.balance -= fee;
+    match tx.ticket {
+        None => after.sequence += 1,
+        Some(ticket) => {
+            after.tickets.remove(&ticket);
+            after.owner_count -= 1;
+            let key = after.id.ticket_index(ticket);
+            after.directory.remove(&key, true);
+        }
+    }
+    if let Some(id) = after.settings.get_mut("AccountTxnID") {
+        *id = json!(tx.hash.to_string());
+    }
+    after
 }
 
 /// What a transaction must pay when nothing is crowded.
@@ -183,13 +128,16 @@ pub(super) fn base_fee(view: &View<'_>, tx: &Tx) -> u64 {
         && view
             .get(&tx.account)
             .is_some_and(|account| !account.has(LSF_PASSWORD_SPENT));
-    if tx.kind == Kind::AccountDelete {
+    if matches!(tx.kind, Kind::AccountDelete { .. }) {
         return view.fees.reserve_inc_drops;
     }
     if is_free {
         0
     } else {
-        view.fees.base_drops * (1 + signers)
+        // A batch pays for itself, for being one, and for what is in it.
+        let inner = tx.json.get("RawTransactions").and_then(Value::as_array);
+        let inner = inner.map_or(0, |inner| inner.len() as u64 + 1);
+        view.fees.base_drops * (1 + signers + inner)
     }
 }
 
@@ -211,14 +159,13 @@ pub(super) fn check(view: &View<'_>, tx: &Tx, mode: Mode) -> Result<(), Ter> {
     if let Kind::NoSuchObject(ter) = tx.kind {
         return Err(ter);
     }
-    if tx.kind == Kind::AccountDelete {
-        let old_enough = account.sequence.saturating_add(DELETABLE_AFTER_LEDGERS) <= view.index;
-        return Err(if old_enough {
-            Ter::TemDisabled
-        } else {
-            Ter::TecTooSoon
-        });
+    match &tx.kind {
+        Kind::AccountDelete { destination } => check_delete(view, account, tx, destination)?,
+        Kind::AccountSet { set, .. } => check_account_set(account, *set)?,
+        Kind::OfferCreate => check_offer(view, account, tx)?,
+        _ => {}
     }
+    check_trust_set(view, account, tx)?;
     check_preauth(view, account, tx)?;
     if let Kind::TicketCreate { count } = tx.kind {
         let kept = account.tickets.len() - usize::from(tx.ticket.is_some());
@@ -240,7 +187,8 @@ fn check_slot<'v>(view: &'v View<'_>, tx: &Tx) -> Result<&'v Account, Ter> {
         None if tx.sequence < account.sequence => return Err(Ter::TefPastSeq),
         None => {}
     }
-    if tx.json.contains_key("AccountTxnID") {
+    let prior = tx.json.get("AccountTxnID");
+    if prior.is_some_and(|prior| account.settings.get("AccountTxnID") != Some(prior)) {
         return Err(Ter::TefWrongPrior);
     }
     Ok(account)
@@ -306,126 +254,168 @@ fn check_destination(view: &View<'_>, tx: &Tx, mode: Mode) -> Result<(), Ter> {
     if receiver.has(LSF_REQUIRE_DEST_TAG) && !tx.json.contains_key("DestinationTag") {
         return Err(Ter::TecDstTagNeeded);
     }
+    let paths = tx.json.get("Paths").and_then(Value::as_array);
+    let is_too_long = |path: &Value| {
+        path.as_array()
+            .is_some_and(|path| path.len() > PATH_STOPS_MAX)
+    };
+    let too_many =
+        paths.is_some_and(|paths| paths.len() > PATHS_MAX || paths.iter().any(is_too_long));
+    if mode.open && too_many {
+        return Err(Ter::TelBadPathCount);
+    }
     Ok(())
 }
 
-/// The accounts as they are afterwards, the payer first, and what was delivered.
-type Done = (Vec<Account>, Option<u64>);
-
-fn do_apply(view: &View<'_>, tx: &Tx, before: &Account, slot_taken: &Account) -> Result<Done, Ter> {
+fn do_apply(
+    draft: &mut Draft<'_, '_>,
+    tx: &Tx,
+    balance_before: u64,
+) -> Result<Option<Delivered>, Ter> {
     match tx.kind {
-        // Nobody holds a trust line here, so no issued currency and no conversion has a path.
-        Kind::Payment { drops: None, .. } => Err(Ter::TecPathDry),
-        Kind::Payment { .. } if tx.json.contains_key("SendMax") => Err(Ter::TecPathDry),
-        Kind::Payment {
-            destination,
-            drops: Some(drops),
-        } => {
-            let drops = u64::try_from(drops)
-                .expect("checked that the amount is positive and at most all XRP");
-            pay(view, tx, before, slot_taken, (destination, drops))
+        Kind::Payment { destination, .. } => {
+            return pay(draft, tx, balance_before, destination).map(Some);
         }
+        Kind::AccountDelete { destination } => {
+            let money = delete(draft, tx, &destination);
+            return Ok(Some(Delivered {
+                money,
+                in_metadata: true,
+            }));
+        }
+        Kind::TrustSet => trust_set(draft, tx, balance_before)?,
+        Kind::OfferCreate => offer_create(draft, tx, balance_before)?,
+        Kind::Creates(made) => create(draft, tx, balance_before, made)?,
         Kind::AccountSet { set, clear } => {
-            account_set(tx, slot_taken, set, clear).map(|after| (vec![after], None))
+            let after = account_set(tx, draft.account(&tx.account), set, clear)?;
+            draft.put(after);
         }
-        Kind::SetRegularKey { key } => {
-            if key.is_none() && slot_taken.has(LSF_DISABLE_MASTER) {
-                return Err(Ter::TecNoAlternativeKey);
-            }
-            let mut after = slot_taken.clone();
-            after.regular_key = key;
-            if base_fee(view, tx) == 0 {
-                after.flags |= LSF_PASSWORD_SPENT;
-            }
-            Ok((vec![after], None))
-        }
-        Kind::TicketCreate { count } => {
-            let mut after = slot_taken.clone();
-            after.owner_count += count;
-            if before.balance < view.fees.reserve(after.owner_count) {
-                return Err(Ter::TecInsufficientReserve);
-            }
-            let first = after.sequence;
-            after.sequence += count;
-            let made_by = (tx.hash, view.index);
-            after
-                .tickets
-                .extend((first..first + count).map(|ticket| (ticket, made_by)));
-            Ok((vec![after], None))
-        }
+        Kind::SetRegularKey { key } => set_regular_key(draft, tx, key)?,
+        Kind::TicketCreate { count } => create_tickets(draft, tx, balance_before, count)?,
         Kind::DepositPreauth {
             authorize,
             unauthorize,
-        } => {
-            let mut after = slot_taken.clone();
-            if let Some(other) = authorize {
-                after.owner_count += 1;
-                if before.balance < view.fees.reserve(after.owner_count) {
-                    return Err(Ter::TecInsufficientReserve);
-                }
-                after.preauthorized.insert(other, (tx.hash, view.index));
-            }
-            if let Some(other) = unauthorize {
-                after.owner_count -= 1;
-                after.preauthorized.remove(&other);
-            }
-            Ok((vec![after], None))
-        }
-        Kind::AccountDelete | Kind::NoSuchObject(_) | Kind::Other => {
-            unreachable!("refused before")
-        }
+        } => preauthorize(draft, tx, balance_before, (authorize, unauthorize))?,
+        Kind::NoSuchObject(_) | Kind::Other => unreachable!("refused before"),
     }
+    Ok(None)
+}
+
+fn set_regular_key(draft: &mut Draft<'_, '_>, tx: &Tx, key: Option<AccountId>) -> Result<(), Ter> {
+    let account = draft.account(&tx.account);
+    if key.is_none() && account.has(LSF_DISABLE_MASTER) {
+        return Err(Ter::TecNoAlternativeKey);
+    }
+    let is_free = tx.signer == Some(tx.account) && !account.has(LSF_PASSWORD_SPENT);
+    draft.change(&tx.account, |account| {
+        account.regular_key = key;
+        if is_free {
+            account.flags |= LSF_PASSWORD_SPENT;
+        }
+    });
+    Ok(())
+}
+
+fn create_tickets(
+    draft: &mut Draft<'_, '_>,
+    tx: &Tx,
+    balance_before: u64,
+    count: u32,
+) -> Result<(), Ter> {
+    let owner_count = draft.account(&tx.account).owner_count + count;
+    if balance_before < draft.fees().reserve(owner_count) {
+        return Err(Ter::TecInsufficientReserve);
+    }
+    let made_by = (tx.hash, draft.index());
+    draft.change(&tx.account, |account| {
+        account.owner_count = owner_count;
+        let first = account.sequence;
+        account.sequence += count;
+        for ticket in first..account.sequence {
+            account.tickets.insert(ticket, made_by);
+            account.directory.add(account.id.ticket_index(ticket));
+        }
+    });
+    Ok(())
+}
+
+fn preauthorize(
+    draft: &mut Draft<'_, '_>,
+    tx: &Tx,
+    balance_before: u64,
+    (authorize, unauthorize): (Option<AccountId>, Option<AccountId>),
+) -> Result<(), Ter> {
+    let owner_count = draft.account(&tx.account).owner_count + 1;
+    if authorize.is_some() && balance_before < draft.fees().reserve(owner_count) {
+        return Err(Ter::TecInsufficientReserve);
+    }
+    let made_by = (tx.hash, draft.index());
+    draft.change(&tx.account, |account| {
+        if let Some(other) = authorize {
+            account.owner_count += 1;
+            account.preauthorized.insert(other, made_by);
+            account.directory.add(account.id.preauth_index(&other));
+        }
+        if let Some(other) = unauthorize {
+            account.owner_count -= 1;
+            account.preauthorized.remove(&other);
+            let key = account.id.preauth_index(&other);
+            account.directory.remove(&key, false);
+        }
+    });
+    Ok(())
+}
+
+/// True if the receiver lets this account pay in.
+pub(super) fn may_receive(receiver: &Account, sender: &AccountId) -> bool {
+    !receiver.has(LSF_DEPOSIT_AUTH)
+        || receiver.id == *sender
+        || receiver.preauthorized.contains_key(sender)
 }
 
 fn pay(
-    view: &View<'_>,
+    draft: &mut Draft<'_, '_>,
     tx: &Tx,
-    before: &Account,
-    slot_taken: &Account,
-    to: (AccountId, u64),
-) -> Result<Done, Ter> {
-    let (destination, drops) = to;
-    let keep = view.fees.reserve(slot_taken.owner_count).max(fee_drops(tx));
-    if drops
-        .checked_add(keep)
-        .is_none_or(|needed| before.balance < needed)
-    {
+    balance_before: u64,
+    destination: AccountId,
+) -> Result<Delivered, Ter> {
+    let amount = tx.money("Amount").ok_or(Ter::TemBadAmount)?;
+    let needs_a_way = tx.json.contains_key("SendMax") || tx.json.contains_key("Paths");
+    let drops = match amount {
+        Money::Xrp(drops) if !needs_a_way => {
+            u64::try_from(drops).expect("checked that the amount is positive and at most all XRP")
+        }
+        _ => {
+            if !may_receive(draft.account(&destination), &tx.account) {
+                return Err(Ter::TecNoPermission);
+            }
+            let money = pay_tokens(draft, tx, destination)?;
+            return Ok(Delivered {
+                money,
+                in_metadata: money != amount,
+            });
+        }
+    };
+    let owner_count = draft.account(&tx.account).owner_count;
+    let keep = draft.fees().reserve(owner_count).max(fee_drops(tx));
+    let needed = drops.checked_add(keep);
+    if needed.is_none_or(|needed| balance_before < needed) {
         return Err(Ter::TecUnfundedPayment);
     }
-    let receiver = view.get(&destination).cloned();
-    let mut receiver = receiver.unwrap_or_else(|| Account::new(destination, 0, view.index));
-    let sender_id = tx.account;
-    let base_reserve = view.fees.reserve(0);
-    if receiver.has(LSF_DEPOSIT_AUTH)
-        && !receiver.preauthorized.contains_key(&sender_id)
-        && (drops > base_reserve || receiver.balance > base_reserve)
-    {
+    let index = draft.index();
+    let receiver = draft.find(&destination).cloned();
+    let mut receiver = receiver.unwrap_or_else(|| Account::new(destination, 0, index));
+    let base_reserve = draft.fees().reserve(0);
+    let is_small = drops <= base_reserve && receiver.balance <= base_reserve;
+    if !may_receive(&receiver, &tx.account) && !is_small {
         return Err(Ter::TecNoPermission);
     }
-    let mut sender = slot_taken.clone();
-    sender.balance -= drops;
+    draft.change(&tx.account, |sender| sender.balance -= drops);
     receiver.balance += drops;
     receiver.flags &= !LSF_PASSWORD_SPENT;
-    Ok((vec![sender, receiver], Some(drops)))
-}
-
-fn account_set(tx: &Tx, slot_taken: &Account, set: u32, clear: u32) -> Result<Account, Ter> {
-    let bit = |flag: u32| {
-        ACCOUNT_SET_FLAGS
-            .iter()
-            .find(|(known, _)| *known == flag)
-            .map_or(0, |(_, bit)| *bit)
-    };
-    if bit(set) == LSF_DISABLE_MASTER && !slot_taken.has(LSF_DISABLE_MASTER) {
-        if tx.signer != Some(tx.account) {
-            return Err(Ter::TecNeedMasterKey);
-        }
-        if slot_taken.regular_key.is_none() {
-            return Err(Ter::TecNoAlternativeKey);
-        }
-    }
-    Ok(Account {
-        flags: (slot_taken.flags | bit(set)) & !bit(clear),
-        ..slot_taken.clone()
+    draft.put(receiver);
+    Ok(Delivered {
+        money: amount,
+        in_metadata: false,
     })
 }

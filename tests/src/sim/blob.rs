@@ -13,6 +13,9 @@ use xrpl::core::binarycodec::{decode, encode};
 use xrpl::core::keypairs::derive_classic_address;
 
 use super::codes::Ter;
+use super::decimal::Decimal;
+use super::entries::Made;
+use super::money::Money;
 use super::state::TOTAL_DROPS;
 use super::types::{AccountId, Hash, sha512_half};
 
@@ -36,6 +39,9 @@ const AMOUNT_FIELD: u8 = 0x61;
 const FEE_FIELD: u8 = 0x68;
 /// Says in an amount's first byte that it is not negative.
 const POSITIVE_BIT: u8 = 0x40;
+
+/// Fields of a stop on a path, and the bits of its type that stand for them.
+const STOP_FIELDS: [(&str, u64); 3] = [("account", 0x01), ("currency", 0x10), ("issuer", 0x20)];
 
 /// Why a blob is not even looked at by the transaction engine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -111,8 +117,17 @@ pub(super) enum Kind {
         /// Who may no longer.
         unauthorize: Option<AccountId>,
     },
-    /// Ends the account; here every account is too young for it.
-    AccountDelete,
+    /// Begins, changes or ends a trust line.
+    TrustSet,
+    /// Offers to trade.
+    OfferCreate,
+    /// Makes an object of a kind that nothing here acts on.
+    Creates(Made),
+    /// Ends the account.
+    AccountDelete {
+        /// Who gets what it holds.
+        destination: AccountId,
+    },
     /// Uses an object that nobody can have made here; the result is what servers say of one that does not exist.
     NoSuchObject(Ter),
     /// Not built here: answered like a feature that the network has not enabled.
@@ -136,9 +151,10 @@ impl Tx {
 
     /// Decodes and checks the bytes of a transaction.
     pub(super) fn from_bytes(blob: Vec<u8>) -> Result<Self, BlobError> {
-        let json = decode_exactly(&blob)?;
+        let mut json = decode_exactly(&blob)?;
         check_memos(&json)?;
         let signer = check_signature(&blob, &json)?;
+        print_as_servers_do(&mut json);
         Self::from_parts(blob, json, signer)
     }
 
@@ -149,6 +165,16 @@ impl Tx {
             self.ticket.unwrap_or(self.sequence),
             self.hash,
         )
+    }
+
+    /// An amount that it names.
+    pub(super) fn money(&self, name: &str) -> Option<Money> {
+        Money::from_json(self.json.get(name)?)
+    }
+
+    /// A number that it names.
+    pub(super) fn u32_field(&self, name: &str) -> Option<u32> {
+        u32_field(&self.json, name)
     }
 
     fn from_parts(
@@ -178,9 +204,25 @@ impl Tx {
                 authorize: account_field(&json, "Authorize"),
                 unauthorize: account_field(&json, "Unauthorize"),
             },
-            Some("AccountDelete") => Kind::AccountDelete,
+            Some("AccountDelete") => Kind::AccountDelete {
+                destination: account_field(&json, "Destination")
+                    .ok_or_else(|| invalid("missing field Destination"))?,
+            },
+            Some("TrustSet") => Kind::TrustSet,
+            Some("MPTokenIssuanceCreate") => Kind::Creates(Made::Issuance),
+            Some("CredentialCreate") => Kind::Creates(Made::Credential {
+                subject: account_field(&json, "Subject")
+                    .ok_or_else(|| invalid("missing field Subject"))?,
+            }),
+            Some("OfferCreate") => Kind::OfferCreate,
             Some("EscrowFinish" | "EscrowCancel") => Kind::NoSuchObject(Ter::TecNoTarget),
-            Some("CheckCash" | "CheckCancel") => Kind::NoSuchObject(Ter::TecNoEntry),
+            Some("CheckCash" | "CheckCancel" | "LoanBrokerSet") => {
+                Kind::NoSuchObject(Ter::TecNoEntry)
+            }
+            Some("AMMDelete") => Kind::NoSuchObject(Ter::TerNoAmm),
+            Some("OracleSet") if is_empty_list(&json, "PriceDataSeries") => {
+                Kind::NoSuchObject(Ter::TemArrayEmpty)
+            }
             Some("EnableAmendment" | "SetFee" | "UNLModify") => {
                 return Err(local_check("Cannot submit pseudo transactions."));
             }
@@ -230,6 +272,35 @@ fn decode_exactly(blob: &[u8]) -> Result<Map<String, Value>, BlobError> {
         // The encoder refuses amounts that nobody can have, which servers look at and refuse by a result code.
         _ if has_impossible_xrp(&json) => Ok(json),
         _ => Err(invalid("fields are not in canonical form")),
+    }
+}
+
+/// Where servers print more than the decoder: the types of a path's stops, and short forms of very small and large values.
+fn print_as_servers_do(json: &mut Map<String, Value>) {
+    json.values_mut().for_each(print_values);
+    let paths = json.get_mut("Paths").and_then(Value::as_array_mut);
+    let stops = paths.into_iter().flatten().filter_map(Value::as_array_mut);
+    for stop in stops.flatten().filter_map(Value::as_object_mut) {
+        let kinds = STOP_FIELDS
+            .iter()
+            .filter(|(name, _)| stop.contains_key(*name));
+        let kinds: u64 = kinds.map(|(_, kind)| kind).sum();
+        stop.insert("type".into(), Value::from(kinds));
+    }
+}
+
+fn print_values(value: &mut Value) {
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(print_values),
+        Value::Object(fields) => {
+            let number = fields.get("value").and_then(Value::as_str);
+            let number = number.filter(|_| fields.contains_key("issuer"));
+            if let Some(number) = number.and_then(Decimal::parse) {
+                fields.insert("value".into(), Value::from(number.to_string()));
+            }
+            fields.values_mut().for_each(print_values);
+        }
+        _ => {}
     }
 }
 
@@ -321,6 +392,9 @@ fn check_signature(blob: &[u8], json: &Map<String, Value>) -> Result<Option<Acco
         .and_then(Value::as_str)
         .unwrap_or_default();
     let signature = hex::decode(signature).map_err(|_| local_check("Invalid signature."))?;
+    if signature.is_empty() {
+        return Err(local_check("Invalid signature."));
+    }
     let signed =
         signed_bytes(blob, &signature).ok_or_else(|| invalid("cannot serialize for signing"))?;
     if !verifies(&key_bytes, &signed, &signature) {
@@ -374,6 +448,12 @@ fn u32_field(json: &Map<String, Value>, name: &str) -> Option<u32> {
 
 fn drops_field(json: &Map<String, Value>, name: &str) -> Option<i128> {
     json.get(name)?.as_str()?.parse().ok()
+}
+
+fn is_empty_list(json: &Map<String, Value>, name: &str) -> bool {
+    json.get(name)
+        .and_then(Value::as_array)
+        .is_some_and(Vec::is_empty)
 }
 
 fn account_field(json: &Map<String, Value>, name: &str) -> Option<AccountId> {

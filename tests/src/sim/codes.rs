@@ -29,6 +29,8 @@ macro_rules! results {
 }
 
 results! {
+    TelBadDomain = "telBAD_DOMAIN", -398, "Domain too long.";
+    TelBadPathCount = "telBAD_PATH_COUNT", -397, "Malformed: Too many paths.";
     TelInsufFeeP = "telINSUF_FEE_P", -394, "Fee insufficient.";
     TelNoDstPartial = "telNO_DST_PARTIAL", -393, "Partial payment to create account not allowed.";
     TelWrongNetwork = "telWRONG_NETWORK", -386, "Transaction specifies a Network ID that differs from that of the local node.";
@@ -42,7 +44,10 @@ results! {
     TelCanNotQueueFull = "telCAN_NOT_QUEUE_FULL", -387, "Can not queue at this time: queue is full.";
     TemMalformed = "temMALFORMED", -299, "Malformed transaction.";
     TemBadAmount = "temBAD_AMOUNT", -298, "Malformed: Bad amount.";
+    TemBadCurrency = "temBAD_CURRENCY", -297, "Malformed: Bad currency.";
     TemBadFee = "temBAD_FEE", -295, "Invalid fee, negative or not XRP.";
+    TemBadLimit = "temBAD_LIMIT", -293, "Limits must be non-negative.";
+    TemBadOffer = "temBAD_OFFER", -292, "Malformed: Bad offer.";
     TemBadRegkey = "temBAD_REGKEY", -289, "Malformed: Regular key cannot be same as master key.";
     TemBadSendXrpLimit = "temBAD_SEND_XRP_LIMIT", -288, "Malformed: Limit quality is not allowed for XRP to XRP.";
     TemBadSendXrpMax = "temBAD_SEND_XRP_MAX", -287, "Malformed: Send max is not allowed for XRP to XRP.";
@@ -52,15 +57,21 @@ results! {
     TemBadSignature = "temBAD_SIGNATURE", -282, "Malformed: Bad signature.";
     TemBadTransferRate = "temBAD_TRANSFER_RATE", -280, "Malformed: Transfer rate must be >= 1.0 and <= 2.0";
     TemBadSrcAccount = "temBAD_SRC_ACCOUNT", -281, "Malformed: Bad source account.";
+    TemDstIsSrc = "temDST_IS_SRC", -279, "Destination may not be source.";
     TemDstNeeded = "temDST_NEEDED", -278, "Destination not specified.";
     TemInvalid = "temINVALID", -277, "The transaction is ill-formed.";
     TemInvalidFlag = "temINVALID_FLAG", -276, "The transaction has an invalid flag.";
     TemRedundant = "temREDUNDANT", -275, "The transaction is redundant.";
+    TemRippleEmpty = "temRIPPLE_EMPTY", -274, "PathSet with no paths.";
     TemDisabled = "temDISABLED", -273, "The transaction requires logic that is currently disabled.";
+    TemBadTickSize = "temBAD_TICK_SIZE", -269, "Malformed: Tick size out of range.";
     TemInvalidCount = "temINVALID_COUNT", -266, "Malformed: Count field outside valid range.";
     TemSeqAndTicket = "temSEQ_AND_TICKET", -263, "Transaction contains a TicketSequence and a non-zero Sequence.";
+    TemArrayEmpty = "temARRAY_EMPTY", -253, "Malformed: Array is empty.";
     TefAlready = "tefALREADY", -198, "The exact transaction was already in this ledger.";
     TefBadAuth = "tefBAD_AUTH", -196, "Transaction's public key is not authorized.";
+    TefException = "tefEXCEPTION", -193, "Unexpected program state.";
+    TefNoAuthRequired = "tefNO_AUTH_REQUIRED", -191, "Auth is not required.";
     TefPastSeq = "tefPAST_SEQ", -190, "This sequence number has already passed.";
     TefWrongPrior = "tefWRONG_PRIOR", -189, "This previous transaction does not match.";
     TefMasterDisabled = "tefMASTER_DISABLED", -188, "Master key is disabled.";
@@ -69,23 +80,37 @@ results! {
     TefNoTicket = "tefNO_TICKET", -180, "Ticket is not in ledger.";
     TerInsufFeeB = "terINSUF_FEE_B", -97, "Account balance can't pay fee.";
     TerNoAccount = "terNO_ACCOUNT", -96, "The source account does not exist.";
+    TerNoAuth = "terNO_AUTH", -95, "Not authorized to hold IOUs.";
+    TerNoLine = "terNO_LINE", -94, "No such line.";
     TerPreSeq = "terPRE_SEQ", -92, "Missing/inapplicable prior transaction.";
+    TerNoRipple = "terNO_RIPPLE", -90, "Path does not permit rippling.";
     TerQueued = "terQUEUED", -89, "Held until escalated fee drops.";
     TerPreTicket = "terPRE_TICKET", -88, "Ticket is not yet in ledger.";
+    TerNoAmm = "terNO_AMM", -87, "AMM doesn't exist for the asset pair.";
     TesSuccess = "tesSUCCESS", 0, "The transaction was applied. Only final in a validated ledger.";
+    TecPathPartial = "tecPATH_PARTIAL", 101, "Path could not send full amount.";
+    TecUnfundedOffer = "tecUNFUNDED_OFFER", 103, "Insufficient balance to fund created offer.";
     TecUnfundedPayment = "tecUNFUNDED_PAYMENT", 104, "Insufficient XRP balance to send.";
     TecDirFull = "tecDIR_FULL", 121, "Can not add entry to full directory.";
+    TecInsufReserveLine = "tecINSUF_RESERVE_LINE", 122, "Insufficient reserve to add trust line.";
+    TecInsufReserveOffer = "tecINSUF_RESERVE_OFFER", 123, "Insufficient reserve to create offer.";
     TecNoDst = "tecNO_DST", 124, "Destination does not exist. Send XRP to create it.";
     TecNoDstInsufXrp = "tecNO_DST_INSUF_XRP", 125, "Destination does not exist. Too little XRP sent to create it.";
+    TecNoLineInsufReserve = "tecNO_LINE_INSUF_RESERVE", 126, "No such line. Too little reserve to create it.";
+    TecNoLineRedundant = "tecNO_LINE_REDUNDANT", 127, "Can't set non-existent line to default.";
     TecPathDry = "tecPATH_DRY", 128, "Path could not send partial amount.";
     TecNoAlternativeKey = "tecNO_ALTERNATIVE_KEY", 130, "The operation would remove the ability to sign transactions with the account.";
+    TecOwners = "tecOWNERS", 132, "Non-zero owner count.";
     TecInsuffFee = "tecINSUFF_FEE", 136, "Insufficient balance to pay fee.";
+    TecFrozen = "tecFROZEN", 137, "Asset is frozen.";
     TecNoTarget = "tecNO_TARGET", 138, "Target account does not exist.";
     TecNoPermission = "tecNO_PERMISSION", 139, "No permission to perform requested operation.";
     TecNoEntry = "tecNO_ENTRY", 140, "No matching entry found.";
     TecInsufficientReserve = "tecINSUFFICIENT_RESERVE", 141, "Insufficient reserve to complete requested operation.";
     TecNeedMasterKey = "tecNEED_MASTER_KEY", 142, "The operation requires the use of the Master Key.";
     TecDuplicate = "tecDUPLICATE", 149, "Ledger object already exists.";
+    TecKilled = "tecKILLED", 150, "No funds transferred and no offer created.";
+    TecHasObligations = "tecHAS_OBLIGATIONS", 151, "The account cannot be deleted since it has obligations.";
     TecTooSoon = "tecTOO_SOON", 152, "It is too early to attempt the requested operation. Please wait.";
     TecDstTagNeeded = "tecDST_TAG_NEEDED", 143, "A destination tag is required.";
 }

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::blob::{Kind, Tx};
+use super::money::Money;
 use super::types::{AccountId, Hash};
 use super::world::{Included, World};
 
@@ -25,6 +26,19 @@ pub struct SeenPayment {
     pub result: &'static str,
     /// Drops that arrived.
     pub delivered: Option<u64>,
+    /// What arrived of an issued currency.
+    pub delivered_issued: Option<Holding>,
+}
+
+/// An amount of an issued currency, as servers print it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// Three characters or 40 hexadecimal digits.
+    pub currency: String,
+    /// Who issued it.
+    pub issuer: String,
+    /// A decimal.
+    pub value: String,
 }
 
 impl World {
@@ -74,6 +88,16 @@ fn seen_payment((ledger_index, included): (u32, &Included)) -> Option<SeenPaymen
     let Kind::Payment { destination, .. } = included.tx.kind else {
         return None;
     };
+    let delivered_drops = included.delivered.and_then(|money| money.drops());
+    let delivered_drops = delivered_drops.and_then(|drops| u64::try_from(drops).ok());
+    let delivered_issued = match included.delivered {
+        Some(Money::Issued(value, asset)) => Some(Holding {
+            currency: asset.currency.to_string(),
+            issuer: asset.issuer.to_string(),
+            value: value.to_string(),
+        }),
+        _ => None,
+    };
     Some(SeenPayment {
         hash: included.tx.hash,
         ledger_index,
@@ -81,6 +105,7 @@ fn seen_payment((ledger_index, included): (u32, &Included)) -> Option<SeenPaymen
         sequence: included.tx.sequence,
         destination: destination.to_string(),
         result: included.ter.name(),
-        delivered: included.delivered,
+        delivered: delivered_drops,
+        delivered_issued,
     })
 }

@@ -17,23 +17,35 @@
 mod apply;
 mod blob;
 mod codes;
+mod decimal;
+mod delete;
 mod direct;
+mod directory;
+mod effect;
+mod entries;
 mod god;
 mod hub;
+mod lines;
+mod money;
 mod net;
 mod node;
 mod nodes;
+mod offers;
 mod preflight;
 mod queue;
+mod refusals;
 mod rpc;
 mod rpc_data;
 mod rpc_history;
+mod rpc_lines;
 mod rpc_owned;
+mod settings;
 mod shapes;
 mod state;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod types;
 mod world;
 
@@ -46,7 +58,7 @@ use tokio::task::JoinSet;
 
 pub use codes::Ter;
 pub use direct::{Direct, DirectSocket};
-pub use god::SeenPayment;
+pub use god::{Holding, SeenPayment};
 pub use node::Script;
 pub use rpc::COMMANDS;
 pub use state::Fees;

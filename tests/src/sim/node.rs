@@ -9,7 +9,9 @@ use std::sync::Arc;
 use super::apply::{Mode, apply, base_fee};
 use super::blob::Tx;
 use super::codes::Ter;
+use super::entries::Entry;
 use super::hub::Hub;
+use super::lines::{Line, LineKey};
 use super::queue::{BASE_LEVEL, Queue, mul_div, paid_level};
 use super::state::{Account, Overlay};
 use super::store::{Store, StoreError};
@@ -89,6 +91,8 @@ pub(super) struct Node {
     pub script: Script,
     /// What waits for the open ledger's fee to drop; None if every ledger is large enough.
     pub queue: Option<Queue>,
+    /// Blobs whose signature was found bad.
+    pub bad_signatures: HashSet<Hash>,
     /// Every blob that arrived and passed the local checks.
     pub arrivals: Vec<Arrival>,
     store: Option<Store>,
@@ -112,6 +116,7 @@ impl Node {
             hub: Hub::default(),
             script: Script::default(),
             queue: None,
+            bad_signatures: HashSet::new(),
             arrivals: Vec::new(),
             store,
             stopped: false,
@@ -140,6 +145,25 @@ impl Node {
     /// An account in the open ledger.
     pub(super) fn open_account(&mut self, id: &AccountId) -> Option<Account> {
         self.world.view(&mut self.open.over).get(id).cloned()
+    }
+
+    /// A trust line in the open ledger.
+    pub(super) fn open_line(&mut self, key: &LineKey) -> Option<Line> {
+        self.world.view(&mut self.open.over).line(key).cloned()
+    }
+
+    /// Another object in the open ledger.
+    pub(super) fn open_entry(&mut self, key: &Hash) -> Option<Entry> {
+        self.world.view(&mut self.open.over).entry(key).cloned()
+    }
+
+    /// Names of all lines that the account ever had, by their keys in the ledger.
+    pub(super) fn line_keys(&self, id: &AccountId) -> HashMap<Hash, LineKey> {
+        let validated = self.world.accounts.line_keys();
+        let keys = validated.chain(self.open.over.lines.keys());
+        keys.filter(|key| [key.low, key.high].contains(id))
+            .map(|key| (key.index(), *key))
+            .collect()
     }
 
     /// A transaction that this server was given since it started.
@@ -274,7 +298,7 @@ impl Node {
             return (applied.ter, false);
         };
         self.open.txs.push(tx.clone());
-        let affected: Vec<AccountId> = effect.nodes.values().map(|(_, after)| after.id).collect();
+        let affected = effect.affected();
         let open_index = self.open_index();
         self.hub
             .publish_proposed(tx, applied.ter, &affected, open_index);

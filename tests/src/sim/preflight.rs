@@ -2,42 +2,26 @@
 //!
 //! Owns: the `tem` codes and those about the network's id. May not: look at any account.
 
-use serde_json::Value;
-
-use super::apply::ACCOUNT_SET_FLAGS;
 use super::blob::{Kind, Tx};
 use super::codes::Ter;
+use super::entries::{ISSUANCE_FLAGS, Made};
+use super::lines::{TRUST_SET_FLAGS, preflight_trust_set};
+use super::money::Money;
+use super::offers::{OFFER_FLAGS, preflight_offer};
+use super::settings::{ACCOUNT_SET_FLAGS, preflight_account_set};
 use super::state::{TOTAL_DROPS, View};
 use super::types::AccountId;
 
 /// Networks above this id require the NetworkID field; the others refuse it.
 const NETWORK_ID_FREE_MAX: u32 = 1024;
 const TF_FULLY_CANONICAL: u32 = 0x8000_0000;
-const TF_NO_DIRECT: u32 = 0x0001_0000;
+/// A payment that may not take the default path.
+pub(super) const TF_NO_DIRECT: u32 = 0x0001_0000;
 /// A payment may deliver less; no gateway should ever set it.
 pub(super) const TF_PARTIAL_PAYMENT: u32 = 0x0002_0000;
 const TF_LIMIT_QUALITY: u32 = 0x0004_0000;
-/// What an issuer may charge for a transfer, in billionths of the amount.
-const TRANSFER_RATES: std::ops::RangeInclusive<u64> = 1_000_000_000..=2_000_000_000;
 /// Tickets that an account may have, and that one transaction may make.
 pub(super) const TICKETS_MAX: u32 = 250;
-/// Fields that an AccountSet may have here; others ask for what is not built.
-const ACCOUNT_SET_FIELDS: [&str; 13] = [
-    "Account",
-    "ClearFlag",
-    "Fee",
-    "Flags",
-    "LastLedgerSequence",
-    "Memos",
-    "NetworkID",
-    "Sequence",
-    "SetFlag",
-    "SigningPubKey",
-    "SourceTag",
-    "TransactionType",
-    "TxnSignature",
-];
-
 /// Checks the form; nothing here depends on an account.
 pub(super) fn preflight(view: &View<'_>, tx: &Tx) -> Result<(), Ter> {
     match tx.network_id {
@@ -52,11 +36,15 @@ pub(super) fn preflight(view: &View<'_>, tx: &Tx) -> Result<(), Ter> {
         Kind::Payment { .. } => {
             TF_FULLY_CANONICAL | TF_NO_DIRECT | TF_PARTIAL_PAYMENT | TF_LIMIT_QUALITY
         }
-        Kind::AccountSet { .. }
+        Kind::TrustSet => TF_FULLY_CANONICAL | TRUST_SET_FLAGS,
+        Kind::OfferCreate => TF_FULLY_CANONICAL | OFFER_FLAGS,
+        Kind::AccountSet { .. } => TF_FULLY_CANONICAL | ACCOUNT_SET_FLAGS,
+        Kind::Creates(Made::Issuance) => TF_FULLY_CANONICAL | ISSUANCE_FLAGS,
+        Kind::Creates(Made::Credential { .. })
         | Kind::SetRegularKey { .. }
         | Kind::TicketCreate { .. }
         | Kind::DepositPreauth { .. }
-        | Kind::AccountDelete
+        | Kind::AccountDelete { .. }
         | Kind::NoSuchObject(_) => TF_FULLY_CANONICAL,
         Kind::Other => return Err(Ter::TemDisabled),
     };
@@ -86,26 +74,49 @@ pub(super) fn preflight(view: &View<'_>, tx: &Tx) -> Result<(), Ter> {
             authorize,
             unauthorize,
         } if authorize.is_some() == unauthorize.is_some() => Err(Ter::TemMalformed),
-        Kind::TicketCreate { .. }
+        Kind::NoSuchObject(ter) if ter.is_tem() => Err(ter),
+        Kind::TrustSet => preflight_trust_set(tx),
+        Kind::OfferCreate => preflight_offer(tx),
+        Kind::AccountDelete { destination } if destination == tx.account => Err(Ter::TemDstIsSrc),
+        Kind::Creates(_)
+        | Kind::TicketCreate { .. }
         | Kind::SetRegularKey { .. }
         | Kind::DepositPreauth { .. }
-        | Kind::AccountDelete
+        | Kind::AccountDelete { .. }
         | Kind::NoSuchObject(_)
         | Kind::Other => Ok(()),
     }
 }
 
 fn preflight_payment(tx: &Tx, destination: AccountId, drops: Option<i128>) -> Result<(), Ter> {
-    if let Some(drops) = drops
-        && !(1..=i128::from(TOTAL_DROPS)).contains(&drops)
-    {
+    let amount = tx.money("Amount").ok_or(Ter::TemBadAmount)?;
+    let send_max = tx.json.contains_key("SendMax").then(|| tx.money("SendMax"));
+    let sent = match send_max {
+        None => amount,
+        Some(most) => most.ok_or(Ter::TemBadAmount)?,
+    };
+    if !is_possible(amount) {
         return Err(Ter::TemBadAmount);
     }
     if destination.0 == [0; 20] {
         return Err(Ter::TemDstNeeded);
     }
-    let sends_xrp = tx.json.get("SendMax").is_none_or(Value::is_string);
-    if destination == tx.account && drops.is_some() && sends_xrp && !tx.json.contains_key("Paths") {
+    if !is_possible(sent) {
+        return Err(Ter::TemBadAmount);
+    }
+    if [amount, sent]
+        .iter()
+        .any(|money| matches!(money, Money::Issued(_, asset) if asset.currency.is_bad()))
+    {
+        return Err(Ter::TemBadCurrency);
+    }
+    let sends_xrp = sent.drops().is_some();
+    let same_kind = match (amount, sent) {
+        (Money::Xrp(_), Money::Xrp(_)) => true,
+        (Money::Issued(_, one), Money::Issued(_, other)) => one.currency == other.currency,
+        _ => false,
+    };
+    if destination == tx.account && same_kind && !tx.json.contains_key("Paths") {
         return Err(Ter::TemRedundant);
     }
     if drops.is_some() && sends_xrp {
@@ -123,28 +134,32 @@ fn preflight_payment(tx: &Tx, destination: AccountId, drops: Option<i128>) -> Re
             return Err(ter);
         }
     }
-    if tx.json.contains_key("DeliverMin") && tx.flags & TF_PARTIAL_PAYMENT == 0 {
+    preflight_least(tx, amount)
+}
+
+/// The least that a partial payment must deliver.
+fn preflight_least(tx: &Tx, amount: Money) -> Result<(), Ter> {
+    if !tx.json.contains_key("DeliverMin") {
+        return Ok(());
+    }
+    let fits = match (tx.money("DeliverMin"), amount) {
+        (Some(Money::Xrp(least)), Money::Xrp(most)) => least <= most,
+        (Some(Money::Issued(least, of)), Money::Issued(most, asset)) => {
+            of == asset && least <= most
+        }
+        _ => false,
+    };
+    let least = tx.money("DeliverMin").is_some_and(is_possible);
+    if tx.flags & TF_PARTIAL_PAYMENT == 0 || !fits || !least {
         return Err(Ter::TemBadAmount);
     }
     Ok(())
 }
 
-fn preflight_account_set(tx: &Tx, set: u32, clear: u32) -> Result<(), Ter> {
-    if set != 0 && set == clear {
-        return Err(Ter::TemInvalidFlag);
-    }
-    let rate = tx.json.get("TransferRate").and_then(Value::as_u64);
-    if rate.is_some_and(|rate| rate != 0 && !TRANSFER_RATES.contains(&rate)) {
-        return Err(Ter::TemBadTransferRate);
-    }
-    let built = |flag: u32| flag == 0 || ACCOUNT_SET_FLAGS.iter().any(|(known, _)| *known == flag);
-    let only_known_fields = tx.json.keys().all(|name| {
-        ACCOUNT_SET_FIELDS.contains(&name.as_str())
-            || ["TicketSequence", "AccountTxnID"].contains(&name.as_str())
-    });
-    if built(set) && built(clear) && only_known_fields {
-        Ok(())
-    } else {
-        Err(Ter::TemDisabled)
+/// True for an amount that somebody can have.
+fn is_possible(money: Money) -> bool {
+    match money {
+        Money::Xrp(drops) => (1..=i128::from(TOTAL_DROPS)).contains(&drops),
+        Money::Issued(value, _) => value.is_positive(),
     }
 }

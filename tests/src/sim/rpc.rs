@@ -12,8 +12,10 @@ use super::blob::{BlobError, Tx};
 use super::hub::{SocketId, Stream, Wanted, ledger_facts};
 use super::node::Node;
 use super::queue::{Queue, mul_div};
+use super::refusals::{check_known, message, refused};
 use super::rpc_data;
 use super::rpc_history;
+use super::rpc_lines;
 use super::rpc_owned;
 use super::shapes::{ApiVersion, complete_ledgers, ctid, object};
 use super::types::{AccountId, Hash, Millis};
@@ -33,11 +35,15 @@ const EXPECTED_SIZE: u64 = 1000;
 const QUEUE_SIZE: u64 = 20_000;
 
 /// The commands that this server knows and a real one does too.
-pub const COMMANDS: [&str; 16] = [
+pub const COMMANDS: [&str; 20] = [
+    "account_currencies",
     "account_info",
+    "account_lines",
     "account_objects",
     "account_tx",
+    "deposit_authorized",
     "fee",
+    "gateway_balances",
     "ledger",
     "ledger_accept",
     "ledger_closed",
@@ -160,6 +166,10 @@ pub(super) fn dispatch(node: &mut Node, command: &str, call: &Call<'_>) -> Answe
         "submit" => submit(node, call),
         "tx" => rpc_history::tx(node, call),
         "account_info" => rpc_data::account_info(node, call),
+        "account_currencies" => rpc_lines::account_currencies(node, call),
+        "account_lines" => rpc_lines::account_lines(node, call),
+        "deposit_authorized" => rpc_lines::deposit_authorized(node, call),
+        "gateway_balances" => rpc_lines::gateway_balances(node, call),
         "account_objects" => rpc_owned::account_objects(node, call),
         "ledger_entry" => rpc_owned::ledger_entry(node, call),
         "account_tx" => rpc_history::account_tx(node, call),
@@ -384,16 +394,15 @@ fn submit(node: &mut Node, call: &Call<'_>) -> Answer {
         Some(value) if node.world.release == Release::V2_3 => {
             value.as_bool().unwrap_or(value.as_str() != Some(""))
         }
-        Some(value) => value.as_bool().ok_or_else(RpcError::invalid_params)?,
+        Some(value) => value.as_bool().ok_or_else(|| {
+            RpcError::invalid_params_because("Invalid field 'fail_hard', not boolean.")
+        })?,
     };
     let tx = match parsed {
         Ok(tx) => tx,
-        Err(BlobError::NotHex) => return Err(RpcError::invalid_params()),
-        Err(BlobError::Invalid(text)) => {
-            let exception = object(json!({ "error_exception": text }));
-            return Err(RpcError::bare("invalidTransaction").with(exception));
-        }
+        Err(error) => return Err(refused(node, error, call.params.get("tx_blob"))),
     };
+    check_known(tx, node.world.release)?;
     let submitted = node.submit(tx, fail_hard, call.now);
     let mut tx_json = tx.json.clone();
     tx_json.insert("hash".into(), json!(tx.hash.to_string()));
@@ -412,7 +421,7 @@ fn submit(node: &mut Node, call: &Call<'_>) -> Answer {
         "broadcast": submitted.broadcast,
         "engine_result": submitted.ter.name(),
         "engine_result_code": submitted.ter.code(),
-        "engine_result_message": submitted.ter.message(),
+        "engine_result_message": message(submitted.ter, node.world.release),
         "kept": submitted.kept,
         "queued": submitted.queued,
         "tx_blob": hex::encode_upper(&tx.blob),

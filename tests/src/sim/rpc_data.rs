@@ -6,11 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::node::Node;
 use super::rpc::{Answer, Call, RpcError};
+use super::settings::named_flags;
 use super::shapes::{ApiVersion, index_json, ledger_header, ledger_tx, object, tx_fields};
-use super::state::{
-    Account, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_DISALLOW_XRP, LSF_PASSWORD_SPENT,
-    LSF_REQUIRE_DEST_TAG,
-};
+use super::state::Account;
 use super::types::{AccountId, Hash};
 use super::world::Release;
 
@@ -151,23 +149,7 @@ pub(super) fn account_data(account: &Account) -> Map<String, Value> {
 }
 
 fn account_flags(account: &Account) -> Map<String, Value> {
-    object(json!({
-        "allowTrustLineClawback": false,
-        "allowTrustLineLocking": false,
-        "defaultRipple": false,
-        "depositAuth": account.has(LSF_DEPOSIT_AUTH),
-        "disableMasterKey": account.has(LSF_DISABLE_MASTER),
-        "disallowIncomingCheck": false,
-        "disallowIncomingNFTokenOffer": false,
-        "disallowIncomingPayChan": false,
-        "disallowIncomingTrustline": false,
-        "disallowIncomingXRP": account.has(LSF_DISALLOW_XRP),
-        "globalFreeze": false,
-        "noFreeze": false,
-        "passwordSpent": account.has(LSF_PASSWORD_SPENT),
-        "requireAuthorization": false,
-        "requireDestinationTag": account.has(LSF_REQUIRE_DEST_TAG),
-    }))
+    named_flags(account).collect()
 }
 
 pub(super) fn ledger(node: &Node, call: &Call<'_>) -> Answer {

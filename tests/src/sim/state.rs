@@ -1,23 +1,38 @@
-//! Accounts, and views of them: the validated state with its history, and changes not yet validated on top of it.
+//! Accounts and what lies between them, and views of both: the validated state with its history, changes not yet
+//! validated on top of it, and the draft of what one transaction changes.
 //!
-//! Owns: balances, and the rule that XRP is only moved or burned. May not: decide whether a transaction may do so (`apply`).
+//! Owns: what the ledger holds. May not: decide whether a transaction may change it (`apply`).
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash as HashKey;
 
 use serde_json::{Map, Value, json};
 
-use super::types::{AccountId, Hash};
+use super::directory::Directory;
+use super::entries::Entry;
+use super::lines::{Line, LineKey};
+use super::types::{AccountId, Hash, Origin};
 
 /// The one free change of the regular key is used up.
 pub(super) const LSF_PASSWORD_SPENT: u32 = 0x0001_0000;
 /// A payment must carry a destination tag.
 pub(super) const LSF_REQUIRE_DEST_TAG: u32 = 0x0002_0000;
+/// Nobody holds its money unasked.
+pub(super) const LSF_REQUIRE_AUTH: u32 = 0x0004_0000;
 /// The owner would rather not have XRP; advice only.
 pub(super) const LSF_DISALLOW_XRP: u32 = 0x0008_0000;
 /// The master key signs no more.
 pub(super) const LSF_DISABLE_MASTER: u32 = 0x0010_0000;
+/// It gave up freezing, for good.
+pub(super) const LSF_NO_FREEZE: u32 = 0x0020_0000;
+/// Nobody passes its money on.
+pub(super) const LSF_GLOBAL_FREEZE: u32 = 0x0040_0000;
+/// Its money passes from holder to holder.
+pub(super) const LSF_DEFAULT_RIPPLE: u32 = 0x0080_0000;
 /// Only preauthorised senders may pay in.
 pub(super) const LSF_DEPOSIT_AUTH: u32 = 0x0100_0000;
+/// Nobody may begin a trust line with it.
+pub(super) const LSF_DISALLOW_TRUSTLINES: u32 = 0x2000_0000;
 
 /// All the XRP there ever was, in drops.
 pub(super) const TOTAL_DROPS: u64 = 100_000_000_000_000_000;
@@ -43,7 +58,7 @@ impl Fees {
     }
 }
 
-/// The root object of an account.
+/// The root object of an account, with its tickets and permissions and the list of all it owns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Account {
     /// Whose it is.
@@ -58,14 +73,16 @@ pub(super) struct Account {
     pub flags: u32,
     /// A second key.
     pub regular_key: Option<AccountId>,
-    /// The validated transaction that last changed it, and its ledger; None since genesis or while unvalidated.
-    pub previous: Option<(Hash, u32)>,
+    /// Fields that it set itself: `TransferRate`, `Domain` and the like.
+    pub settings: BTreeMap<&'static str, Value>,
+    /// The validated transaction that last changed it.
+    pub previous: Origin,
     /// Its tickets, each with the transaction that made it and the ledger of that.
     pub tickets: BTreeMap<u32, (Hash, u32)>,
     /// Who may pay in without being asked, each with the transaction that allowed it and the ledger of that.
     pub preauthorized: BTreeMap<AccountId, (Hash, u32)>,
-    /// The list of what it owns: the transaction that last changed it. None if it never owned anything.
-    pub directory: Option<(Hash, u32)>,
+    /// The list of what it owns.
+    pub directory: Directory,
 }
 
 impl Account {
@@ -78,16 +95,37 @@ impl Account {
             owner_count: 0,
             flags: 0,
             regular_key: None,
+            settings: BTreeMap::new(),
             previous: None,
             tickets: BTreeMap::new(),
             preauthorized: BTreeMap::new(),
-            directory: None,
+            directory: Directory::default(),
         }
     }
 
     /// True if the flag is set.
     pub(super) fn has(&self, flag: u32) -> bool {
         self.flags & flag != 0
+    }
+
+    /// What it takes to pass one of its money on, in billionths; 0 if that is one.
+    pub(super) fn transfer_rate(&self) -> u32 {
+        let rate = self.settings.get("TransferRate").and_then(Value::as_u64);
+        rate.and_then(|rate| u32::try_from(rate).ok()).unwrap_or(0)
+    }
+
+    /// True if the root object itself is the same; what it owns may differ.
+    pub(super) fn has_same_root(&self, other: &Self) -> bool {
+        (self.balance, self.sequence, self.owner_count, self.flags)
+            == (
+                other.balance,
+                other.sequence,
+                other.owner_count,
+                other.flags,
+            )
+            && self.regular_key == other.regular_key
+            && self.settings == other.settings
+            && self.tickets.len() == other.tickets.len()
     }
 
     /// The fields that metadata shows of it.
@@ -104,67 +142,140 @@ impl Account {
         if !self.tickets.is_empty() {
             fields.insert("TicketCount".into(), json!(self.tickets.len()));
         }
+        for (name, value) in &self.settings {
+            fields.insert((*name).to_owned(), value.clone());
+        }
         fields
     }
 }
 
-/// Every validated account with every state it was in after a ledger that changed it.
+/// Everything of one kind, each with every state it was in after a ledger that changed it; None after its end.
+pub(super) struct History<K, V> {
+    states: HashMap<K, Vec<(u32, Option<V>)>>,
+}
+
+impl<K, V> Default for History<K, V> {
+    fn default() -> Self {
+        Self {
+            states: HashMap::new(),
+        }
+    }
+}
+
+impl<K: Eq + HashKey, V> History<K, V> {
+    /// As of the last validated ledger.
+    pub(super) fn get(&self, key: &K) -> Option<&V> {
+        self.states.get(key)?.last()?.1.as_ref()
+    }
+
+    /// As of the end of that ledger.
+    pub(super) fn get_at(&self, key: &K, ledger: u32) -> Option<&V> {
+        let states = self.states.get(key)?;
+        let after = states.partition_point(|(index, _)| *index <= ledger);
+        states[..after].last()?.1.as_ref()
+    }
+
+    /// Records a state at the end of a ledger.
+    pub(super) fn put(&mut self, ledger: u32, key: K, value: Option<V>) {
+        self.states.entry(key).or_default().push((ledger, value));
+    }
+
+    /// All that exist as of the last validated ledger.
+    pub(super) fn all(&self) -> impl Iterator<Item = &V> {
+        self.states
+            .values()
+            .filter_map(|states| states.last()?.1.as_ref())
+    }
+}
+
+/// The validated state.
 #[derive(Default)]
 pub(super) struct Accounts {
-    states: HashMap<AccountId, Vec<(u32, Account)>>,
+    roots: History<AccountId, Account>,
+    lines: History<LineKey, Line>,
+    entries: History<Hash, Entry>,
 }
 
 impl Accounts {
     /// As of the last validated ledger.
     pub(super) fn get(&self, id: &AccountId) -> Option<&Account> {
-        self.states.get(id)?.last().map(|(_, account)| account)
+        self.roots.get(id)
     }
 
     /// As of the end of that ledger.
     pub(super) fn get_at(&self, id: &AccountId, ledger: u32) -> Option<&Account> {
-        let states = self.states.get(id)?;
-        let after = states.partition_point(|(index, _)| *index <= ledger);
-        states[..after].last().map(|(_, account)| account)
+        self.roots.get_at(id, ledger)
+    }
+
+    /// A trust line as of the last validated ledger.
+    pub(super) fn line(&self, key: &LineKey) -> Option<&Line> {
+        self.lines.get(key)
+    }
+
+    /// A trust line as of the end of that ledger.
+    pub(super) fn line_at(&self, key: &LineKey, ledger: u32) -> Option<&Line> {
+        self.lines.get_at(key, ledger)
+    }
+
+    /// Another object as of the end of that ledger.
+    pub(super) fn entry_at(&self, key: &Hash, ledger: u32) -> Option<&Entry> {
+        self.entries.get_at(key, ledger)
+    }
+
+    /// Names of all trust lines that there ever were.
+    pub(super) fn line_keys(&self) -> impl Iterator<Item = &LineKey> {
+        self.lines.states.keys()
     }
 
     /// Records the state of an account at the end of a ledger.
     pub(super) fn put(&mut self, ledger: u32, account: Account) {
-        self.states
-            .entry(account.id)
-            .or_default()
-            .push((ledger, account));
+        self.roots.put(ledger, account.id, Some(account));
+    }
+
+    /// Records all changes of a ledger at its end.
+    pub(super) fn put_all(&mut self, ledger: u32, changed: Overlay) {
+        for (id, account) in changed.accounts {
+            self.roots.put(ledger, id, account);
+        }
+        for (key, line) in changed.lines {
+            self.lines.put(ledger, key, line);
+        }
+        for (key, entry) in changed.entries {
+            self.entries.put(ledger, key, entry);
+        }
     }
 
     /// The sum of all balances.
     pub(super) fn total_drops(&self) -> u64 {
-        self.states
-            .values()
-            .filter_map(|states| states.last())
-            .try_fold(0_u64, |sum, (_, account)| sum.checked_add(account.balance))
+        self.roots
+            .all()
+            .try_fold(0_u64, |sum, account| sum.checked_add(account.balance))
             .expect("all balances together are at most all XRP")
     }
 }
 
-/// Accounts as changed by transactions that are not validated yet.
-#[derive(Default, Clone)]
+/// What changed and is not validated yet; None is gone.
+#[derive(Debug, Default, Clone)]
 pub(super) struct Overlay {
-    changed: BTreeMap<AccountId, Account>,
+    pub accounts: BTreeMap<AccountId, Option<Account>>,
+    pub lines: BTreeMap<LineKey, Option<Line>>,
+    pub entries: BTreeMap<Hash, Option<Entry>>,
 }
 
 impl Overlay {
     /// The same with one more change.
     pub(super) fn with(mut self, account: Account) -> Self {
-        self.changed.insert(account.id, account);
+        self.accounts.insert(account.id, Some(account));
         self
     }
 
-    /// The changed accounts, in order of their ids.
-    pub(super) fn into_changed(self) -> impl Iterator<Item = Account> {
-        self.changed.into_values()
+    /// True if nothing changed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.accounts.is_empty() && self.lines.is_empty() && self.entries.is_empty()
     }
 }
 
-/// A ledger in the making: validated accounts below, changes on top.
+/// A ledger in the making: what is validated below, changes on top.
 pub(super) struct View<'a> {
     /// What is validated.
     pub base: &'a Accounts,
@@ -181,11 +292,140 @@ pub(super) struct View<'a> {
 impl View<'_> {
     /// The account as of now.
     pub(super) fn get(&self, id: &AccountId) -> Option<&Account> {
-        self.over.changed.get(id).or_else(|| self.base.get(id))
+        match self.over.accounts.get(id) {
+            Some(changed) => changed.as_ref(),
+            None => self.base.get(id),
+        }
     }
 
-    /// Changes an account.
+    /// The trust line as of now.
+    pub(super) fn line(&self, key: &LineKey) -> Option<&Line> {
+        match self.over.lines.get(key) {
+            Some(changed) => changed.as_ref(),
+            None => self.base.line(key),
+        }
+    }
+
+    /// Another object as of now.
+    pub(super) fn entry(&self, key: &Hash) -> Option<&Entry> {
+        match self.over.entries.get(key) {
+            Some(changed) => changed.as_ref(),
+            None => self.base.entries.get(key),
+        }
+    }
+
+    /// Keeps what a transaction changed.
+    pub(super) fn put_all(&mut self, changed: Overlay) {
+        self.over.accounts.extend(changed.accounts);
+        self.over.lines.extend(changed.lines);
+        self.over.entries.extend(changed.entries);
+    }
+}
+
+/// What one transaction changes, on top of a view.
+pub(super) struct Draft<'d, 'v> {
+    below: &'d View<'v>,
+    /// The changes.
+    pub changed: Overlay,
+    /// Lines at their end, as they were last.
+    pub ended_lines: BTreeMap<LineKey, Line>,
+    /// Accounts at their end, as they were last.
+    pub ended_accounts: BTreeMap<AccountId, Account>,
+}
+
+impl<'d, 'v> Draft<'d, 'v> {
+    /// Nothing changed yet.
+    pub(super) fn new(below: &'d View<'v>) -> Self {
+        Self {
+            below,
+            changed: Overlay::default(),
+            ended_lines: BTreeMap::new(),
+            ended_accounts: BTreeMap::new(),
+        }
+    }
+
+    /// The ledger's index.
+    pub(super) fn index(&self) -> u32 {
+        self.below.index
+    }
+
+    /// The network's fees.
+    pub(super) fn fees(&self) -> Fees {
+        self.below.fees
+    }
+
+    /// The account as of now.
+    pub(super) fn find(&self, id: &AccountId) -> Option<&Account> {
+        match self.changed.accounts.get(id) {
+            Some(changed) => changed.as_ref(),
+            None => self.below.get(id),
+        }
+    }
+
+    /// An account that was checked to exist.
+    pub(super) fn account(&self, id: &AccountId) -> &Account {
+        self.find(id).expect("checked that the account exists")
+    }
+
+    /// Changes an account that was checked to exist.
+    pub(super) fn change<R>(
+        &mut self,
+        id: &AccountId,
+        change: impl FnOnce(&mut Account) -> R,
+    ) -> R {
+        let mut account = self.account(id).clone();
+        let result = change(&mut account);
+        self.put(account);
+        result
+    }
+
+    /// Makes or changes an account.
     pub(super) fn put(&mut self, account: Account) {
-        self.over.changed.insert(account.id, account);
+        self.changed.accounts.insert(account.id, Some(account));
+    }
+
+    /// Ends an account.
+    pub(super) fn remove(&mut self, id: AccountId) {
+        if let Some(Some(account)) = self.changed.accounts.insert(id, None) {
+            self.ended_accounts.insert(id, account);
+        }
+    }
+
+    /// The trust line as of now.
+    pub(super) fn line(&self, key: &LineKey) -> Option<&Line> {
+        match self.changed.lines.get(key) {
+            Some(changed) => changed.as_ref(),
+            None => self.below.line(key),
+        }
+    }
+
+    /// Makes or changes a trust line.
+    pub(super) fn put_line(&mut self, line: Line) {
+        self.changed.lines.insert(line.key, Some(line));
+    }
+
+    /// Ends a trust line.
+    pub(super) fn remove_line(&mut self, key: LineKey) {
+        if let Some(Some(line)) = self.changed.lines.insert(key, None) {
+            self.ended_lines.insert(key, line);
+        }
+    }
+
+    /// Another object as of now.
+    pub(super) fn entry(&self, key: &Hash) -> Option<&Entry> {
+        match self.changed.entries.get(key) {
+            Some(changed) => changed.as_ref(),
+            None => self.below.entry(key),
+        }
+    }
+
+    /// Makes or changes another object.
+    pub(super) fn put_entry(&mut self, key: Hash, entry: Entry) {
+        self.changed.entries.insert(key, Some(entry));
+    }
+
+    /// Ends another object.
+    pub(super) fn remove_entry(&mut self, key: Hash) {
+        self.changed.entries.insert(key, None);
     }
 }

@@ -93,6 +93,9 @@ pub(super) fn sha512_half(parts: &[&[u8]]) -> Hash {
     Hash(half)
 }
 
+/// The validated transaction that last changed an object, and its ledger; None since genesis or while unvalidated.
+pub(super) type Origin = Option<(Hash, u32)>;
+
 /// Wall-clock time in milliseconds since the Unix epoch. Read in `net` only and handed down from there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Millis(pub u64);

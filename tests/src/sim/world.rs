@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::apply::{Mode, apply};
 use super::blob::Tx;
 use super::codes::Ter;
+use super::money::Money;
 use super::state::{Account, Accounts, Fees, Overlay, TOTAL_DROPS, View};
 use super::types::{AccountId, Hash, sha512_half};
 
@@ -69,8 +70,8 @@ pub(super) struct Included {
     pub ter: Ter,
     /// Metadata as printed.
     pub meta: Map<String, Value>,
-    /// XRP that reached the destination.
-    pub delivered: Option<u64>,
+    /// What reached the destination.
+    pub delivered: Option<Money>,
     /// XRP that it burned as its fee.
     pub burned: u64,
     /// Accounts in the metadata.
@@ -105,7 +106,7 @@ pub(super) struct Ledger {
 pub(super) struct Built {
     /// The ledger.
     pub ledger: Ledger,
-    changed: Vec<Account>,
+    changed: Overlay,
 }
 
 /// What is left of the candidates: no ledger holds them and they are not refused for good.
@@ -278,7 +279,7 @@ impl World {
 
     fn finish(&self, txs: Vec<Included>, over: Overlay, close_time: u32) -> Built {
         let parent = self.validated();
-        let changed: Vec<Account> = over.into_changed().collect();
+        let changed = over;
         let burned: u64 = txs.iter().map(|included| included.burned).sum();
         let mut ledger = Ledger {
             index: parent.index + 1,
@@ -303,9 +304,7 @@ impl World {
             self.validated().hash,
             "a ledger follows the one it was built on"
         );
-        for account in changed {
-            self.accounts.put(ledger.index, account);
-        }
+        self.accounts.put_all(ledger.index, changed);
         for (position, included) in ledger.txs.iter().enumerate() {
             self.by_hash
                 .insert(included.tx.hash, (ledger.index, position));
@@ -329,17 +328,16 @@ impl World {
     }
 }
 
-fn include(tx: Arc<Tx>, ter: Ter, effect: &super::apply::Effect, position: usize) -> Included {
+fn include(tx: Arc<Tx>, ter: Ter, effect: &super::effect::Effect, position: usize) -> Included {
     let mut meta = effect.meta(ter);
     meta.insert("TransactionIndex".into(), json!(position));
-    let affected = effect.nodes.values().map(|(_, after)| after.id).collect();
     Included {
         tx,
         ter,
         meta,
-        delivered: effect.delivered,
+        delivered: effect.delivered.map(|delivered| delivered.money),
         burned: effect.fee,
-        affected,
+        affected: effect.affected(),
     }
 }
 
@@ -420,16 +418,11 @@ fn header_hash(ledger: &Ledger) -> Hash {
     ])
 }
 
-fn account_hash(parent: Hash, changed: &[Account]) -> Hash {
-    let mut text = parent.to_string();
-    for account in changed {
-        text.push_str(&format!("{account:?}"));
-    }
+fn account_hash(parent: Hash, changed: &Overlay) -> Hash {
     if changed.is_empty() {
-        parent
-    } else {
-        sha512_half(&[text.as_bytes()])
+        return parent;
     }
+    sha512_half(&[format!("{parent}{changed:?}").as_bytes()])
 }
 
 fn transaction_hash(txs: &[Included]) -> Hash {

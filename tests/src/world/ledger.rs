@@ -114,6 +114,20 @@ impl Ledger {
         }
     }
 
+    /// What the holder has of this money in the last validated ledger, as servers print it; None without a line.
+    pub async fn held(
+        &self,
+        holder: &str,
+        issuer: &str,
+        currency: &str,
+    ) -> Result<Option<String>, LedgerError> {
+        let params = json!({ "account": holder, "peer": issuer, "ledger_index": "validated" });
+        let answer = self.ask("account_lines", params).await?;
+        let lines = answer["lines"].as_array().into_iter().flatten();
+        let line = lines.into_iter().find(|line| line["currency"] == currency);
+        Ok(line.and_then(|line| Some(line["balance"].as_str()?.to_owned())))
+    }
+
     /// The account's whole validated history, oldest first.
     pub async fn history(&self, address: &str) -> Result<Vec<Entry>, LedgerError> {
         let mut entries = Vec::new();

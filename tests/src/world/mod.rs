@@ -4,7 +4,7 @@
 //! in a test that panics. May not: reach into a process other than by what its users and operators have.
 //!
 //! `binaries` builds, `process` runs one process, `directory` holds the files, `look` is what a story sees of a world, `config` writes the files, `wallet` makes keys, `client` calls the
-//! gateway, `ledger` reads validated history, `collector` receives spans, `http` is what the others speak.
+//! gateway, `ledger` reads validated history, `person` is somebody else on the ledger, `collector` receives spans, `http` is what the others speak.
 #![expect(
     clippy::print_stderr,
     reason = "a story that fails shows the logs of its processes"
@@ -18,6 +18,7 @@ mod directory;
 pub mod http;
 pub mod ledger;
 mod look;
+pub mod person;
 pub mod process;
 pub mod wallet;
 

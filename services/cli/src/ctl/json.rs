@@ -156,6 +156,7 @@ fn evidence(evidence: &Evidence) -> Value {
         "delivered_issued": issued,
         "fee_drops": number(evidence.fee_drops),
         "servers": evidence.servers,
+        "refusal": (evidence.refusal != 0).then(|| names::preflight_refusal(evidence.refusal)),
         "ledger_close_time": time(&evidence.ledger_close_time),
     })
 }

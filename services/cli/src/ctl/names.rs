@@ -3,7 +3,8 @@
 //! Owns: nothing but the cutting. May not: give a value that this program does not know the name of another.
 
 use paygate_client::proto::{
-    EvidenceKind, KeyStatus, PaymentReason, PaymentState, TimelineStage, VersionKind,
+    EvidenceKind, KeyStatus, PaymentReason, PaymentState, PreflightRefusal, TimelineStage,
+    VersionKind,
 };
 
 /// `PAID` for 4; `STATE_77` for a state that a newer gateway has.
@@ -35,6 +36,14 @@ pub(crate) fn evidence_kind(number: i32) -> String {
     cut(
         EvidenceKind::try_from(number).map(|kind| kind.as_str_name()),
         "EVIDENCE_KIND_",
+        number,
+    )
+}
+
+pub(crate) fn preflight_refusal(number: i32) -> String {
+    cut(
+        PreflightRefusal::try_from(number).map(|refusal| refusal.as_str_name()),
+        "PREFLIGHT_REFUSAL_",
         number,
     )
 }
@@ -74,6 +83,7 @@ mod tests {
         assert_eq!(reason(7), "LEDGER_UNAVAILABLE");
         assert_eq!(stage(11), "SUBMIT_ANSWERED");
         assert_eq!(evidence_kind(1), "PRESENCE");
+        assert_eq!(preflight_refusal(5), "TAG_NEEDED");
         assert_eq!(version_kind(2), "NO_OP");
         assert_eq!(key_status(9), "KEY_STATUS_9");
     }

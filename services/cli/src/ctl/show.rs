@@ -55,7 +55,8 @@ pub(crate) fn payment(out: Out, payment: &Payment) -> String {
         0 | 1 => String::new(),
         many => format!("{many} were made for the slot; at most one can take effect"),
     };
-    let cancel = if payment.cancel_requested {
+    // Without a slot the ledger has no part in it; the state and its reason tell everything.
+    let cancel = if payment.cancel_requested && payment.slot.is_some() {
         "asked for; the ledger decides whether it came in time"
     } else {
         ""

@@ -6,11 +6,14 @@
 use paygate_payments::LedgerRef;
 use paygate_payments::money::Money;
 use paygate_payments::payment::{
-    AtLarge, CancelCause, EndProof, Ended, HoldCause, Settled, State, StateName, Version,
+    AtLarge, CancelCause, EndProof, Ended, HoldCause, Payment, Settled, State, StateName, Version,
     VersionKind,
 };
+use paygate_payments::preflight::RefusalReason;
 use paygate_proto::v1::payment::Amount as ShownAmount;
-use paygate_proto::v1::{self, EvidenceKind, PaymentReason, PaymentState, evidence, slot};
+use paygate_proto::v1::{
+    self, EvidenceKind, PaymentReason, PaymentState, PreflightRefusal, evidence, slot,
+};
 use paygate_telemetry::TraceParent;
 use xrpl_tx::{Amount, Asset, IssuedValue, Memo, Slot};
 
@@ -81,7 +84,7 @@ pub(super) fn state(name: StateName) -> PaymentState {
 fn why(record: &Record, view: &EngineView) -> Why {
     match &record.payment.state {
         State::AwaitingApproval => (PaymentReason::None, "waits for an approver".to_owned()),
-        State::Accepted => why_not_bound(record.payment.cancel, view),
+        State::Accepted => why_not_bound(&record.payment, view),
         State::AtLarge(at_large) => why_at_large(at_large, record.payment.cancel, view),
         State::OnHold(held) => why_held(held.why),
         State::Paid(_) => (PaymentReason::None, String::new()),
@@ -128,16 +131,17 @@ fn signer_away(view: &EngineView) -> Option<Why> {
         .map(|why| (PaymentReason::SignerUnavailable, why.clone()))
 }
 
-fn why_not_bound(cancel: Option<CancelCause>, view: &EngineView) -> Why {
-    if cancel.is_some() {
+fn why_not_bound(payment: &Payment, view: &EngineView) -> Why {
+    if payment.cancel.is_some() {
         return why_cancel_waits(view).unwrap_or_else(|| {
             let detail = "to be cancelled; it is bound no more".to_owned();
             (PaymentReason::CancelRequested, detail)
         });
     }
+    let own = || view.waits.get(&payment.intent.key);
     let blocked = || {
-        view.blocked
-            .as_ref()
+        own()
+            .or(view.blocked.as_ref())
             .map(|blocked| (blocked.reason, blocked.detail.clone()))
     };
     stopped(view)
@@ -243,11 +247,17 @@ fn why_cancelled(ended: &Ended, cause: CancelCause) -> Why {
     let reason = match cause {
         CancelCause::Requested => PaymentReason::CancelledByCaller,
         CancelCause::SignerDenied | CancelCause::Forgotten => PaymentReason::CancelledByGateway,
+        CancelCause::DestinationCannotReceive => PaymentReason::DestinationCannotReceive,
     };
+    if let EndProof::CannotReceive(cannot) = &ended.proof {
+        return (reason, cannot.detail.clone());
+    }
     let how = match &ended.proof {
         EndProof::NeverBound { .. } => "it was never bound",
         EndProof::Filled { .. } => "a no-op took its slot",
-        EndProof::Absence { .. } | EndProof::Sealed(_) => "it can never be paid",
+        EndProof::Absence { .. } | EndProof::Sealed(_) | EndProof::CannotReceive(_) => {
+            "it can never be paid"
+        }
     };
     (reason, format!("{}, and {how}", cancel_cause(cause)))
 }
@@ -257,13 +267,17 @@ fn cancel_cause(cause: CancelCause) -> &'static str {
         CancelCause::Requested => "its caller asked for it",
         CancelCause::SignerDenied => "the signer denied it for a whole window",
         CancelCause::Forgotten => "a no-op of ours says so, though no row tells who asked for it",
+        CancelCause::DestinationCannotReceive => "its destination cannot receive it",
     }
 }
 
 fn why_rejected(ended: &Ended) -> Why {
     match &ended.proof {
         EndProof::Sealed(seal) => (PaymentReason::SignerSealed, seal.reason.clone()),
-        EndProof::NeverBound { .. } | EndProof::Absence { .. } | EndProof::Filled { .. } => (
+        EndProof::NeverBound { .. }
+        | EndProof::Absence { .. }
+        | EndProof::Filled { .. }
+        | EndProof::CannotReceive(_) => (
             PaymentReason::ApprovalRefused,
             "an approver refused it".to_owned(),
         ),
@@ -277,12 +291,10 @@ fn evidence(record: &Record) -> Option<v1::Evidence> {
         State::AwaitingApproval | State::Accepted | State::AtLarge(_) | State::OnHold(_) => {
             return None;
         }
-        State::Paid(settled) => {
-            v1::Evidence {
-                delivered: settled.delivered.map(delivered),
-                ..presence(settled)
-            }
-        }
+        State::Paid(settled) => v1::Evidence {
+            delivered: settled.delivered.map(delivered),
+            ..presence(settled)
+        },
         State::Failed(settled) => presence(settled),
         State::Expired(ended) => end(&ended.proof),
         // No deadline ended it: of which ledger it was never bound says nothing.
@@ -340,6 +352,30 @@ fn end(proof: &EndProof) -> v1::Evidence {
             kind: EvidenceKind::Seal.into(),
             ..v1::Evidence::default()
         },
+        EndProof::CannotReceive(cannot) => v1::Evidence {
+            servers: cannot.servers.clone(),
+            refusal: refusal(cannot.reason).into(),
+            ..in_ledger(EvidenceKind::NeverBound, cannot.ledger)
+        },
+    }
+}
+
+fn refusal(reason: RefusalReason) -> PreflightRefusal {
+    match reason {
+        RefusalReason::OwnAddress => PreflightRefusal::OwnAddress,
+        RefusalReason::NobodysAddress => PreflightRefusal::NobodysAddress,
+        RefusalReason::NotFunded => PreflightRefusal::NotFunded,
+        RefusalReason::PseudoAccount => PreflightRefusal::PseudoAccount,
+        RefusalReason::TagNeeded => PreflightRefusal::TagNeeded,
+        RefusalReason::DepositNotAuthorised => PreflightRefusal::DepositNotAuthorised,
+        RefusalReason::XrpUnwanted => PreflightRefusal::XrpUnwanted,
+        RefusalReason::NoTrustLine => PreflightRefusal::NoTrustLine,
+        RefusalReason::LineLimit => PreflightRefusal::LineLimit,
+        RefusalReason::LineFrozen => PreflightRefusal::LineFrozen,
+        RefusalReason::LineNotAuthorised => PreflightRefusal::LineNotAuthorised,
+        RefusalReason::AssetFrozen => PreflightRefusal::AssetFrozen,
+        RefusalReason::NotPassedOn => PreflightRefusal::NotPassedOn,
+        RefusalReason::TransferFeeAboveCap => PreflightRefusal::TransferFeeAboveCap,
     }
 }
 

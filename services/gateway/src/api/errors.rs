@@ -110,20 +110,14 @@ pub(super) fn limit_used_up(wallet: AccountId, over: &OverLimit, wait: Option<Du
             return invalid(&[amount_limit(over)]);
         }
         OverLimit::Day { used, max, .. } => (ErrorReason::LimitDaily, used.number(), max.number()),
-        OverLimit::Pending { max } => {
-            (ErrorReason::LimitPending, max.to_string(), max.to_string())
-        }
+        OverLimit::Pending { max } => (ErrorReason::LimitPending, max.to_string(), max.to_string()),
     };
     let id = over.key();
     let mut quota = QuotaViolation::new(format!("wallet:{wallet}"), over.to_string());
     quota.quota_id = id.to_owned();
     // A whole number by its type: of an issued currency the limit is in the metadata only.
     quota.quota_value = limit.parse().unwrap_or_default();
-    let metadata = vec![
-        ("quota", id.to_owned()),
-        ("value", value),
-        ("limit", limit),
-    ];
+    let metadata = vec![("quota", id.to_owned()), ("value", value), ("limit", limit)];
     let mut details = info(reason, metadata);
     details.set_quota_failure(vec![quota]);
     if let Some(wait) = wait {

@@ -111,17 +111,15 @@ fn limits(api: &Api, summary: &Summary) -> WalletLimits {
     }
 }
 
-fn assets(
-    api: &Api,
-    view: &EngineView,
-    summary: &Summary,
-    slots: &[OpenSlot],
-) -> Vec<WalletAsset> {
+fn assets(api: &Api, view: &EngineView, summary: &Summary, slots: &[OpenSlot]) -> Vec<WalletAsset> {
     let one = |limits: &AssetLimits| {
         let asset = limits.asset;
         let used = summary.assets.iter().find(|used| used.asset == asset);
         let day_used = used.map_or(IssuedValue::ZERO, |used| used.day_used);
-        let line = view.account.as_ref().and_then(|account| account.line(asset));
+        let line = view
+            .account
+            .as_ref()
+            .and_then(|account| account.line(asset));
         WalletAsset {
             currency: asset.currency.to_string(),
             issuer: asset.issuer.to_address(),
@@ -132,7 +130,9 @@ fn assets(
             daily_left: limits.day_max.saturating_sub_down(day_used).to_string(),
             max_transfer_fee_ppm: limits.transfer_fee_max_ppm,
             at_large: asset_exposure(slots.iter(), asset).to_string(),
-            accepted: used.map_or(IssuedValue::ZERO, |used| used.accepted).to_string(),
+            accepted: used
+                .map_or(IssuedValue::ZERO, |used| used.accepted)
+                .to_string(),
             line: line.map(|line| WalletLine {
                 balance: line.balance.to_string(),
                 limit: line.limit.to_string(),

@@ -381,7 +381,11 @@ impl Checker<'_> {
             let why = "the wallet pays what others issue, it cannot be the issuer";
             refuse("assets.issuer", &id.issuer, why);
         }
-        let (min, max, daily) = (asset.min_payment.0, asset.max_payment.0, asset.daily_limit.0);
+        let (min, max, daily) = (
+            asset.min_payment.0,
+            asset.max_payment.0,
+            asset.daily_limit.0,
+        );
         if min.is_zero() {
             let why = "a payment of nothing cannot be sent";
             refuse("assets.min_payment", &min, why);
@@ -401,7 +405,9 @@ impl Checker<'_> {
             let why = format!("the ledger lets issuers take at most {TRANSFER_FEE_PPM_MAX}");
             refuse("assets.max_transfer_fee_ppm", &fee, &why);
         } else if min.add_ppm_up(fee).is_none_or(|most| most > max) {
-            let why = format!("with the transfer fee above assets.max_payment, {max}: nothing could be paid");
+            let why = format!(
+                "with the transfer fee above assets.max_payment, {max}: nothing could be paid"
+            );
             refuse("assets.min_payment", &min, &why);
         }
     }

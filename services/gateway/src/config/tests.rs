@@ -287,31 +287,91 @@ fn an_issued_currency_has_limits_of_its_own() {
     let config = load(&text, &[]).unwrap();
     assert_eq!(config.assets[0].max_payment, config.assets[1].max_payment);
     assert_eq!(
-        (config.assets[0].max_transfer_fee_ppm, config.assets[1].max_transfer_fee_ppm),
+        (
+            config.assets[0].max_transfer_fee_ppm,
+            config.assets[1].max_transfer_fee_ppm
+        ),
         (0, 2000)
     );
     let shown = config.to_string();
     assert!(shown.contains(r#"currency = "USD""#), "{shown}");
 
     for (from, to, key, reason) in [
-        (r#"currency = "USD""#, r#"currency = "XRP""#, "assets.currency", "pay it as XRP"),
-        (r#"currency = "USD""#, r#"currency = "DOLLAR""#, "assets.currency", "40 hex digits"),
-        (r#"currency = "USD""#, r#"currency = "524c555344000000000000000000000000000000""#, "assets", "listed twice"),
-        (r#"min_payment = "1""#, r#"min_payment = "0""#, "assets.min_payment", "nothing cannot be sent"),
-        (r#"min_payment = "1""#, r#"min_payment = "999""#, "assets.min_payment", "above assets.max_payment, 1000"),
-        (r#"min_payment = "1""#, r#"min_payment = 0.5"#, "assets.min_payment", "decimal in quotes"),
-        (r#"daily_limit = "5000""#, r#"daily_limit = "999""#, "assets.max_payment", "above assets.daily_limit, 999"),
-        (r#"daily_limit = "5000""#, r#"daily_limit = "-1""#, "assets.daily_limit", "decimal"),
-        ("fee_ppm = 2000", "fee_ppm = 1000001", "assets.max_transfer_fee_ppm", "at most 1000000"),
-        ("fee_ppm = 2000", "fee = 2000", "assets.max_transfer_fee", "unknown key"),
+        (
+            r#"currency = "USD""#,
+            r#"currency = "XRP""#,
+            "assets.currency",
+            "pay it as XRP",
+        ),
+        (
+            r#"currency = "USD""#,
+            r#"currency = "DOLLAR""#,
+            "assets.currency",
+            "40 hex digits",
+        ),
+        (
+            r#"currency = "USD""#,
+            r#"currency = "524c555344000000000000000000000000000000""#,
+            "assets",
+            "listed twice",
+        ),
+        (
+            r#"min_payment = "1""#,
+            r#"min_payment = "0""#,
+            "assets.min_payment",
+            "nothing cannot be sent",
+        ),
+        (
+            r#"min_payment = "1""#,
+            r#"min_payment = "999""#,
+            "assets.min_payment",
+            "above assets.max_payment, 1000",
+        ),
+        (
+            r#"min_payment = "1""#,
+            r#"min_payment = 0.5"#,
+            "assets.min_payment",
+            "decimal in quotes",
+        ),
+        (
+            r#"daily_limit = "5000""#,
+            r#"daily_limit = "999""#,
+            "assets.max_payment",
+            "above assets.daily_limit, 999",
+        ),
+        (
+            r#"daily_limit = "5000""#,
+            r#"daily_limit = "-1""#,
+            "assets.daily_limit",
+            "decimal",
+        ),
+        (
+            "fee_ppm = 2000",
+            "fee_ppm = 1000001",
+            "assets.max_transfer_fee_ppm",
+            "at most 1000000",
+        ),
+        (
+            "fee_ppm = 2000",
+            "fee = 2000",
+            "assets.max_transfer_fee",
+            "unknown key",
+        ),
     ] {
         assert!(text.contains(from));
         let told = problems(&text.replace(from, to), &[]);
         let found = told.iter().any(|(k, why)| k == key && why.contains(reason));
         assert!(found, "no {key}: {reason} in {told:?}");
     }
-    let own = text.replace("rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De", "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh");
-    assert!(problems(&own, &[]).iter().any(|(key, why)| key == "assets.issuer" && why.contains("issuer")));
+    let own = text.replace(
+        "rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De",
+        "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh",
+    );
+    assert!(
+        problems(&own, &[])
+            .iter()
+            .any(|(key, why)| key == "assets.issuer" && why.contains("issuer"))
+    );
 }
 
 #[test]

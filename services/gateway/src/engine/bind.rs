@@ -1,9 +1,12 @@
 //! Binds accepted payments to slots, as many as there is room for.
 //!
 //! Owns: gathering what the core needs to say how many. May not: bind past the signer's own head-room; a payment that the
-//! signer would deny must not block the slots behind it.
+//! signer would deny must not block the slots behind it. Nor bind what pre-flight has not let through.
+
+use std::collections::BTreeMap;
 
 use paygate_payments::LedgerIndex;
+use paygate_payments::intent::PaymentKey;
 use paygate_payments::slots::{self, AssetRoom, NoRoom, Room, SlotFacts};
 use paygate_payments::terms::{self, FeeFacts, NoTerms};
 use paygate_proto::signer::v1::{AssetLimits, DescribeSignerResponse};
@@ -11,6 +14,7 @@ use paygate_proto::v1::PaymentReason;
 use xrpl_tx::{AccountId, Asset, Drops, IssuedValue, Slot};
 
 use super::dispatch::{Dispatcher, Turn, blocked};
+use super::preflight::Looked;
 use super::slot::{asset_exposure, exposure};
 use super::{Engine, join_trace};
 use crate::clock;
@@ -18,27 +22,51 @@ use crate::metrics::Stage;
 use crate::store::{Bind, OpenSlot, Record, StoreError};
 use crate::view::{AccountView, Blocked};
 
+/// What came of binding.
+#[derive(Debug, Default)]
+pub(super) struct Bound {
+    /// So many were bound.
+    pub(super) count: usize,
+    /// Why the next one was not.
+    pub(super) why: Option<Blocked>,
+    /// Who waits for something of its own, while those behind go on.
+    pub(super) waits: BTreeMap<PaymentKey, Blocked>,
+}
+
 impl Dispatcher {
-    /// Binds as many accepted payments as there is room for, all in one commit.
+    /// Binds as many accepted payments as there is room for, all in one commit, once those are given up that cannot be received.
     pub(super) async fn bind(
         &self,
         turn: &Turn,
         open: &[OpenSlot],
-        facts: FeeFacts,
-        head: LedgerIndex,
-    ) -> Result<(usize, Option<Blocked>), StoreError> {
+        (facts, head): (FeeFacts, LedgerIndex),
+        (waiting, looked): (&[Record], Looked),
+    ) -> Result<Bound, StoreError> {
         let engine = &self.engine;
-        let left = engine.settings.at_large_max.saturating_sub(open.len());
-        let waiting = engine.store.waiting(left.saturating_add(1)).await?;
-        if waiting.is_empty() {
-            return Ok((0, None));
+        let Looked {
+            clear,
+            refused,
+            mut waits,
+        } = looked;
+        if !refused.is_empty() {
+            engine.give_up(refused).await?;
+            // They made room for others.
+            engine.wake.notify_one();
+        }
+        let stopped = |why, waits| Bound {
+            count: 0,
+            why,
+            waits,
+        };
+        if clear.is_empty() {
+            return Ok(stopped(None, waits));
         }
         // Asked anew: nobody else asks for signatures, so what it has left and what is bound but unsigned is the whole.
         let signer = match engine.signer.describe().await {
             Ok(signer) => signer,
             Err(failed) => {
                 let why = blocked(PaymentReason::SignerUnavailable, &failed.to_string());
-                return Ok((0, Some(why)));
+                return Ok(stopped(Some(why), waits));
             }
         };
         let mut room = self.room(&turn.account, &signer, open);
@@ -52,12 +80,21 @@ impl Dispatcher {
             Ok(slot) => slot,
             Err(doubt) => {
                 let why = blocked(PaymentReason::Quarantine, &doubt.to_string());
-                return Ok((0, Some(why)));
+                return Ok(stopped(Some(why), waits));
             }
         };
         let mut binds = Vec::new();
         let mut why = None;
-        for record in &waiting {
+        // Assets of which the next payment waits. Their order is kept, and other assets go on.
+        let mut stuck: BTreeMap<Asset, Blocked> = BTreeMap::new();
+        let through = |record: &&Record| clear.contains(&record.payment.intent.key);
+        for record in waiting.iter().filter(through) {
+            let intent = &record.payment.intent;
+            let behind = intent.takes().asset().and_then(|asset| stuck.get(&asset));
+            if let Some(blocked) = behind {
+                waits.insert(intent.key.clone(), blocked.clone());
+                continue;
+            }
             match take(record, &mut room, facts, engine, turn.validated.index, head) {
                 Ok(terms) => {
                     let key = record.payment.intent.key.clone();
@@ -72,7 +109,11 @@ impl Dispatcher {
                         None => break,
                     };
                 }
-                Err(blocked) => {
+                Err((blocked, Some(asset))) => {
+                    waits.insert(intent.key.clone(), blocked.clone());
+                    stuck.insert(asset, blocked);
+                }
+                Err((blocked, None)) => {
                     // Strictly in order: who waits is not overtaken by smaller ones.
                     why = Some(blocked);
                     break;
@@ -85,7 +126,7 @@ impl Dispatcher {
                 trace_bound(engine, &record);
             }
         }
-        Ok((count, why))
+        Ok(Bound { count, why, waits })
     }
 
     /// How much may be bound now.
@@ -125,6 +166,7 @@ impl Dispatcher {
     }
 }
 
+/// The terms of a payment for which there is room; or why not, and the asset if it is only that one's.
 fn take(
     record: &Record,
     room: &mut Room,
@@ -132,18 +174,15 @@ fn take(
     engine: &Engine,
     validated: LedgerIndex,
     head: LedgerIndex,
-) -> Result<terms::Terms, Blocked> {
+) -> Result<terms::Terms, (Blocked, Option<Asset>)> {
     let deadline = record.payment.deadline;
     let terms =
         terms::choose(facts, engine.settings.terms, validated, head, deadline).map_err(|why| {
-            match why {
-                NoTerms::FeeAboveCap { .. } => {
-                    blocked(PaymentReason::FeeAboveCap, &why.to_string())
-                }
-                NoTerms::DeadlinePassed { .. } => {
-                    blocked(PaymentReason::DeadlinePassed, &why.to_string())
-                }
-            }
+            let reason = match why {
+                NoTerms::FeeAboveCap { .. } => PaymentReason::FeeAboveCap,
+                NoTerms::DeadlinePassed { .. } => PaymentReason::DeadlinePassed,
+            };
+            (blocked(reason, &why.to_string()), None)
         })?;
     room.take(record.payment.intent.amount, terms)
         .map_err(|why| {
@@ -152,9 +191,10 @@ fn take(
                 NoRoom::SignerDay { .. }
                 | NoRoom::SignerPayment { .. }
                 | NoRoom::SignerAsset { .. } => PaymentReason::Headroom,
-                NoRoom::Balance { .. } | NoRoom::NoLine { .. } => PaymentReason::InsufficientFunds,
+                NoRoom::Balance { .. } => PaymentReason::InsufficientFunds,
+                NoRoom::NoLine { .. } => PaymentReason::AssetUnavailable,
             };
-            blocked(reason, &why.to_string())
+            (blocked(reason, &why.to_string()), why.asset())
         })?;
     Ok(terms)
 }

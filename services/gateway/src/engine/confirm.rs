@@ -3,6 +3,7 @@
 //! Owns: the only path to a final state of a bound payment. May not: submit, sign, or guess from a preliminary result, a
 //! timeout or a clock. What a ledger means for a payment is decided by `payments`, in the store's transaction.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use paygate_payments::payment::StateName;
@@ -21,7 +22,7 @@ use super::{Engine, EngineError};
 use crate::clock::{self, Millis};
 use crate::metrics::Stage;
 use crate::store::{Reconciled, Reconciliation, SettledStats, StoreError};
-use crate::view::AccountView;
+use crate::view::{AccountView, LineView};
 use crate::xrpl::{AccountFacts, AccountTxError, At, CallError, LedgerEvent, LedgerTransaction};
 
 /// Ledgers reconciled in one transaction: some ten minutes of the network, far within one walk of account_tx.
@@ -310,10 +311,16 @@ async fn publish(
         .and_then(|n| Drops::new(n).ok())
         .and_then(|d| newest.reserve_base.checked_add(d));
     let reserve = reserve.unwrap_or(Drops::MAX);
+    let payable = engine.settings.limits.assets.iter();
+    let assets = engine
+        .inquiry
+        .assets(payable.map(|limits| limits.asset), ledger)
+        .await;
     let account = AccountView {
         sequence: facts.sequence,
         balance: facts.balance,
         owner_count: facts.owner_count,
+        reserve_base: newest.reserve_base,
         reserve,
         spendable: facts
             .balance
@@ -322,7 +329,11 @@ async fn publish(
         at_large,
         regular_key: facts.regular_key,
         master_disabled: facts.flags & FLAG_MASTER_DISABLED != 0,
-        lines: Vec::new(),
+        lines: assets
+            .values()
+            .filter_map(|observed| LineView::of(observed.fact()))
+            .collect(),
+        assets: Arc::new(assets),
     };
     engine.metrics.hot_wallet_balance(facts.balance);
     engine.metrics.xrpl_validated_ledger(ledger.index.0);

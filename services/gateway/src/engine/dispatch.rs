@@ -15,19 +15,24 @@ use paygate_proto::v1::PaymentReason;
 use paygate_telemetry::shutdown::StopToken;
 use tokio::task::JoinSet;
 
+use super::bind::Bound;
 use super::confirm::{LEDGERS_BEHIND_MAX, is_fatal};
+use super::preflight::{Ground, Memory};
 use super::sign::{Answer, Unsigned};
 use super::submit::{LastAnswers, Sendable};
 use super::{Engine, EngineError};
 use crate::clock;
-use crate::store::{OpenSlot, StoreError};
-use crate::view::{AccountView, Blocked, EngineView};
+use crate::store::{OpenSlot, Record, StoreError};
+use crate::view::{AccountView, Blocked, EngineView, Waits};
 
 /// Signatures asked for at once: enough to fill the signer's group commit, few enough to keep answers in order.
 const SIGN_BATCH_MAX: usize = 16;
 
 /// A turn is taken at least so often, so that nothing depends on a wake-up.
 const TURN_PERIOD: Duration = Duration::from_millis(500);
+
+/// Payments looked at beyond those that there is room for, because as many before them wait for something of their own.
+const HELD_BACK_MAX: usize = 256;
 
 /// What a dispatcher remembers between turns. Nothing of it is needed for safety.
 pub(super) struct Dispatcher {
@@ -37,6 +42,19 @@ pub(super) struct Dispatcher {
     /// The ledger at which everything was sent last.
     sent_at: Option<LedgerIndex>,
     answers: LastAnswers,
+    /// What pre-flight knows of destinations.
+    memory: Memory,
+    /// So many payments waited for something of their own in the last turn.
+    held_back: usize,
+}
+
+/// Why accepted payments wait, if they do.
+#[derive(Debug, Default)]
+struct Standstill {
+    /// All of them.
+    all: Option<Blocked>,
+    /// Single ones.
+    single: Waits,
 }
 
 /// What a turn works with: one consistent picture.
@@ -51,6 +69,8 @@ pub(super) async fn run(engine: Arc<Engine>, mut stop: StopToken) -> Result<(), 
         checked: false,
         sent_at: None,
         answers: LastAnswers::default(),
+        memory: Memory::default(),
+        held_back: 0,
     };
     let mut tick = tokio::time::interval(TURN_PERIOD);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -62,7 +82,10 @@ pub(super) async fn run(engine: Arc<Engine>, mut stop: StopToken) -> Result<(), 
             _ = tick.tick() => {}
         }
         match dispatcher.turn().await {
-            Ok(blocked) => engine.view.update(|v| v.blocked = blocked),
+            Ok(standstill) => engine.view.update(|v| {
+                v.blocked = standstill.all;
+                v.waits = standstill.single;
+            }),
             Err(err) if is_fatal(&err) => return Err(err.into()),
             Err(err) => {
                 tracing::warn!(%err, "a turn of the dispatcher was cut short, the next one goes on")
@@ -71,9 +94,28 @@ pub(super) async fn run(engine: Arc<Engine>, mut stop: StopToken) -> Result<(), 
     }
 }
 
+impl Standstill {
+    fn of(all: Blocked) -> Self {
+        Self {
+            all: Some(all),
+            single: Waits::default(),
+        }
+    }
+}
+
+impl Turn {
+    /// What pre-flight stands on.
+    fn ground(&self) -> Ground {
+        Ground {
+            ledger: self.validated,
+            reserve_base: self.account.reserve_base,
+        }
+    }
+}
+
 impl Dispatcher {
-    /// One turn. Returns why accepted payments wait, if they do.
-    async fn turn(&mut self) -> Result<Option<Blocked>, StoreError> {
+    /// One turn.
+    async fn turn(&mut self) -> Result<Standstill, StoreError> {
         let engine = Arc::clone(&self.engine);
         // Rows first: the picture is then at least as new, and a slot decided in between is seen as open, never as a gap.
         let open = engine.store.open_slots().await?;
@@ -84,11 +126,11 @@ impl Dispatcher {
         self.send_again(&view, &open).await?;
         match self.prepare(&view).await? {
             Ok(turn) => {
-                let (signed, blocked) = self.advance(&turn, open).await?;
+                let (signed, standstill) = self.advance(&turn, open).await?;
                 engine.send(&signed, &mut self.answers).await?;
-                Ok(blocked)
+                Ok(standstill)
             }
-            Err(obstacle) => Ok(Some(obstacle)),
+            Err(obstacle) => Ok(Standstill::of(obstacle)),
         }
     }
 
@@ -126,18 +168,23 @@ impl Dispatcher {
 
     /// Everything that makes new signatures. Returns what may be sent for the first time, in slot order.
     async fn advance(
-        &self,
+        &mut self,
         turn: &Turn,
         mut open: Vec<OpenSlot>,
-    ) -> Result<(Vec<Sendable>, Option<Blocked>), StoreError> {
-        let engine = &self.engine;
-        let facts = match engine.fee_facts().await {
+    ) -> Result<(Vec<Sendable>, Standstill), StoreError> {
+        let engine = Arc::clone(&self.engine);
+        let waiting = self.waiting(open.len()).await?;
+        let assets = &turn.account.assets;
+        let looking = self
+            .memory
+            .look(&engine.inquiry, turn.ground(), assets, &waiting);
+        // Both ask the same server; neither needs the other's answer.
+        let (facts, looked) = tokio::join!(engine.fee_facts(), looking);
+        let facts = match facts {
             Ok(facts) => facts,
             Err(err) => {
-                return Ok((
-                    Vec::new(),
-                    Some(blocked(PaymentReason::LedgerUnavailable, &err.to_string())),
-                ));
+                let why = blocked(PaymentReason::LedgerUnavailable, &err.to_string());
+                return Ok((Vec::new(), Standstill::of(why)));
             }
         };
         let head = open
@@ -145,12 +192,31 @@ impl Dispatcher {
             .and_then(OpenSlot::highest_last_ledger)
             .unwrap_or(LedgerIndex(0));
         self.cancel_and_fill(turn, &open, facts, head).await?;
-        let (bound, why) = self.bind(turn, &open, facts, head).await?;
-        if bound > 0 || self.changed(&open) {
+        let Bound { count, why, waits } = self
+            .bind(turn, &open, (facts, head), (&waiting, looked))
+            .await?;
+        self.held_back = waits.len();
+        if count > 0 || self.changed(&open) {
             open = engine.store.open_slots().await?;
         }
         let (signed, denied) = self.sign_all(unsigned(&open)).await?;
-        Ok((signed, denied.or(why)))
+        let standstill = Standstill {
+            all: denied.or(why),
+            single: Arc::new(waits),
+        };
+        Ok((signed, standstill))
+    }
+
+    /// The oldest accepted payments: one more than there is room for, so that it is known whether more wait, and as many more
+    /// as were held back by something of their own.
+    async fn waiting(&self, at_large: usize) -> Result<Vec<Record>, StoreError> {
+        let left = self.engine.settings.at_large_max.saturating_sub(at_large);
+        if left == 0 {
+            return self.engine.store.waiting(1).await;
+        }
+        let held_back = self.held_back.min(HELD_BACK_MAX);
+        let limit = left.saturating_add(1).saturating_add(held_back);
+        self.engine.store.waiting(limit).await
     }
 
     /// True if slots are there whose rows this turn may have changed before binding.

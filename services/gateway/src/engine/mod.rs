@@ -6,6 +6,7 @@
 //! # Layout
 //! - `dispatch`: one turn after another: fills dead slots, has versions signed, sends
 //! - `bind`: binds accepted payments to slots, as many as there is room for
+//! - `preflight`: asks the ledger whether their destinations can receive them
 //! - `slot`: what is read off an open slot
 //! - `sign`: one request to the signer, its check by an independent decoder, its commit
 //! - `submit`: sends blobs, lowest slot first, again with each validated ledger
@@ -18,6 +19,7 @@ mod bind;
 mod confirm;
 mod dispatch;
 mod fees;
+mod preflight;
 mod sign;
 mod slot;
 mod start;
@@ -43,6 +45,7 @@ use crate::store::{Freeze, Record, Store, StoreError};
 use crate::view::View;
 use crate::xrpl::Link;
 
+pub use preflight::{Ground, Inquiry};
 pub(crate) use slot::asset_exposure;
 pub use watch::Outputs;
 
@@ -78,6 +81,8 @@ pub struct Engine {
     signer: SignerClient,
     view: View,
     metrics: Metrics,
+    /// What pre-flight asks with.
+    inquiry: Arc<Inquiry>,
     /// A payment was stored.
     wake: Arc<Notify>,
     /// A validated ledger was reconciled.
@@ -141,6 +146,12 @@ impl Engine {
             height: cursor.journal_height,
             hash,
         });
+        let inquiry = Inquiry::new(
+            link.clone(),
+            settings.source.clone(),
+            settings.quorum,
+            settings.wallet.clone(),
+        );
         tracing::info!(epoch, "took over the store");
         Ok(Arc::new(Self {
             settings,
@@ -149,6 +160,7 @@ impl Engine {
             signer,
             view,
             metrics,
+            inquiry: Arc::new(inquiry),
             wake,
             reconciled: Notify::new(),
             epoch,

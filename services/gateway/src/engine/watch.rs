@@ -161,7 +161,12 @@ fn count(engine: &Engine, view: &EngineView, summary: &Summary) {
             .day_max
             .saturating_sub(summary.day_used),
     );
-    if let Some(limits) = view.signer.described.as_ref().and_then(|d| d.limits.as_ref()) {
+    if let Some(limits) = view
+        .signer
+        .described
+        .as_ref()
+        .and_then(|d| d.limits.as_ref())
+    {
         let left = limits.max_day_drops.saturating_sub(limits.used_day_drops);
         engine
             .metrics

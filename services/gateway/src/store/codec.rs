@@ -5,14 +5,16 @@
 
 use paygate_payments::money::Money;
 use paygate_payments::payment::{
-    AtLarge, Binding, CancelCause, EndProof, Ended, HoldCause, OnHold, Seal, Settled, State,
-    StateName, VersionKind, Versions,
+    AtLarge, Binding, CancelCause, CannotReceive, EndProof, Ended, HoldCause, OnHold, Seal,
+    Settled, State, StateName, VersionKind, Versions,
 };
+use paygate_payments::preflight::RefusalReason;
 use paygate_payments::{LedgerIndex, LedgerRef};
 use prost::Message;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use xrpl_tx::{
-    AccountId, Amount, Asset, Currency, Drops, Hash256, IssuedAmount, IssuedValue, Memo, Memos, Slot,
+    AccountId, Amount, Asset, Currency, Drops, Hash256, IssuedAmount, IssuedValue, Memo, Memos,
+    Slot,
 };
 
 use super::error::StoreError;
@@ -24,6 +26,7 @@ const VERSION_NOOP: u32 = 2;
 const CANCEL_REQUESTED: &str = "REQUESTED";
 const CANCEL_SIGNER_DENIED: &str = "SIGNER_DENIED";
 const CANCEL_FORGOTTEN: &str = "FORGOTTEN";
+const CANCEL_CANNOT_RECEIVE: &str = "DESTINATION_CANNOT_RECEIVE";
 
 /// What decided a payment, or holds it. New kinds and fields may be added, never changed.
 #[derive(Clone, PartialEq, Message)]
@@ -55,6 +58,8 @@ struct Evidence {
     /// Value, currency and issuer as the ledger writes them, 48 bytes. Empty: XRP or nothing was delivered.
     #[prost(bytes = "vec", tag = "13")]
     delivered_issued: Vec<u8>,
+    #[prost(string, tag = "14")]
+    refusal: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
@@ -69,6 +74,7 @@ enum EvidenceKind {
     SlotTaken = 6,
     ConsumerUnknown = 7,
     DeliveredDiffers = 8,
+    CannotReceive = 9,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -166,9 +172,7 @@ pub(super) fn amount(
     };
     let amount = IssuedAmount::new(asset(asset_bytes)?, value(value_bytes, "value")?)
         .map_err(|error| StoreError::corrupt(format!("value: {error}")))?;
-    let send_max = send_max
-        .map(|bytes| value(bytes, "send_max"))
-        .transpose()?;
+    let send_max = send_max.map(|bytes| value(bytes, "send_max")).transpose()?;
     Ok(Amount::Issued { amount, send_max })
 }
 
@@ -276,6 +280,7 @@ pub(super) fn cancel_column(cause: CancelCause) -> &'static str {
         CancelCause::Requested => CANCEL_REQUESTED,
         CancelCause::SignerDenied => CANCEL_SIGNER_DENIED,
         CancelCause::Forgotten => CANCEL_FORGOTTEN,
+        CancelCause::DestinationCannotReceive => CANCEL_CANNOT_RECEIVE,
     }
 }
 
@@ -284,6 +289,7 @@ pub(super) fn cancel(word: &str) -> Result<CancelCause, StoreError> {
         CANCEL_REQUESTED => Ok(CancelCause::Requested),
         CANCEL_SIGNER_DENIED => Ok(CancelCause::SignerDenied),
         CANCEL_FORGOTTEN => Ok(CancelCause::Forgotten),
+        CANCEL_CANNOT_RECEIVE => Ok(CancelCause::DestinationCannotReceive),
         _ => Err(StoreError::corrupt(format!("cancel cause {word:?}"))),
     }
 }
@@ -477,6 +483,12 @@ fn of_end(proof: &EndProof) -> Evidence {
             reason: seal.reason.clone(),
             ..Evidence::default()
         },
+        EndProof::CannotReceive(cannot) => Evidence {
+            refusal: cannot.reason.as_str().to_owned(),
+            reason: cannot.detail.clone(),
+            servers: cannot.servers.clone(),
+            ..of_ledger(EvidenceKind::CannotReceive, cannot.ledger)
+        },
     }
 }
 
@@ -548,6 +560,17 @@ impl Evidence {
                 hash: hash(&self.journal_hash, "the journal's hash in evidence")?,
                 reason: self.reason,
             })),
+            EvidenceKind::CannotReceive => {
+                let reason = RefusalReason::parse(&self.refusal).ok_or_else(|| {
+                    StoreError::corrupt(format!("refusal {:?} in evidence", self.refusal))
+                })?;
+                Ok(EndProof::CannotReceive(CannotReceive {
+                    ledger: self.ledger()?,
+                    reason,
+                    detail: self.reason,
+                    servers: self.servers,
+                }))
+            }
             kind => Err(StoreError::corrupt(format!(
                 "a payment that ended unpaid has evidence of kind {kind:?}"
             ))),

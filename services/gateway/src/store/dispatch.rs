@@ -5,6 +5,7 @@
 use paygate_payments::filler::Filler;
 use paygate_payments::intent::PaymentKey;
 use paygate_payments::payment::{VersionKind, Versions};
+use paygate_payments::preflight::Refusal;
 use paygate_payments::step::{self, Context, Event, Step};
 use paygate_payments::terms::Terms;
 use xrpl_tx::{Signed, Slot};
@@ -62,6 +63,34 @@ pub(super) fn advance(
     })
 }
 
+/// Gives up payments that were never bound and that their destinations cannot receive. One that has changed meanwhile keeps
+/// what it is; answers those that were given up.
+pub(super) fn refuse(
+    scope: &mut Scope<'_>,
+    epoch: u64,
+    refusals: &[Refusal],
+    at: Millis,
+) -> Result<Vec<Record>, StoreError> {
+    let gate = wallet::fence(scope, epoch)?;
+    let mut records = Vec::with_capacity(refusals.len());
+    for refusal in refusals {
+        let before = load(scope.view(), refusal.key())?;
+        let event = Event::CannotReceive(refusal.clone());
+        match decide(scope.view(), gate, &before, event) {
+            Ok(step) => records.push(write::write_step(scope, &before, &step, at)?),
+            Err(error @ StoreError::Illegal(_)) => {
+                tracing::info!(payment_id = %refusal.key().payment, %error, "not given up");
+            }
+            // It stays unbound, and an operator must look.
+            Err(error @ StoreError::OnLedger { .. }) => {
+                tracing::error!(%error, "a payment to be given up is on the ledger and no row made it");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(records)
+}
+
 pub(super) fn note(
     scope: &Scope<'_>,
     key: &PaymentKey,
@@ -90,7 +119,10 @@ pub(super) fn decide(
         }
         Event::NoOpAdded(_) => gate.open()?,
         // These would end a payment that was never bound, on the ground that nothing of it was ever sent.
-        Event::CancelAsked { .. } | Event::LedgerValidated(_) | Event::Refused(_)
+        Event::CancelAsked { .. }
+        | Event::LedgerValidated(_)
+        | Event::Refused(_)
+        | Event::CannotReceive(_)
             if before.payment.state.slot().is_none() =>
         {
             not_on_ledger(view, before)?;

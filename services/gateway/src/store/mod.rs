@@ -47,6 +47,7 @@ use std::time::Duration;
 use paygate_payments::LedgerRef;
 use paygate_payments::continuity::Quarantine;
 use paygate_payments::intent::PaymentKey;
+use paygate_payments::preflight::Refusal;
 use paygate_payments::step::Event;
 use paygate_payments::terms::Terms;
 use tokio::sync::{oneshot, watch as tokio_watch};
@@ -56,9 +57,9 @@ use crate::clock::{self, Millis};
 
 pub use error::{OpenError, StoreError};
 pub use types::{
-    Accept, Advanced, AssetSummary, Bind, Change, Changes, Cursor, Freeze, ListPage, ListQuery, NewPayment, Note,
-    OpenSlot, Reconciled, Reconciliation, Record, RetryRefusal, SettledStats, StoreOptions,
-    StoreSlots, Summary, TimelineRow, Unfrozen, WatchFilter,
+    Accept, Advanced, AssetSummary, Bind, Change, Changes, Cursor, Freeze, ListPage, ListQuery,
+    NewPayment, Note, OpenSlot, Reconciled, Reconciliation, Record, RetryRefusal, SettledStats,
+    StoreOptions, StoreSlots, Summary, TimelineRow, Unfrozen, WatchFilter,
 };
 pub use watch::Position;
 
@@ -211,6 +212,17 @@ impl Store {
         at: Millis,
     ) -> Result<Vec<Record>, StoreError> {
         self.write(move |scope| dispatch::bind(scope, epoch, &binds, at))
+            .await
+    }
+
+    /// Gives up payments that were never bound and that their destinations cannot receive. Answers those that it did.
+    pub async fn refuse(
+        &self,
+        epoch: u64,
+        refusals: Vec<Refusal>,
+        at: Millis,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.write(move |scope| dispatch::refuse(scope, epoch, &refusals, at))
             .await
     }
 

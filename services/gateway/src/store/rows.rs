@@ -112,7 +112,12 @@ fn decode(view: View<'_>, number: u64, row: &Row<'_>) -> Result<Record, StoreErr
         key,
         destination: AccountId::from_bytes(row.get(4)?),
         destination_tag: row.get(5)?,
-        amount: codec::amount(row.get::<_, Whole>(6)?.0, row.get(22)?, row.get(23)?, row.get(24)?)?,
+        amount: codec::amount(
+            row.get::<_, Whole>(6)?.0,
+            row.get(22)?,
+            row.get(23)?,
+            row.get(24)?,
+        )?,
         memos: codec::memos(memos.as_deref())?,
         retry_of: retry_of.map(|text| id(text, "retry_of")).transpose()?,
     };

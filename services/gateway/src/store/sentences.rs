@@ -61,6 +61,9 @@ pub(super) fn line(fact: &Fact, after: &Payment) -> Option<Line> {
                 (CancelCause::Forgotten, _) => {
                     "A cancel that no row knew of is to be carried out: a no-op competes for its slot."
                 }
+                (CancelCause::DestinationCannotReceive, _) => {
+                    "Its destination cannot receive it. It is bound no more."
+                }
             },
         ),
         Fact::ProvenAbsent { ledger } => Line {
@@ -164,7 +167,10 @@ fn ended(after: &Payment) -> Option<Line> {
             stage: TimelineStage::Confirmed,
             summary: format!(
                 "PAID: {} delivered in validated ledger {}, fee {}, transaction {}.",
-                delivered(settled), settled.ledger.index, settled.fee, settled.tx_hash
+                delivered(settled),
+                settled.ledger.index,
+                settled.fee,
+                settled.tx_hash
             ),
             details: settled_details(settled),
         },
@@ -188,6 +194,11 @@ fn ended(after: &Payment) -> Option<Line> {
         State::Cancelled(end, CancelCause::Forgotten) => unpaid(
             TimelineStage::Cancelled,
             "CANCELLED, and no row says at whose wish",
+            end,
+        ),
+        State::Cancelled(end, CancelCause::DestinationCannotReceive) => unpaid(
+            TimelineStage::Cancelled,
+            "CANCELLED before it was sent, because its destination cannot receive it",
             end,
         ),
         State::Rejected(end) => unpaid(TimelineStage::Rejected, "REJECTED", end),
@@ -270,6 +281,16 @@ fn unpaid(stage: TimelineStage, word: &str, end: &Ended) -> Line {
             format!(
                 "the signer never signed it and sealed it at journal height {}: {}",
                 seal.height, seal.reason
+            )
+        }
+        EndProof::CannotReceive(cannot) => {
+            details.push(("ledger_index", cannot.ledger.index.to_string()));
+            details.push(("ledger_hash", cannot.ledger.hash.to_string()));
+            details.push(("reason", cannot.reason.to_string()));
+            details.push(("server", cannot.servers.join(", ")));
+            format!(
+                "as of validated ledger {}, {}",
+                cannot.ledger.index, cannot.detail
             )
         }
     };

@@ -29,7 +29,10 @@ pub(super) fn of_accepted(conn: &Connection, record: &Record) -> Result<(), Stor
     let at_most = if intent.takes() == intent.gets() {
         String::new()
     } else {
-        format!(", with the issuer's fee at most {}", intent.takes().number())
+        format!(
+            ", with the issuer's fee at most {}",
+            intent.takes().number()
+        )
     };
     let deadline = match record.payment.deadline {
         Some(deadline) => {

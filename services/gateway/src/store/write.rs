@@ -37,7 +37,10 @@ pub(super) fn write_step(
         timeline::of_fact(scope.conn, before.number, fact, &step.next, at)?;
     }
     if codec::counts(was) && !codec::counts(is) {
-        let units = scope.identity.limits.day_units(before.payment.intent.amount);
+        let units = scope
+            .identity
+            .limits
+            .day_units(before.payment.intent.amount);
         scope.day.give_back(before, units);
     }
     let versions = step
@@ -155,7 +158,10 @@ fn write_slot(scope: &Scope<'_>, before: &Record, next: &Payment) -> Result<(), 
             EndProof::Filled {
                 ledger, tx_hash, ..
             } => resolve_slot(scope, slot, ledger.index, Some(*tx_hash)),
-            EndProof::NeverBound { .. } | EndProof::Absence { .. } | EndProof::Sealed(_) => Ok(()),
+            EndProof::NeverBound { .. }
+            | EndProof::Absence { .. }
+            | EndProof::Sealed(_)
+            | EndProof::CannotReceive(_) => Ok(()),
         },
         // Open until the ledger shows what used it.
         State::AwaitingApproval

@@ -9,6 +9,7 @@
 //! - `driver`: the task that owns the socket
 //! - `identity`: which network a server is on, proven before anything else is asked of it
 //! - `calls`: one typed method for each command
+//! - `lookups`: the calls about accounts that are not the wallet, for pre-flight
 //! - `facts`: what the calls return
 //! - `wire`, `wire_tx`, `wire_values`: the shapes of the server's JSON, and their checked translation into facts
 //! - `backoff`, `progress`: pure arithmetic on monotonic time
@@ -19,6 +20,7 @@ mod driver;
 mod facts;
 mod identity;
 mod link;
+mod lookups;
 mod progress;
 mod wire;
 mod wire_tx;
@@ -36,4 +38,5 @@ pub use facts::{
 pub use link::{
     CallError, ConnectionState, DisconnectReason, Link, LinkSettings, NotSent, Proof, WrongNetwork,
 };
+pub use lookups::OtherAccount;
 pub use progress::Progress;

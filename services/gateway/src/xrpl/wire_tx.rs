@@ -137,7 +137,9 @@ impl<'de> Deserialize<'de> for WireAmount {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WireAmount, A::Error> {
                 let mut parts = [None, None, None];
                 while let Some(name) = map.next_key::<String>()? {
-                    let place = ["currency", "issuer", "value"].iter().position(|n| *n == name);
+                    let place = ["currency", "issuer", "value"]
+                        .iter()
+                        .position(|n| *n == name);
                     let text = map.next_value::<TextOrOther>()?.0;
                     match place {
                         Some(place) => parts[place] = text,

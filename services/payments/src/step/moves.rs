@@ -12,6 +12,7 @@ use crate::payment::{
     AtLarge, Binding, CancelCause, EndProof, Ended, HoldCause, OnHold, Payment, Seal, State,
     VersionKind, Versions,
 };
+use crate::preflight::Refusal;
 use crate::proof::{LedgerBody, LedgerTx, Presence, StateProof};
 use crate::terms::Terms;
 use crate::{LedgerIndex, LedgerRef};
@@ -88,6 +89,22 @@ impl Moves<'_> {
         } else {
             self.end_cancelled(Self::never_bound(validated), cause)
         }
+    }
+
+    /// Given up before it was bound. In quarantine nothing is: what the rows call unbound may be on the network.
+    pub(super) fn cannot_receive(&self, refusal: &Refusal) -> Result<Step, IllegalEvent> {
+        let event = "destination cannot receive";
+        if self.context.quarantined {
+            return Err(self.illegal(event, "in quarantine nothing ends unpaid"));
+        }
+        if *refusal.key() != self.payment.intent.key {
+            return Err(self.illegal(event, "the refusal is about another payment"));
+        }
+        let ended = Ended {
+            slot: None,
+            proof: EndProof::CannotReceive(refusal.cannot().clone()),
+        };
+        Ok(self.end_cancelled(ended, CancelCause::DestinationCannotReceive))
     }
 
     pub(super) fn expire_unbound(&self, validated: LedgerIndex) -> Result<Step, IllegalEvent> {

@@ -3,6 +3,7 @@
 
 mod crowd;
 mod engine;
+mod lines;
 mod server;
 mod wire;
 

@@ -1,0 +1,201 @@
+//! Somebody else on the ledger: an issuer or a holder with a key of its own, who does as a story says.
+//!
+//! Owns: that person's transactions, encoded by xrpl-rust and signed here. May not: use what the gateway or the signer
+//! is made of, nor know either.
+
+use ring::signature::Ed25519KeyPair;
+use serde_json::{Map, Value, json};
+use xrpl::core::binarycodec::{encode, encode_for_signing};
+
+use super::NETWORK_ID;
+use super::ledger::{Ledger, LedgerError};
+use super::wallet::{SeedType, Wallet};
+
+/// Fee of a person's transaction.
+const FEE_DROPS: u64 = 10;
+/// What a transfer costs is said in billionths; this is the millionth part of one.
+const BILLIONTHS_PER_MILLIONTH: u64 = 1000;
+/// `SetFlag` and `ClearFlag` values.
+const ASF_REQUIRE_DEST_TAG: u32 = 1;
+const ASF_REQUIRE_AUTH: u32 = 2;
+const ASF_DISALLOW_XRP: u32 = 3;
+const ASF_GLOBAL_FREEZE: u32 = 7;
+const ASF_DEFAULT_RIPPLE: u32 = 8;
+const ASF_DEPOSIT_AUTH: u32 = 9;
+/// TrustSet flags.
+const TF_SET_AUTH: u32 = 0x0001_0000;
+const TF_SET_FREEZE: u32 = 0x0010_0000;
+const TF_CLEAR_FREEZE: u32 = 0x0020_0000;
+
+/// A person with an ed25519 wallet.
+pub struct Person {
+    wallet: Wallet,
+    ledger: Ledger,
+}
+
+/// What an account may ask of those who pay or trust it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// A destination tag.
+    DestinationTag,
+    /// Its permission to hold its money.
+    Authorization,
+    /// Not to send XRP; advice only.
+    NoXrp,
+    /// Not to pass its money on.
+    GlobalFreeze,
+    /// Nothing: its money may pass from holder to holder.
+    Rippling,
+    /// Its permission to pay in.
+    DepositAuthorization,
+}
+
+impl Rule {
+    fn flag(self) -> u32 {
+        match self {
+            Self::DestinationTag => ASF_REQUIRE_DEST_TAG,
+            Self::Authorization => ASF_REQUIRE_AUTH,
+            Self::NoXrp => ASF_DISALLOW_XRP,
+            Self::GlobalFreeze => ASF_GLOBAL_FREEZE,
+            Self::Rippling => ASF_DEFAULT_RIPPLE,
+            Self::DepositAuthorization => ASF_DEPOSIT_AUTH,
+        }
+    }
+}
+
+impl Person {
+    /// The same person for the same name; a world funds its address.
+    pub fn named(name: &str, ledger: &Ledger) -> Person {
+        Person::with(Person::wallet_of(name), ledger)
+    }
+
+    /// The wallet that [`Person::named`] takes.
+    pub fn wallet_of(name: &str) -> Wallet {
+        let mut entropy = [0; 16];
+        let digest = xrpl_tx::sha256(&[b"person ", name.as_bytes()]);
+        entropy.copy_from_slice(&digest.as_bytes()[..16]);
+        Wallet::from_entropy(SeedType::Ed25519, entropy)
+    }
+
+    /// Who has this wallet, which must be an ed25519 one.
+    pub fn with(wallet: Wallet, ledger: &Ledger) -> Person {
+        Person {
+            wallet,
+            ledger: ledger.clone(),
+        }
+    }
+
+    /// The classic address.
+    pub fn address(&self) -> String {
+        self.wallet.address()
+    }
+
+    /// Sends a transaction of these fields and gives its preliminary result. The next ledger decides.
+    pub async fn sends(&self, fields: Value) -> Result<String, LedgerError> {
+        let current = json!({ "account": self.address(), "ledger_index": "current" });
+        let root = self.ledger.ask("account_info", current).await?;
+        let blob = self.sign(fields, &root["account_data"]["Sequence"]);
+        let answer = self
+            .ledger
+            .ask("submit", json!({ "tx_blob": blob }))
+            .await?;
+        let result = answer["engine_result"].as_str();
+        result
+            .map(str::to_owned)
+            .ok_or_else(|| LedgerError::Answer {
+                command: "submit",
+                answer: answer.to_string(),
+            })
+    }
+
+    fn sign(&self, fields: Value, sequence: &Value) -> String {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&self.wallet.private_key)
+            .expect("any 32 bytes are an ed25519 seed");
+        let public = ring::signature::KeyPair::public_key(&pair);
+        let usual = json!({
+            "Account": self.address(), "Fee": FEE_DROPS.to_string(), "NetworkID": NETWORK_ID, "Sequence": sequence,
+            "SigningPubKey": format!("ED{}", hex::encode_upper(public.as_ref())),
+        });
+        let mut tx: Map<String, Value> = [usual, fields]
+            .into_iter()
+            .filter_map(|fields| fields.as_object().cloned())
+            .flatten()
+            .collect();
+        let message = encode_for_signing(&tx).expect("these fields have a form");
+        let message = hex::decode(message).expect("the codec gives hexadecimal digits");
+        let signature = hex::encode_upper(pair.sign(&message).as_ref());
+        tx.insert("TxnSignature".into(), json!(signature));
+        encode(&tx).expect("these fields have a form")
+    }
+
+    /// Asks for something of those who pay or trust it, or no longer.
+    pub async fn sets(&self, rule: Rule, on: bool) -> Result<String, LedgerError> {
+        let name = if on { "SetFlag" } else { "ClearFlag" };
+        self.sends(json!({ "TransactionType": "AccountSet", name: rule.flag() }))
+            .await
+    }
+
+    /// Keeps so many millionths of each amount that passes from holder to holder.
+    pub async fn charges_ppm(&self, millionths: u64) -> Result<String, LedgerError> {
+        let rate = (1_000_000 + millionths) * BILLIONTHS_PER_MILLIONTH;
+        self.sends(json!({ "TransactionType": "AccountSet", "TransferRate": rate }))
+            .await
+    }
+
+    /// Would hold up to so much of the issuer's money.
+    pub async fn trusts(
+        &self,
+        issuer: &str,
+        currency: &str,
+        limit: &str,
+    ) -> Result<String, LedgerError> {
+        let limit = json!({ "currency": currency, "issuer": issuer, "value": limit });
+        self.sends(json!({ "TransactionType": "TrustSet", "LimitAmount": limit }))
+            .await
+    }
+
+    async fn rules_line(
+        &self,
+        holder: &str,
+        currency: &str,
+        flags: u32,
+    ) -> Result<String, LedgerError> {
+        let limit = json!({ "currency": currency, "issuer": holder, "value": "0" });
+        self.sends(json!({ "TransactionType": "TrustSet", "LimitAmount": limit, "Flags": flags }))
+            .await
+    }
+
+    /// Freezes what the holder has of its money, or ends that.
+    pub async fn freezes(
+        &self,
+        holder: &str,
+        currency: &str,
+        on: bool,
+    ) -> Result<String, LedgerError> {
+        let flag = if on { TF_SET_FREEZE } else { TF_CLEAR_FREEZE };
+        self.rules_line(holder, currency, flag).await
+    }
+
+    /// Lets the holder have its money.
+    pub async fn authorizes(&self, holder: &str, currency: &str) -> Result<String, LedgerError> {
+        self.rules_line(holder, currency, TF_SET_AUTH).await
+    }
+
+    /// Pays its own money: issues it.
+    pub async fn issues(
+        &self,
+        holder: &str,
+        currency: &str,
+        value: &str,
+    ) -> Result<String, LedgerError> {
+        let amount = json!({ "currency": currency, "issuer": self.address(), "value": value });
+        self.sends(json!({ "TransactionType": "Payment", "Amount": amount, "Destination": holder }))
+            .await
+    }
+
+    /// Lets another account pay in.
+    pub async fn preauthorizes(&self, other: &str) -> Result<String, LedgerError> {
+        self.sends(json!({ "TransactionType": "DepositPreauth", "Authorize": other }))
+            .await
+    }
+}
