@@ -13,9 +13,7 @@ use paygate_payments::proof::{
 use paygate_payments::step::{Context, Event, IllegalEvent, Step, step};
 use paygate_payments::terms::Terms;
 use paygate_payments::{LedgerIndex, LedgerRef};
-use xrpl_tx::{
-    AccountId, Amount, Asset, Drops, Hash256, IssuedAmount, Memo, Memos, Signed, Slot,
-};
+use xrpl_tx::{AccountId, Amount, Asset, Drops, Hash256, IssuedAmount, Memo, Memos, Signed, Slot};
 
 pub(crate) const SLOT: Slot = Slot::Sequence(7);
 pub(crate) const AMOUNT: Drops = Drops::from_const(25_000_000);
