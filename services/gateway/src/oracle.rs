@@ -536,11 +536,17 @@ mod tests {
         let unsigned = in_dollars(key.public(), "12.5", Some("12.525"));
         let blob = key.sign(&unsigned);
         for (field, other) in [
-            ("Amount", dollars("USD", 4, "12.50000000000001", Some("12.525"))),
+            (
+                "Amount",
+                dollars("USD", 4, "12.50000000000001", Some("12.525")),
+            ),
             ("Amount", dollars("EUR", 4, "12.5", Some("12.525"))),
             ("Amount", dollars("USD", 5, "12.5", Some("12.525"))),
             ("Amount", Amount::Xrp(Drops::from_const(12_500_000))),
-            ("SendMax", dollars("USD", 4, "12.5", Some("12.52500000000001"))),
+            (
+                "SendMax",
+                dollars("USD", 4, "12.5", Some("12.52500000000001")),
+            ),
             ("SendMax", dollars("USD", 4, "12.5", None)),
         ] {
             let mut wanted = expected(&unsigned);
