@@ -6,7 +6,7 @@
 pub mod reference;
 mod time;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -15,10 +15,10 @@ use figment::providers::{Format, Serialized, Toml};
 use figment::value::Value;
 use paygate_telemetry::LogLevel;
 use serde::{Deserialize, Serialize};
-use xrpl_tx::{AccountId, Drops};
+use xrpl_tx::{AccountId, Asset, Currency, Drops, IssuedValue};
 
 use crate::hardening::Protection;
-use crate::policy::Policy;
+use crate::policy::{AssetLimits, Policy, TransactionType};
 
 /// Begins the names of the variables that override keys.
 pub const VARIABLE_PREFIX: &str = "PAYGATE_SIGNER__";
@@ -141,6 +141,17 @@ struct PolicySection {
     anchor_time: Option<TimeValue>,
     ledger_min_close_ms: u64,
     denied_destinations: Vec<String>,
+    allowed_types: Vec<String>,
+    assets: Vec<AssetSection>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AssetSection {
+    currency: String,
+    issuer: String,
+    max_payment: String,
+    max_day: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -189,6 +200,8 @@ impl Default for PolicySection {
             anchor_time: None,
             ledger_min_close_ms: 3000,
             denied_destinations: Vec::new(),
+            allowed_types: ["payment", "no_op"].map(str::to_owned).to_vec(),
+            assets: Vec::new(),
         }
     }
 }
@@ -317,6 +330,19 @@ impl fmt::Display for Config {
             "ledger_min_close_ms = {}\ndenied_destinations = {denied:?}",
             policy.ledger_min_close_ms
         )?;
+        let types = policy.allowed_types.iter();
+        let types: Vec<_> = types.map(TransactionType::to_string).collect();
+        writeln!(f, "allowed_types = {types:?}")?;
+        for (asset, limits) in &policy.assets {
+            writeln!(
+                f,
+                "\n[[policy.assets]]\ncurrency = {:?}\nissuer = {:?}\nmax_payment = {:?}\nmax_day = {:?}",
+                asset.currency.to_string(),
+                asset.issuer.to_address(),
+                limits.max_payment.to_string(),
+                limits.max_day.to_string()
+            )?;
+        }
         writeln!(f, "\n[journal]\ndirectory = {:?}", self.journal_directory)?;
         writeln!(f, "\n[hardening]\nwaive = {waive:?}")?;
         writeln!(
@@ -395,6 +421,57 @@ fn xrp(key: &'static str, text: &str) -> Result<Drops, ConfigError> {
     Ok(drops)
 }
 
+fn allowed_types(names: &[String]) -> Result<BTreeSet<TransactionType>, ConfigError> {
+    let parse = |name: &String| {
+        name.parse()
+            .map_err(|error| invalid("policy.allowed_types", format!("{name:?} {error}")))
+    };
+    names.iter().map(parse).collect()
+}
+
+/// Keys of a list's entries have no variable of their own: what is wrong is named with the entry.
+fn assets(sections: &[AssetSection]) -> Result<BTreeMap<Asset, AssetLimits>, ConfigError> {
+    let mut assets = BTreeMap::new();
+    for section in sections {
+        let (asset, limits) =
+            asset(section).map_err(|problem| invalid("policy.assets", problem))?;
+        if assets.insert(asset, limits).is_some() {
+            return Err(invalid("policy.assets", format!("lists {asset} twice")));
+        }
+    }
+    Ok(assets)
+}
+
+fn asset(section: &AssetSection) -> Result<(Asset, AssetLimits), String> {
+    let AssetSection {
+        currency, issuer, ..
+    } = section;
+    let asset = Asset {
+        currency: currency
+            .parse::<Currency>()
+            .map_err(|error| format!("has currency {currency:?}: {error}"))?,
+        issuer: AccountId::from_address(issuer).map_err(|error| {
+            format!("has issuer {issuer:?}, which is no classic address: {error}")
+        })?,
+    };
+    let limit = |key: &str, text: &str| match text.parse::<IssuedValue>() {
+        Ok(IssuedValue::ZERO) => Err(format!("has {key} 0 for {asset}")),
+        Ok(value) => Ok(value),
+        Err(error) => Err(format!("has {key} {text:?} for {asset}: {error}")),
+    };
+    let limits = AssetLimits {
+        max_payment: limit("max_payment", &section.max_payment)?,
+        max_day: limit("max_day", &section.max_day)?,
+    };
+    if limits.max_payment > limits.max_day {
+        return Err(format!(
+            "has max_payment {} above max_day {} for {asset}",
+            limits.max_payment, limits.max_day
+        ));
+    }
+    Ok((asset, limits))
+}
+
 fn policy(section: PolicySection) -> Result<Policy, ConfigError> {
     let max_payment = xrp("policy.max_payment_xrp", &section.max_payment_xrp)?;
     let max_day = xrp("policy.max_day_xrp", &section.max_day_xrp)?;
@@ -446,6 +523,8 @@ fn policy(section: PolicySection) -> Result<Policy, ConfigError> {
         anchor_time_ms,
         ledger_min_close_ms: section.ledger_min_close_ms,
         denied_destinations: denied.collect::<Result<_, _>>()?,
+        allowed_types: allowed_types(&section.allowed_types)?,
+        assets: assets(&section.assets)?,
     })
 }
 
@@ -555,6 +634,69 @@ mod tests {
         }
     }
 
+    const RLUSD: &str = concat!(
+        r#"{ currency = "524C555344000000000000000000000000000000", "#,
+        r#"issuer = "rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De", max_payment = "500", max_day = "2500.50" }"#
+    );
+
+    #[test]
+    fn issued_currencies_are_listed_with_their_limits() {
+        let config = load(&format!("{SMALLEST}\nassets = [{RLUSD}]"), &[]);
+        let assets = config.unwrap().policy.assets;
+        let (asset, limits) = assets.first_key_value().unwrap();
+        assert_eq!(
+            asset.to_string(),
+            "524C555344000000000000000000000000000000.rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De"
+        );
+        assert_eq!(limits.max_payment.to_string(), "500");
+        assert_eq!(limits.max_day.to_string(), "2500.5");
+        assert!(load(SMALLEST, &[]).unwrap().policy.assets.is_empty());
+        let variable = ("PAYGATE_SIGNER__POLICY__ASSETS", format!("[{RLUSD}]"));
+        let config = load(SMALLEST, &[(variable.0, variable.1.as_str())]).unwrap();
+        assert_eq!(config.policy.assets, assets);
+    }
+
+    #[test]
+    fn an_asset_without_sense_is_refused_by_name() {
+        for (from, to, expected) in [
+            ("524C", "52", "has currency \"52"),
+            ("rMx", "rMy", "no classic address"),
+            (
+                "\"500\"",
+                "\"5000\"",
+                "has max_payment 5000 above max_day 2500.5 for 524C",
+            ),
+            ("\"500\"", "\"0\"", "has max_payment 0 for 524C"),
+            ("\"500\"", "\"-1\"", "has max_payment \"-1\" for 524C"),
+            ("\"2500.50\"", "\"1e99\"", "has max_day \"1e99\" for 524C"),
+            ("\"500\"", "500", "policy.assets"),
+            ("max_day", "max_week", "max_week"),
+        ] {
+            let assets = RLUSD.replace(from, to);
+            let error = error(&format!("{SMALLEST}\nassets = [{assets}]"), &[]);
+            assert!(error.contains(expected), "{error}");
+        }
+        let twice = format!("{SMALLEST}\nassets = [{0}, {0}]", RLUSD);
+        assert!(error(&twice, &[]).contains("policy.assets lists 524C"));
+    }
+
+    #[test]
+    fn tickets_are_made_only_if_the_policy_says_so() {
+        let allowed = |text: &str| load(text, &[]).unwrap().policy.allowed_types;
+        use TransactionType::{NoOp, Payment, TicketCreate};
+        assert_eq!(allowed(SMALLEST), BTreeSet::from([Payment, NoOp]));
+        let with =
+            format!("{SMALLEST}\nallowed_types = [\"payment\", \"no_op\", \"ticket_create\"]");
+        assert_eq!(
+            allowed(&with),
+            BTreeSet::from([Payment, NoOp, TicketCreate])
+        );
+        let wrong = format!("{SMALLEST}\nallowed_types = [\"everything\"]");
+        assert!(
+            error(&wrong, &[]).contains("policy.allowed_types \"everything\" is none of payment")
+        );
+    }
+
     #[test]
     fn production_lets_nobody_in_by_default() {
         let profile = ("PAYGATE_SIGNER__PROFILE", "production");
@@ -576,7 +718,10 @@ mod tests {
     fn the_effective_configuration_is_a_configuration() {
         let config = load(
             SMALLEST,
-            &[("PAYGATE_SIGNER__HARDENING__WAIVE", "[\"landlock\"]")],
+            &[
+                ("PAYGATE_SIGNER__HARDENING__WAIVE", "[\"landlock\"]"),
+                ("PAYGATE_SIGNER__POLICY__ASSETS", &format!("[{RLUSD}]")),
+            ],
         )
         .unwrap();
         assert_eq!(

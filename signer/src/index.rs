@@ -1,17 +1,20 @@
-//! What the vault keeps in memory of the journal: where each slot's last frame is, which slot a payment has, the day's
-//! sum, and the highest of everything.
+//! What the vault keeps in memory of the journal: where each slot's last frame is, which slot a payment has, which
+//! sequences a TicketCreate set aside, the day's sums, and the highest of everything.
 //!
 //! Rebuilt from the journal at start and from nothing else. Holds no record: 4 bytes a slot and 8 a payment, so
 //! that a million entries fit 16 MiB; who needs a record reads its frame again.
 
-use std::collections::{BTreeMap, VecDeque};
+mod day;
 
-use xrpl_tx::{AccountId, Drops, Slot, sha256};
+use std::collections::BTreeMap;
+
+use xrpl_tx::{AccountId, Asset, Drops, IssuedValue, Slot, sha256};
 
 use crate::intent::PaymentKey;
 use crate::journal::record::ALIGNMENT_BYTES;
-use crate::journal::{Position, Record};
-use crate::policy::DAY_MS;
+use crate::journal::{Entry, Position, Record};
+
+use day::Day;
 
 /// Slots between two known ones that the dense table takes as a gap; wider gaps go to the sparse table.
 const GAP_SLOTS_MAX: usize = 1024;
@@ -22,6 +25,8 @@ pub struct Index {
     slots: Slots,
     payments: Payments,
     day: Day,
+    /// How many sequences the TicketCreate of a sequence sets aside. Few: one makes up to 250 tickets.
+    ticket_creates: BTreeMap<u32, u32>,
     pin: Option<Pin>,
     highest_sequence: u32,
     epoch: u64,
@@ -79,8 +84,17 @@ impl Index {
         {
             self.payments.put(key, units(position.offset));
         }
-        self.day
-            .add(record.recorded_at_ms, record.slot, record.charge_drops());
+        if let (Entry::TicketCreate { count, .. }, Slot::Sequence(sequence)) =
+            (&record.entry, record.slot)
+        {
+            self.ticket_creates.insert(sequence, *count);
+        }
+        self.day.add(
+            record.recorded_at_ms,
+            record.slot,
+            record.charge_drops(),
+            record.charge_issued(),
+        );
         Ok(())
     }
 
@@ -97,6 +111,13 @@ impl Index {
     /// What all records have in common; none while the journal is empty.
     pub fn pin(&self) -> Option<Pin> {
         self.pin
+    }
+
+    /// The sequence whose TicketCreate sets this one aside.
+    pub fn set_aside_by(&self, sequence: u32) -> Option<u32> {
+        // Their ranges do not overlap: within one, no other TicketCreate is signed.
+        let (by, count) = self.ticket_creates.range(..sequence).next_back()?;
+        (sequence - by <= *count).then_some(*by)
     }
 
     /// The highest epoch; 0: none.
@@ -117,11 +138,19 @@ impl Index {
     /// What the other slots took within the 24 hours before `now_ms`, and what this slot took.
     pub fn day_used(&mut self, slot: Option<Slot>, now_ms: u64) -> (Drops, Drops) {
         self.day.forget_before(now_ms);
-        let of_slot = slot
-            .and_then(|slot| self.day.slots.get(&slot))
-            .map_or(0, |taken| taken.drops);
-        let others = self.day.sum_drops.saturating_sub(of_slot);
+        let (others, of_slot) = self.day.drops(slot);
         (clamp(others), clamp(of_slot))
+    }
+
+    /// The same of an issued currency.
+    pub fn day_used_issued(
+        &mut self,
+        asset: Asset,
+        slot: Option<Slot>,
+        now_ms: u64,
+    ) -> (IssuedValue, IssuedValue) {
+        self.day.forget_before(now_ms);
+        self.day.issued(asset, slot)
     }
 }
 
@@ -223,55 +252,5 @@ impl Payments {
         let list = self.lists.get(Payments::list(hash)).into_iter().flatten();
         list.filter(move |(found, _)| *found == hash)
             .map(|(_, units)| *units)
-    }
-}
-
-// === the day ===
-
-/// The rolling sum: each slot once, with the highest charge of its versions, for 24 hours after its latest version.
-#[derive(Debug, Default)]
-struct Day {
-    order: VecDeque<(u64, Slot)>,
-    slots: BTreeMap<Slot, Taken>,
-    sum_drops: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Taken {
-    latest_ms: u64,
-    drops: u64,
-}
-
-impl Day {
-    fn add(&mut self, at_ms: u64, slot: Slot, drops: u64) {
-        self.forget_before(at_ms);
-        if drops == 0 {
-            return;
-        }
-        let taken = self.slots.entry(slot).or_insert(Taken {
-            latest_ms: at_ms,
-            drops: 0,
-        });
-        let more = drops.saturating_sub(taken.drops);
-        taken.drops += more;
-        taken.latest_ms = at_ms;
-        self.sum_drops = self.sum_drops.saturating_add(more);
-        self.order.push_back((at_ms, slot));
-    }
-
-    fn forget_before(&mut self, now_ms: u64) {
-        while let Some((at_ms, slot)) = self.order.front().copied() {
-            if now_ms.saturating_sub(at_ms) < DAY_MS {
-                break;
-            }
-            self.order.pop_front();
-            // A later version of the slot keeps it in the sum.
-            if let Some(taken) = self.slots.get(&slot).copied()
-                && taken.latest_ms == at_ms
-            {
-                self.sum_drops = self.sum_drops.saturating_sub(taken.drops);
-                self.slots.remove(&slot);
-            }
-        }
     }
 }

@@ -4,7 +4,10 @@
 //! fees come through as they are, since what is wrong with them has reasons of its own.
 
 use paygate_proto::signer::v1 as wire;
-use xrpl_tx::{AccountId, Drops, Hash256, Memo, Slot, invoice_id, sha256};
+use xrpl_tx::{
+    AccountId, Amount, Asset, Drops, Hash256, IssuedAmount, IssuedValue, Memo, Slot, TicketCreate,
+    invoice_id, sha256,
+};
 
 /// Longest client id and payment id.
 pub const ID_CHARACTERS_MAX: usize = 64;
@@ -14,6 +17,11 @@ const MEMOS_MAX: usize = 256;
 
 const TAG_INTENT: &[u8] = b"paygate/intent/v1\0";
 const TAG_NO_OP: &[u8] = b"paygate/noop/v1\0";
+const TAG_TICKET_CREATE: &[u8] = b"paygate/ticket-create/v1\0";
+
+/// Leads the asset in the digest of a payment.
+const ASSET_XRP: u8 = 0;
+const ASSET_ISSUED: u8 = 1;
 
 /// A request that is not one: a field is missing or has no meaning.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,8 +86,8 @@ pub struct PaymentRequest {
     pub destination_tag: Option<u32>,
     /// Which application sends.
     pub source_tag: Option<u32>,
-    /// How much, at least one drop.
-    pub amount: Drops,
+    /// How much, more than nothing.
+    pub amount: Amount,
     /// Memos, unchecked.
     pub memos: Vec<Memo>,
     /// Fee and LastLedgerSequence.
@@ -99,6 +107,23 @@ pub struct NoOpRequest {
     pub slot: Slot,
     /// The payment that the slot was bound to.
     pub for_payment: Option<PaymentKey>,
+    /// Which application sends.
+    pub source_tag: Option<u32>,
+    /// Fee and LastLedgerSequence.
+    pub version: Version,
+}
+
+/// One version of a TicketCreate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TicketCreateRequest {
+    /// Who asks.
+    pub fence: Fence,
+    /// Whose wallet.
+    pub account: AccountId,
+    /// Which sequence; those after it become tickets.
+    pub sequence: u32,
+    /// How many.
+    pub tickets: TicketCreate,
     /// Which application sends.
     pub source_tag: Option<u32>,
     /// Fee and LastLedgerSequence.
@@ -147,16 +172,10 @@ impl PaymentRequest {
     pub fn from_wire(request: wire::SignPaymentRequest) -> Result<PaymentRequest, Malformed> {
         let destination = AccountId::from_address(&request.destination)
             .map_err(|error| malformed("destination", format!("is no classic address: {error}")))?;
-        let wire::sign_payment_request::Amount::XrpDrops(drops) =
-            required("amount", request.amount)?
-        else {
-            return Err(malformed("amount.issued", "is not signed yet".into()));
+        let amount = match required("amount", request.amount)? {
+            wire::sign_payment_request::Amount::XrpDrops(drops) => xrp(drops)?,
+            wire::sign_payment_request::Amount::Issued(amount) => issued(&amount)?,
         };
-        let amount =
-            Drops::new(drops).map_err(|error| malformed("amount.xrp_drops", error.to_string()))?;
-        if amount == Drops::ZERO {
-            return Err(malformed("amount.xrp_drops", "is 0".into()));
-        }
         if request.memos.len() > MEMOS_MAX {
             return Err(malformed("memos", format!("are more than {MEMOS_MAX}")));
         }
@@ -198,10 +217,7 @@ impl PaymentRequest {
         text.extend_from_slice(self.destination.as_bytes());
         put_optional(&mut text, self.destination_tag);
         put_optional(&mut text, self.source_tag);
-        // The asset is XRP, and there is no SendMax.
-        text.push(0);
-        text.extend_from_slice(&self.amount.get().to_be_bytes());
-        text.push(0);
+        put_amount(&mut text, &self.amount);
         put_length(&mut text, self.memos.len());
         for memo in &self.memos {
             for part in [&memo.memo_type, &memo.data, &memo.format] {
@@ -255,7 +271,77 @@ impl NoOpRequest {
     }
 }
 
+// === impl TicketCreateRequest ===
+
+impl TicketCreateRequest {
+    /// Checks the form of a request.
+    pub fn from_wire(
+        request: wire::SignTicketCreateRequest,
+    ) -> Result<TicketCreateRequest, Malformed> {
+        // Made by a ticket, the tickets would have numbers that nobody knows before a ledger has them.
+        let Slot::Sequence(sequence) = slot(request.slot)? else {
+            return Err(malformed(
+                "slot",
+                "is a ticket: tickets are made by a sequence".into(),
+            ));
+        };
+        Ok(TicketCreateRequest {
+            fence: fence(request.fence)?,
+            account: account(&request.account)?,
+            sequence,
+            tickets: TicketCreate::new(request.ticket_count)
+                .map_err(|error| malformed("ticket_count", error.to_string()))?,
+            source_tag: request.source_tag,
+            version: Version {
+                fee_drops: request.fee_drops,
+                last_ledger_sequence: request.last_ledger_sequence,
+            },
+        })
+    }
+
+    /// The slot that it uses up.
+    pub fn slot(&self) -> Slot {
+        Slot::Sequence(self.sequence)
+    }
+
+    /// SHA-256 over everything but the version.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut text = Vec::with_capacity(256);
+        text.extend_from_slice(TAG_TICKET_CREATE);
+        text.extend_from_slice(self.account.as_bytes());
+        put_slot(&mut text, self.slot());
+        text.extend_from_slice(&self.tickets.count().to_be_bytes());
+        put_optional(&mut text, self.source_tag);
+        *sha256(&[&text]).as_bytes()
+    }
+}
+
 // === the digest's parts ===
+
+/// Amount and SendMax; XRP never has one.
+fn put_amount(text: &mut Vec<u8>, amount: &Amount) {
+    let send_max = match amount {
+        Amount::Xrp(drops) => {
+            text.push(ASSET_XRP);
+            text.extend_from_slice(&drops.get().to_be_bytes());
+            None
+        }
+        Amount::Issued { amount, send_max } => {
+            text.push(ASSET_ISSUED);
+            text.extend_from_slice(amount.asset().currency.as_bytes());
+            text.extend_from_slice(amount.asset().issuer.as_bytes());
+            text.extend_from_slice(&amount.value().to_bytes());
+            *send_max
+        }
+    };
+    match send_max {
+        Some(send_max) => {
+            text.push(1);
+            text.extend_from_slice(&send_max.to_bytes());
+        }
+        None => text.push(0),
+    }
+}
 
 fn put_length(text: &mut Vec<u8>, length: usize) {
     let length = u32::try_from(length).expect("requests are capped far below 4 GiB");
@@ -313,6 +399,43 @@ fn key(key: wire::PaymentKey) -> Result<PaymentKey, Malformed> {
 fn account(address: &str) -> Result<AccountId, Malformed> {
     AccountId::from_address(address)
         .map_err(|error| malformed("account", format!("is no classic address: {error}")))
+}
+
+fn xrp(drops: u64) -> Result<Amount, Malformed> {
+    const FIELD: &str = "amount.xrp_drops";
+    match Drops::new(drops).map_err(|error| malformed(FIELD, error.to_string()))? {
+        Drops::ZERO => Err(malformed(FIELD, "is 0".into())),
+        drops => Ok(Amount::Xrp(drops)),
+    }
+}
+
+fn issued(amount: &wire::IssuedAmount) -> Result<Amount, Malformed> {
+    let currency = amount.currency.parse();
+    let issuer = AccountId::from_address(&amount.issuer);
+    let asset = Asset {
+        currency: currency.map_err(|error: xrpl_tx::CurrencyError| {
+            malformed("amount.issued.currency", format!("is none: {error}"))
+        })?,
+        issuer: issuer.map_err(|error| {
+            malformed(
+                "amount.issued.issuer",
+                format!("is no classic address: {error}"),
+            )
+        })?,
+    };
+    let value = |field, text: &str| -> Result<IssuedValue, Malformed> {
+        text.parse()
+            .map_err(|error| malformed(field, format!("is no amount: {error}")))
+    };
+    let arrives = value("amount.issued.value", &amount.value)?;
+    let arrives = IssuedAmount::new(asset, arrives)
+        .map_err(|_| malformed("amount.issued.value", "is 0".into()))?;
+    let send_max = match amount.send_max.as_str() {
+        "" => None,
+        text => Some(value("amount.issued.send_max", text)?),
+    };
+    Amount::issued(arrives, send_max)
+        .map_err(|error| malformed("amount.issued.send_max", format!("is too little: {error}")))
 }
 
 fn slot(slot: Option<wire::Slot>) -> Result<Slot, Malformed> {

@@ -3,10 +3,12 @@
 //! Pure: no file, clock or key. Owns the closed list of denials and which of them are final. May not know the gateway's
 //! rules; they are others on purpose, so that one bug cannot approve on both sides.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
 
 use paygate_proto::signer::v1::DenialReason;
-use xrpl_tx::{AccountId, Drops, Memo, MemoError, Memos, Slot, sha256};
+use xrpl_tx::{AccountId, Amount, Asset, Drops, IssuedValue, Memo, MemoError, Memos, Slot, sha256};
 
 use crate::intent::{Malformed, Version};
 
@@ -36,7 +38,36 @@ pub struct Policy {
     pub ledger_min_close_ms: u64,
     /// Accounts that are never paid.
     pub denied_destinations: BTreeSet<AccountId>,
+    /// Types of transactions that are signed.
+    pub allowed_types: BTreeSet<TransactionType>,
+    /// Issued currencies that are paid. All others are denied.
+    pub assets: BTreeMap<Asset, AssetLimits>,
 }
+
+/// What is allowed of one issued currency. What counts of a payment is the most that may leave, its SendMax.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AssetLimits {
+    /// Largest payment.
+    pub max_payment: IssuedValue,
+    /// Largest sum within 24 hours.
+    pub max_day: IssuedValue,
+}
+
+/// A type of transaction that the signer can build. Displayed and read as the configuration names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TransactionType {
+    /// Pays.
+    Payment,
+    /// Fills a slot.
+    NoOp,
+    /// Sets sequences aside as tickets.
+    TicketCreate,
+}
+
+/// No type has that name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is none of payment, no_op, ticket_create")]
+pub struct UnknownType;
 
 /// Why a request is not signed. Each is temporary or permanent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +87,35 @@ pub enum Denial {
         amount: Drops,
         /// Allowed.
         limit: Drops,
+    },
+    /// The issuer's currency is not listed.
+    #[error("asset {0} is not in policy.assets")]
+    AssetNotAllowed(Asset),
+    /// More of the asset than one payment may have.
+    #[error(
+        "{charge} of {asset}, SendMax included, is above its max_payment in policy.assets, {limit}"
+    )]
+    AssetAmountAboveMaximum {
+        /// Of what.
+        asset: Asset,
+        /// What it could take.
+        charge: IssuedValue,
+        /// Allowed.
+        limit: IssuedValue,
+    },
+    /// The asset's sum of a day is used up.
+    #[error(
+        "{charge} of {asset}, SendMax included, on top of {used} within 24 hours are above its max_day in policy.assets, {limit}"
+    )]
+    AssetDayLimit {
+        /// Of what.
+        asset: Asset,
+        /// What it could take.
+        charge: IssuedValue,
+        /// What is taken by other slots.
+        used: IssuedValue,
+        /// Allowed.
+        limit: IssuedValue,
     },
     /// The ledger would not take the memos.
     #[error("memos are refused: {0}")]
@@ -137,9 +197,27 @@ pub enum Denial {
     /// The payment is sealed.
     #[error("the payment is sealed: it is never signed")]
     Sealed,
-    /// Not in this version.
-    #[error("{0} is refused: this version signs for sequences only")]
-    TypeNotAllowed(Slot),
+    /// A TicketCreate may make a ticket of the sequence.
+    #[error("sequence {sequence} is set aside by the TicketCreate of sequence {by}")]
+    SetAside {
+        /// Asked for.
+        sequence: u32,
+        /// The TicketCreate's.
+        by: u32,
+    },
+    /// Tickets would be made of sequences that may be used already.
+    #[error(
+        "a TicketCreate of sequence {sequence} would set aside what was signed for: sequence {highest} was"
+    )]
+    TicketsBehind {
+        /// Asked for.
+        sequence: u32,
+        /// The highest ever signed or sealed.
+        highest: u32,
+    },
+    /// The policy does not list the type.
+    #[error("type {0} is not in policy.allowed_types")]
+    TypeNotAllowed(TransactionType),
     /// The two sides do not mean the same.
     #[error("intent_digest is not the one that the signer computes")]
     IntentDigest,
@@ -153,7 +231,10 @@ impl Denial {
     pub fn permanent(&self) -> bool {
         matches!(
             self,
-            Denial::DestinationDenied { .. } | Denial::MemosInvalid(_) | Denial::Sealed
+            Denial::DestinationDenied { .. }
+                | Denial::MemosInvalid(_)
+                | Denial::AssetNotAllowed(_)
+                | Denial::Sealed
         )
     }
 
@@ -161,9 +242,12 @@ impl Denial {
     pub fn reason(&self) -> DenialReason {
         match self {
             Denial::DestinationDenied { .. } => DenialReason::DestinationDenied,
-            Denial::AmountAboveMaximum { .. } => DenialReason::AmountAboveMaximum,
+            Denial::AssetNotAllowed(_) => DenialReason::AssetNotAllowed,
+            Denial::AmountAboveMaximum { .. } | Denial::AssetAmountAboveMaximum { .. } => {
+                DenialReason::AmountAboveMaximum
+            }
             Denial::MemosInvalid(_) => DenialReason::MemosInvalid,
-            Denial::DayLimit { .. } => DenialReason::DayLimit,
+            Denial::DayLimit { .. } | Denial::AssetDayLimit { .. } => DenialReason::DayLimit,
             Denial::Fee { .. } => DenialReason::Fee,
             Denial::LastLedgerSequence { .. } => DenialReason::LastLedgerSequence,
             Denial::Malformed(_) | Denial::WrongAccount { .. } | Denial::WrongStore => {
@@ -171,13 +255,42 @@ impl Denial {
             }
             Denial::Epoch { .. } => DenialReason::Epoch,
             Denial::JournalBehind { .. } => DenialReason::JournalBehind,
-            Denial::SlotTaken(_) => DenialReason::SlotTaken,
+            Denial::SlotTaken(_) | Denial::SetAside { .. } | Denial::TicketsBehind { .. } => {
+                DenialReason::SlotTaken
+            }
             Denial::PaymentOnOtherSlot(_) => DenialReason::PaymentOnOtherSlot,
             Denial::SlotIsNoOp(_) => DenialReason::SlotIsNoOp,
             Denial::Sealed => DenialReason::Sealed,
             Denial::TypeNotAllowed(_) => DenialReason::TypeNotAllowed,
             Denial::IntentDigest => DenialReason::IntentDigest,
         }
+    }
+}
+
+// === impl TransactionType ===
+
+impl fmt::Display for TransactionType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TransactionType::Payment => "payment",
+            TransactionType::NoOp => "no_op",
+            TransactionType::TicketCreate => "ticket_create",
+        })
+    }
+}
+
+impl FromStr for TransactionType {
+    type Err = UnknownType;
+
+    fn from_str(name: &str) -> Result<TransactionType, UnknownType> {
+        [
+            TransactionType::Payment,
+            TransactionType::NoOp,
+            TransactionType::TicketCreate,
+        ]
+        .into_iter()
+        .find(|known| known.to_string() == name)
+        .ok_or(UnknownType)
     }
 }
 
@@ -189,6 +302,7 @@ impl Policy {
         &self,
         wallet: AccountId,
         destination: AccountId,
+        amount: &Amount,
         memos: &[Memo],
     ) -> Result<Memos, Denial> {
         if destination == wallet {
@@ -203,7 +317,24 @@ impl Policy {
                 why: "in policy.denied_destinations",
             });
         }
+        if let Amount::Issued { amount, .. } = amount {
+            self.limits_of(amount.asset())?;
+        }
         Memos::new(memos.to_vec()).map_err(Denial::MemosInvalid)
+    }
+
+    /// Whether transactions of the type are signed at all.
+    pub fn check_type(&self, asked: TransactionType) -> Result<(), Denial> {
+        match self.allowed_types.contains(&asked) {
+            true => Ok(()),
+            false => Err(Denial::TypeNotAllowed(asked)),
+        }
+    }
+
+    fn limits_of(&self, asset: Asset) -> Result<&AssetLimits, Denial> {
+        self.assets
+            .get(&asset)
+            .ok_or(Denial::AssetNotAllowed(asset))
     }
 
     /// One payment's cap.
@@ -215,6 +346,38 @@ impl Policy {
             });
         }
         Ok(())
+    }
+
+    /// One payment's cap of an issued currency.
+    pub fn check_issued_amount(&self, asset: Asset, charge: IssuedValue) -> Result<(), Denial> {
+        let limit = self.limits_of(asset)?.max_payment;
+        if charge > limit {
+            return Err(Denial::AssetAmountAboveMaximum {
+                asset,
+                charge,
+                limit,
+            });
+        }
+        Ok(())
+    }
+
+    /// The day's cap of an issued currency, given what other slots took within 24 hours.
+    pub fn check_issued_day(
+        &self,
+        asset: Asset,
+        charge: IssuedValue,
+        used: IssuedValue,
+    ) -> Result<(), Denial> {
+        let limit = self.limits_of(asset)?.max_day;
+        match used.checked_add_up(charge) {
+            Some(sum) if sum <= limit => Ok(()),
+            _ => Err(Denial::AssetDayLimit {
+                asset,
+                charge,
+                used,
+                limit,
+            }),
+        }
     }
 
     /// Fee and life time of a version. Returns the fee.
@@ -264,7 +427,7 @@ impl Policy {
 
     /// SHA-256 over everything that the policy says, for the wallet and the network that it is about.
     pub fn digest(&self, wallet: AccountId, network_id: u32) -> [u8; 32] {
-        let mut text = b"paygate/signer-policy/v1\0".to_vec();
+        let mut text = b"paygate/signer-policy/v2\0".to_vec();
         text.extend_from_slice(&network_id.to_be_bytes());
         text.extend_from_slice(wallet.as_bytes());
         for number in [
@@ -281,6 +444,21 @@ impl Policy {
         }
         for account in &self.denied_destinations {
             text.extend_from_slice(account.as_bytes());
+        }
+        text.extend_from_slice(&(self.allowed_types.len() as u64).to_be_bytes());
+        for allowed in &self.allowed_types {
+            text.push(match allowed {
+                TransactionType::Payment => 1,
+                TransactionType::NoOp => 2,
+                TransactionType::TicketCreate => 3,
+            });
+        }
+        text.extend_from_slice(&(self.assets.len() as u64).to_be_bytes());
+        for (asset, limits) in &self.assets {
+            text.extend_from_slice(asset.currency.as_bytes());
+            text.extend_from_slice(asset.issuer.as_bytes());
+            text.extend_from_slice(&limits.max_payment.to_bytes());
+            text.extend_from_slice(&limits.max_day.to_bytes());
         }
         *sha256(&[&text]).as_bytes()
     }

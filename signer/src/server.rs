@@ -22,11 +22,12 @@ use tonic::{Request, Response, Status};
 use tracing::Span;
 use wire::signer_service_server::{SignerService, SignerServiceServer};
 use wire::telemetry_service_server::{TelemetryService, TelemetryServiceServer};
-use xrpl_tx::Slot;
+use xrpl_tx::{Asset, IssuedValue, Slot};
 
 use crate::hardening::{Protection, Report};
-use crate::intent::{NoOpRequest, PaymentKey, PaymentRequest, Version};
+use crate::intent::{NoOpRequest, PaymentKey, PaymentRequest, TicketCreateRequest, Version};
 use crate::journal::{Head, JournalError};
+use crate::policy::Policy;
 use crate::vault::{Outcome, Vault};
 
 pub use listen::{ListenError, Socket};
@@ -353,7 +354,7 @@ impl SignerService for Signer {
                 used_day_drops: described.used_day.get(),
                 max_fee_drops: policy.max_fee.get(),
                 last_ledger_window: policy.last_ledger_window,
-                assets: Vec::new(),
+                assets: asset_limits(policy, &described.used_assets),
             }),
             journal_head: Some(journal_head(described.head)),
             highest_sequence: described.highest_sequence,
@@ -405,9 +406,34 @@ impl SignerService for Signer {
 
     async fn sign_ticket_create(
         &self,
-        _request: Request<wire::SignTicketCreateRequest>,
+        request: Request<wire::SignTicketCreateRequest>,
     ) -> Result<Response<wire::SignTicketCreateResponse>, Status> {
-        Err(Status::unimplemented("tickets arrive in a later version"))
+        const METHOD: &str = "vault.sign_ticket_create";
+        let outcome = match TicketCreateRequest::from_wire(request.into_inner()) {
+            Ok(request) => {
+                let span = signing_span(METHOD, None, request.slot(), request.version);
+                self.0
+                    .sign("SignTicketCreate", span, move |vault| {
+                        vault.sign_ticket_create(&request, clock_ms())
+                    })
+                    .await?
+            }
+            Err(malformed) => {
+                let span = malformed_span(METHOD);
+                self.0
+                    .sign("SignTicketCreate", span, |vault| {
+                        vault.deny_malformed(malformed)
+                    })
+                    .await?
+            }
+        };
+        let outcome = match signed_or_denied(outcome) {
+            Ok(signed) => wire::sign_ticket_create_response::Outcome::Signed(signed),
+            Err(denied) => wire::sign_ticket_create_response::Outcome::Denied(denied),
+        };
+        Ok(Response::new(wire::SignTicketCreateResponse {
+            outcome: Some(outcome),
+        }))
     }
 
     async fn sign_no_op(
@@ -446,6 +472,20 @@ impl SignerService for Signer {
     }
 }
 
+fn asset_limits(policy: &Policy, used: &[(Asset, IssuedValue)]) -> Vec<wire::AssetLimits> {
+    let of = |(asset, used): &(Asset, IssuedValue)| {
+        let limits = policy.assets.get(asset)?;
+        Some(wire::AssetLimits {
+            currency: asset.currency.to_string(),
+            issuer: asset.issuer.to_address(),
+            max_payment: limits.max_payment.to_string(),
+            max_day: limits.max_day.to_string(),
+            used_day: used.to_string(),
+        })
+    };
+    used.iter().filter_map(of).collect()
+}
+
 fn journal_head(head: Head) -> wire::JournalHead {
     let hash = if head.height == 0 {
         Vec::new()
@@ -465,7 +505,7 @@ fn signed_or_denied(outcome: Outcome) -> Result<wire::Signed, wire::Denied> {
             let transaction = recorded
                 .record()
                 .transaction()
-                .expect("the vault signs payments and no-ops, never seals");
+                .expect("the vault signs transactions, never seals");
             Ok(wire::Signed {
                 blob: transaction.blob.clone(),
                 tx_hash: transaction.hash.to_vec(),

@@ -13,10 +13,10 @@ mod decide;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use xrpl_tx::{AccountId, Drops, PublicKey, Slot};
+use xrpl_tx::{AccountId, Asset, Drops, IssuedValue, PublicKey, Slot};
 
 use crate::index::{Index, Pin};
-use crate::intent::{Fence, NoOpRequest, PaymentRequest};
+use crate::intent::{Fence, NoOpRequest, PaymentRequest, TicketCreateRequest};
 use crate::journal::{Durability, Entry, Head, Journal, JournalError, OpenError, Record, Recorded};
 use crate::keys::{CanaryError, SigningKey};
 use crate::policy::{Denial, Policy};
@@ -92,6 +92,8 @@ pub struct Description {
     pub policy_digest: [u8; 32],
     /// Used of the day's limit.
     pub used_day: Drops,
+    /// Used of the day's limits of issued currencies, in the policy's order.
+    pub used_assets: Vec<(Asset, IssuedValue)>,
     /// The durable end of the journal.
     pub head: Head,
     /// The highest sequence ever signed or sealed; 0: none.
@@ -180,6 +182,10 @@ impl Vault {
         let mut state = self.state();
         let now_ms = state.now_ms(clock_ms);
         let (used_day, _) = state.index.day_used(None, now_ms);
+        let assets = self.policy.assets.keys();
+        let used_assets = assets
+            .map(|asset| (*asset, state.index.day_used_issued(*asset, None, now_ms).0))
+            .collect();
         Ok(Description {
             wallet: self.wallet,
             public_key: self.key.public(),
@@ -187,6 +193,7 @@ impl Vault {
                 .policy
                 .digest(self.wallet.account, self.wallet.network_id),
             used_day,
+            used_assets,
             head: self.durability.head()?,
             highest_sequence: state.index.highest_sequence(),
             store_id: state.index.pin().map(|pin| pin.store_id),
@@ -235,6 +242,7 @@ impl Vault {
         let memos = match self.policy.check_content(
             self.wallet.account,
             request.destination,
+            &request.amount,
             &request.memos,
         ) {
             Ok(memos) => memos,
@@ -260,7 +268,7 @@ impl Vault {
         let entry = Entry::Payment {
             key: request.key.clone(),
             digest: request.claimed_digest,
-            amount_drops: request.amount.get(),
+            amount: request.amount,
             transaction: self.sign(&approved, request.version),
         };
         let draft = Draft {
@@ -298,6 +306,43 @@ impl Vault {
             entry: Entry::NoOp {
                 key: request.for_payment.clone(),
                 digest: request.digest(),
+                transaction: self.sign(&approved, request.version),
+            },
+        };
+        let recorded = self.record(state, request.fence, now_ms, draft)?;
+        Ok(Outcome::Signed {
+            recorded,
+            replayed: false,
+        })
+    }
+
+    /// Signs one version of a TicketCreate, after which the sequences that it sets aside are no slots any more.
+    pub fn sign_ticket_create(
+        &self,
+        request: &TicketCreateRequest,
+        clock_ms: u64,
+    ) -> Result<Outcome, JournalError> {
+        let mut state = self.state();
+        match self.claim_ticket_create(&mut state, request) {
+            Ok(Claim::Replay(recorded)) => {
+                drop(state);
+                return self.replay(recorded);
+            }
+            Ok(Claim::Fresh | Claim::Versions) => {}
+            Err(Stop::Denied(denial)) => return self.denied(denial),
+            Err(Stop::Failed(error)) => return Err(error),
+        }
+        let now_ms = state.now_ms(clock_ms);
+        let approved = match self.approve_ticket_create(&mut state, request, now_ms) {
+            Ok(approved) => approved,
+            Err(denial) => return self.denied(denial),
+        };
+        let draft = Draft {
+            slot: request.slot(),
+            previous_offset: state.index.slot_offset(request.slot()).unwrap_or(0),
+            entry: Entry::TicketCreate {
+                digest: request.digest(),
+                count: request.tickets.count(),
                 transaction: self.sign(&approved, request.version),
             },
         };

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use paygate_signer::intent::PaymentKey;
 use paygate_signer::journal::{Entry, Head, Journal, OpenError, Record, SignedTransaction};
-use xrpl_tx::{AccountId, Slot};
+use xrpl_tx::{ACCOUNT_ONE, AccountId, Amount, Asset, Drops, IssuedAmount, Slot};
 
 const NETWORK: u32 = 1;
 
@@ -19,11 +19,30 @@ fn record(number: u32) -> Record {
         hash: [3; 32],
         blob: vec![0xAB; 20 + number as usize % 100],
     };
-    let entry = match number % 3 {
+    let issued = |send_max: Option<&str>| {
+        let asset = Asset {
+            currency: "USD".parse().unwrap(),
+            issuer: ACCOUNT_ONE,
+        };
+        let amount = IssuedAmount::new(asset, "12.5".parse().unwrap()).unwrap();
+        Amount::issued(amount, send_max.map(|text| text.parse().unwrap())).unwrap()
+    };
+    let entry = match number % 6 {
         0 => Entry::Payment {
             key,
             digest: [1; 32],
-            amount_drops: 7,
+            amount: Amount::Xrp(Drops::from_const(7)),
+            transaction,
+        },
+        3 | 4 => Entry::Payment {
+            key,
+            digest: [1; 32],
+            amount: issued(Some("12.6").filter(|_| number % 6 == 4)),
+            transaction,
+        },
+        5 => Entry::TicketCreate {
+            digest: [8; 32],
+            count: 250,
             transaction,
         },
         1 => Entry::NoOp {

@@ -2,202 +2,19 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod world;
+
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use paygate_proto::signer::v1::DenialReason;
-use paygate_signer::intent::{Fence, KnownFrame, NoOpRequest, PaymentKey, PaymentRequest, Version};
-use paygate_signer::journal::{Head, Record};
+use paygate_signer::intent::KnownFrame;
 use paygate_signer::keys::SigningKey;
 use paygate_signer::keys::seed::Seed;
-use paygate_signer::policy::{DAY_MS, Policy};
-use paygate_signer::vault::{Ledger, Outcome, Vault, Wallet};
-use xrpl_tx::{AccountId, Drops, Memo, Slot};
+use paygate_signer::policy::{DAY_MS, Policy, TransactionType};
+use paygate_signer::vault::{Ledger, Vault, Wallet};
+use xrpl_tx::{AccountId, Amount, Drops, Memo, Slot};
 
-const NETWORK: u32 = 63456;
-const NOON_MS: u64 = 1_800_000_000_000;
-const FIRST_LEDGER: u32 = 1000;
-const ALICE: AccountId = AccountId::from_bytes([1; 20]);
-const BANNED: AccountId = AccountId::from_bytes([9; 20]);
-
-struct World {
-    directory: tempfile::TempDir,
-    vault: Vault,
-    wallet: AccountId,
-    fence: Fence,
-    now_ms: u64,
-}
-
-fn policy() -> Policy {
-    Policy {
-        max_payment: Drops::from_const(100),
-        max_day: Drops::from_const(250),
-        max_fee: Drops::from_const(20),
-        last_ledger_window: 30,
-        anchor_ledger_index: FIRST_LEDGER,
-        anchor_time_ms: NOON_MS,
-        ledger_min_close_ms: 3000,
-        denied_destinations: BTreeSet::from([BANNED]),
-    }
-}
-
-fn open(directory: &Path, policy: Policy) -> Vault {
-    let key =
-        SigningKey::from_seed(Seed::parse(b"sEdTM1uX8pu2do5XvTnutH6HsouMaM2").unwrap()).unwrap();
-    let wallet = Wallet {
-        account: key.public().account_id(),
-        network_id: NETWORK,
-    };
-    let ledger = Ledger::open(&directory.join("journal"), NETWORK).unwrap();
-    Vault::new(wallet, policy, key, ledger).unwrap()
-}
-
-impl World {
-    fn new() -> World {
-        let directory = tempfile::tempdir().unwrap();
-        let vault = open(directory.path(), policy());
-        let wallet = vault.describe(NOON_MS).unwrap().wallet.account;
-        let fence = Fence {
-            store_id: [7; 16],
-            epoch: 1,
-            known: None,
-        };
-        World {
-            directory,
-            vault,
-            wallet,
-            fence,
-            now_ms: NOON_MS,
-        }
-    }
-
-    fn restart(self) -> World {
-        self.restart_with(policy())
-    }
-
-    fn restart_with(self, policy: Policy) -> World {
-        let World {
-            directory,
-            vault,
-            wallet,
-            fence,
-            now_ms,
-        } = self;
-        drop(vault);
-        let vault = open(directory.path(), policy);
-        World {
-            directory,
-            vault,
-            wallet,
-            fence,
-            now_ms,
-        }
-    }
-
-    fn payment(&self, payment_id: &str, sequence: u32) -> PaymentRequest {
-        PaymentRequest {
-            fence: self.fence,
-            key: PaymentKey::new("shop", payment_id).unwrap(),
-            account: self.wallet,
-            slot: Slot::Sequence(sequence),
-            destination: ALICE,
-            destination_tag: None,
-            source_tag: None,
-            amount: Drops::from_const(50),
-            memos: Vec::new(),
-            version: Version {
-                fee_drops: 10,
-                last_ledger_sequence: FIRST_LEDGER + 20,
-            },
-            claimed_digest: [0; 32],
-        }
-    }
-
-    fn no_op(&self, sequence: u32, for_payment: Option<&str>) -> NoOpRequest {
-        NoOpRequest {
-            fence: self.fence,
-            account: self.wallet,
-            slot: Slot::Sequence(sequence),
-            for_payment: for_payment.map(|payment_id| PaymentKey::new("shop", payment_id).unwrap()),
-            source_tag: None,
-            version: Version {
-                fee_drops: 10,
-                last_ledger_sequence: FIRST_LEDGER + 20,
-            },
-        }
-    }
-
-    fn pay(&self, mut request: PaymentRequest) -> Answer {
-        request.claimed_digest = request.digest(NETWORK);
-        Answer::of(self.vault.sign_payment(&request, self.now_ms).unwrap())
-    }
-
-    fn fill(&self, request: &NoOpRequest) -> Answer {
-        Answer::of(self.vault.sign_noop(request, self.now_ms).unwrap())
-    }
-
-    fn head(&self) -> Head {
-        self.vault.describe(self.now_ms).unwrap().head
-    }
-
-    fn used(&self) -> u64 {
-        self.vault.describe(self.now_ms).unwrap().used_day.get()
-    }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Answer {
-    Signed {
-        record: Box<Record>,
-        replayed: bool,
-    },
-    Denied {
-        reason: DenialReason,
-        permanent: bool,
-    },
-}
-
-impl Answer {
-    fn of(outcome: Outcome) -> Answer {
-        match outcome {
-            Outcome::Signed { recorded, replayed } => Answer::Signed {
-                record: Box::new(recorded.record().clone()),
-                replayed,
-            },
-            Outcome::Denied {
-                denial, permanent, ..
-            } => Answer::Denied {
-                reason: denial.reason(),
-                permanent,
-            },
-        }
-    }
-
-    fn bytes(self) -> Vec<u8> {
-        match self {
-            Answer::Signed { record, .. } => record.transaction().unwrap().blob.clone(),
-            denied => panic!("{denied:?}"),
-        }
-    }
-
-    fn is_replay(&self) -> bool {
-        matches!(self, Answer::Signed { replayed: true, .. })
-    }
-}
-
-fn denied(reason: DenialReason) -> Answer {
-    Answer::Denied {
-        reason,
-        permanent: false,
-    }
-}
-
-fn sealed(reason: DenialReason) -> Answer {
-    Answer::Denied {
-        reason,
-        permanent: true,
-    }
-}
+use world::{ALICE, Answer, BANNED, FIRST_LEDGER, NETWORK, NOON_MS, World, denied, policy, sealed};
 
 #[test]
 fn the_same_request_gets_the_journals_bytes_also_after_a_restart() {
@@ -255,7 +72,7 @@ fn a_slot_never_serves_a_second_payment() {
         denied(DenialReason::SlotTaken)
     );
     let mut more = world.payment("a", 1);
-    more.amount = Drops::from_const(51);
+    more.amount = Amount::Xrp(Drops::from_const(51));
     assert_eq!(world.pay(more), denied(DenialReason::SlotTaken));
     let mut elsewhere = world.payment("a", 1);
     elsewhere.destination = AccountId::from_bytes([2; 20]);
@@ -408,7 +225,7 @@ fn what_was_signed_once_is_never_called_permanently_denied() {
 fn denials_that_may_pass_leave_no_trace() {
     let world = World::new();
     let mut too_much = world.payment("a", 1);
-    too_much.amount = Drops::from_const(101);
+    too_much.amount = Amount::Xrp(Drops::from_const(101));
     assert_eq!(
         world.pay(too_much),
         denied(DenialReason::AmountAboveMaximum)
@@ -561,17 +378,54 @@ fn a_store_that_knows_more_of_the_journal_than_the_disk_is_noticed() {
 }
 
 #[test]
-fn another_account_a_ticket_or_another_digest_is_refused() {
+fn another_account_or_another_digest_is_refused() {
     let world = World::new();
     let mut other = world.payment("a", 1);
     other.account = ALICE;
     assert_eq!(world.pay(other), denied(DenialReason::WrongRequest));
-    let mut ticket = world.payment("a", 1);
-    ticket.slot = Slot::Ticket(1);
-    assert_eq!(world.pay(ticket), denied(DenialReason::TypeNotAllowed));
     let unclaimed = world.payment("a", 1);
     let answer = Answer::of(world.vault.sign_payment(&unclaimed, world.now_ms).unwrap());
     assert_eq!(answer, denied(DenialReason::IntentDigest));
+}
+
+#[test]
+fn a_ticket_is_a_slot_apart_from_the_sequence_of_its_number() {
+    let world = World::new();
+    let on_ticket = |world: &World, payment_id: &str| {
+        let mut request = world.payment(payment_id, 1);
+        request.slot = Slot::Ticket(1);
+        world.pay(request)
+    };
+    let first = on_ticket(&world, "a").bytes();
+    world.pay(world.payment("b", 1)).bytes();
+    assert_eq!(
+        world.pay(world.payment("a", 1)),
+        denied(DenialReason::PaymentOnOtherSlot)
+    );
+    let world = world.restart();
+    assert_eq!(on_ticket(&world, "c"), denied(DenialReason::SlotTaken));
+    assert_eq!(on_ticket(&world, "a").bytes(), first);
+    assert_eq!(world.vault.describe(NOON_MS).unwrap().highest_sequence, 1);
+}
+
+#[test]
+fn a_type_that_is_not_listed_is_denied() {
+    let only = |allowed| Policy {
+        allowed_types: BTreeSet::from([allowed]),
+        ..policy()
+    };
+    let world = World::new().restart_with(only(TransactionType::NoOp));
+    assert_eq!(
+        world.pay(world.payment("a", 1)),
+        denied(DenialReason::TypeNotAllowed)
+    );
+    world.fill(&world.no_op(1, None)).bytes();
+    let world = world.restart_with(only(TransactionType::Payment));
+    assert_eq!(
+        world.fill(&world.no_op(2, None)),
+        denied(DenialReason::TypeNotAllowed)
+    );
+    world.pay(world.payment("a", 2)).bytes();
 }
 
 #[test]

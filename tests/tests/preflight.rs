@@ -4,13 +4,13 @@
 use std::time::{Duration, Instant};
 
 use paygate_proto::v1::{
-    EvidenceKind, Payment, PaymentReason, PaymentState, PreflightRefusal, TimelineEvent,
-    TimelineStage,
+    CreatePaymentRequest, EvidenceKind, GetWalletRequest, IssuedAmount, Payment, PaymentReason,
+    PaymentState, PreflightRefusal, TimelineEvent, TimelineStage, create_payment_request,
 };
 use paygate_tests::world::client::{Client, DROPS_PER_XRP, payment};
 use paygate_tests::world::http;
-use paygate_tests::world::ledger::Ledger;
-use paygate_tests::world::person::{ASF_DEPOSIT_AUTH, ASF_DISALLOW_XRP, ASF_REQUIRE_DEST, Person};
+use paygate_tests::world::ledger::{Ledger, LedgerError};
+use paygate_tests::world::person::{Person, Rule};
 use paygate_tests::world::wallet::payee;
 use paygate_tests::world::{Setup, World};
 use serde_json::json;
@@ -24,22 +24,19 @@ const POLL: Duration = Duration::from_millis(20);
 /// The base reserve of the simulated network.
 const RESERVE: u64 = DROPS_PER_XRP;
 
-/// A transaction that somebody else makes gets into a validated ledger, and succeeds.
-async fn validated(ledger: &Ledger, (result, hash): (String, String)) {
-    assert_eq!(result, "tesSUCCESS");
+/// Everything that was sent until now is in a validated ledger.
+async fn settled(ledger: &Ledger) {
+    let until = ledger.validated_index().await.unwrap() + 2;
     let deadline = Instant::now() + WITHIN;
-    loop {
-        let tx = ledger
-            .ask("tx", json!({ "transaction": hash }))
-            .await
-            .unwrap();
-        if tx["validated"] == true {
-            assert_eq!(tx["meta"]["TransactionResult"], "tesSUCCESS");
-            return;
-        }
-        assert!(Instant::now() < deadline, "{tx}");
+    while ledger.validated_index().await.unwrap() < until {
+        assert!(Instant::now() < deadline, "ledgers do not close");
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// What somebody else did got into the open ledger.
+fn done(result: Result<String, LedgerError>) {
+    assert_eq!(result.unwrap(), "tesSUCCESS");
 }
 
 /// What every payment has in common that was given up before it was sent.
@@ -67,27 +64,24 @@ fn assert_given_up(payment: &Payment, refusal: PreflightRefusal, says: &[&str]) 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn xrp_that_cannot_arrive_is_given_up_before_it_costs_a_slot_and_all_other_is_paid() {
-    let (tagged, barred, shy) = (
-        Person::named("tagged"),
-        Person::named("barred"),
-        Person::named("shy"),
-    );
-    let people = [&tagged, &barred, &shy];
-    let funded = people.map(|person| (person.address(), 50)).to_vec();
+    let names = ["tagged", "barred", "shy"];
+    let funded = names.map(|name| (Person::wallet_of(name).address(), 50));
     let world = World::start(Setup {
-        funded,
+        funded: funded.to_vec(),
         ..Setup::default()
     })
     .await
     .unwrap();
     let (client, ledger) = (world.client(), world.ledger());
-    for (person, flag) in [
-        (&tagged, ASF_REQUIRE_DEST),
-        (&barred, ASF_DEPOSIT_AUTH),
-        (&shy, ASF_DISALLOW_XRP),
+    let [tagged, barred, shy] = names.map(|name| Person::named(name, &ledger));
+    for (person, rule) in [
+        (&tagged, Rule::DestinationTag),
+        (&barred, Rule::DepositAuthorization),
+        (&shy, Rule::NoXrp),
     ] {
-        validated(&ledger, person.sets(&ledger, flag).await.unwrap()).await;
+        done(person.sets(rule, true).await);
     }
+    settled(&ledger).await;
 
     let newcomer = payee("newcomer");
     let mut with_tag = payment("with-tag", &tagged.address(), 5 * DROPS_PER_XRP);
@@ -144,8 +138,8 @@ async fn xrp_that_cannot_arrive_is_given_up_before_it_costs_a_slot_and_all_other
     assert_eq!(made.count(), 2, "only what is paid took a slot and a fee");
 
     // The barred one opens his door.
-    let fields = json!({ "TransactionType": "DepositPreauth", "Authorize": wallet });
-    validated(&ledger, barred.sends(&ledger, fields).await.unwrap()).await;
+    done(barred.preauthorizes(&wallet).await);
+    settled(&ledger).await;
     let mut again = payment("barred-again", &barred.address(), 5 * DROPS_PER_XRP);
     again.retry_of = "barred".to_owned();
     client.create(again).await.unwrap();
@@ -182,10 +176,9 @@ async fn assert_told(world: &World, client: &Client) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destination_that_changes_after_preflight_still_fails_with_proof() {
-    let carol = Person::named("carol");
     let world = World::start(Setup {
         close_ms: 0,
-        funded: vec![(carol.address(), 50)],
+        funded: vec![(Person::wallet_of("carol").address(), 50)],
         gateway_variables: vec![(
             "PAYGATE__XRPL__REQUEST_TIMEOUT_MS".to_owned(),
             "1000".to_owned(),
@@ -195,6 +188,7 @@ async fn a_destination_that_changes_after_preflight_still_fails_with_proof() {
     .await
     .unwrap();
     let (client, ledger) = (world.client(), world.ledger());
+    let carol = Person::named("carol", &ledger);
     // What is submitted first is lost on its way.
     let lost = json!({ "drop_submit_requests": 1 });
     ledger.ask("sim_script", lost).await.unwrap();
@@ -203,8 +197,7 @@ async fn a_destination_that_changes_after_preflight_still_fails_with_proof() {
     until_submit_says(&client, "late", "unknown").await;
 
     // In the next ledger Carol asks for tags, and only the one after it can hold the payment.
-    let (result, _) = carol.sets(&ledger, ASF_REQUIRE_DEST).await.unwrap();
-    assert_eq!(result, "tesSUCCESS");
+    done(carol.sets(Rule::DestinationTag, true).await);
     ledger.close_ledger().await.unwrap();
     until_submit_says(&client, "late", "tecDST_TAG_NEEDED").await;
     let failed = close_until_final(&world, "late").await;
@@ -215,6 +208,202 @@ async fn a_destination_that_changes_after_preflight_still_fails_with_proof() {
     assert_eq!(evidence.engine_result, "tecDST_TAG_NEEDED");
     assert_eq!(evidence.delivered, None);
     assert_eq!(evidence.refusal(), PreflightRefusal::Unspecified);
+}
+
+// === issued currencies ===
+
+const CURRENCY: &str = "USD";
+
+/// Deep freeze of a trust line, which demands the ordinary one.
+const TF_SET_FREEZE_AND_DEEP_FREEZE: u32 = 0x0010_0000 | 0x0040_0000;
+
+/// Issuers by name. The wallet has a trust line with all but the last.
+const ISSUERS: [&str; 4] = ["plain", "strict", "greedy", "distant"];
+
+/// Holders of what `plain` issues, by what becomes of them.
+const HOLDERS: [&str; 4] = ["small", "icy", "cool", "stranger"];
+
+fn issued(id: &str, issuer: &str, to: &str, value: &str) -> CreatePaymentRequest {
+    let amount = IssuedAmount {
+        currency: CURRENCY.to_owned(),
+        issuer: Person::wallet_of(issuer).address(),
+        value: value.to_owned(),
+    };
+    CreatePaymentRequest {
+        amount: Some(create_payment_request::Amount::Issued(amount)),
+        ..payment(id, to, 0)
+    }
+}
+
+/// Issuers and holders, and a wallet that holds 1,000 of three of the currencies before the gateway starts.
+async fn issued_world() -> World {
+    let people = ISSUERS.into_iter().chain(HOLDERS);
+    let funded = people.map(|name| (Person::wallet_of(name).address(), 50));
+    let assets = ISSUERS.map(|name| {
+        let issuer = Person::wallet_of(name).address();
+        format!("{{currency=\"{CURRENCY}\",issuer=\"{issuer}\",min_payment=\"1\",max_payment=\"500\",daily_limit=\"5000\",max_transfer_fee_ppm=2000}}")
+    });
+    let assets = format!("[{}]", assets.join(","));
+    let mut world = World::prepare(Setup {
+        funded: funded.collect(),
+        gateway_variables: vec![("PAYGATE__ASSETS".to_owned(), assets)],
+        ..Setup::default()
+    })
+    .await
+    .unwrap();
+    let ledger = world.ledger();
+    let issuers = ISSUERS.map(|name| Person::named(name, &ledger));
+    let [plain, strict, greedy, _] = &issuers;
+    for issuer in &issuers {
+        done(issuer.sets(Rule::Rippling, true).await);
+    }
+    done(strict.sets(Rule::Authorization, true).await);
+    done(greedy.charges_ppm(2_001).await);
+    settled(&ledger).await;
+
+    let wallet = Person::with(world.wallet().clone(), &ledger);
+    let holders = HOLDERS.map(|name| Person::named(name, &ledger));
+    let [small, icy, cool, _] = &holders;
+    for issuer in [plain, strict, greedy] {
+        done(wallet.trusts(&issuer.address(), CURRENCY, "2000").await);
+    }
+    done(small.trusts(&plain.address(), CURRENCY, "5").await);
+    for holder in [icy, cool] {
+        for issuer in [plain, strict, greedy] {
+            done(holder.trusts(&issuer.address(), CURRENCY, "100").await);
+        }
+    }
+    settled(&ledger).await;
+
+    done(strict.authorizes(&wallet.address(), CURRENCY).await);
+    let line = json!({ "currency": CURRENCY, "issuer": icy.address(), "value": "0" });
+    let freeze = json!({ "TransactionType": "TrustSet", "LimitAmount": line, "Flags": TF_SET_FREEZE_AND_DEEP_FREEZE });
+    done(plain.sends(freeze).await);
+    done(plain.freezes(&cool.address(), CURRENCY, true).await);
+    settled(&ledger).await;
+    for issuer in [plain, strict, greedy] {
+        done(issuer.issues(&wallet.address(), CURRENCY, "1000").await);
+    }
+    settled(&ledger).await;
+    world.start_signer().await.unwrap();
+    world.start_gateway().await.unwrap();
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issued_currency_that_cannot_arrive_is_given_up_and_what_the_wallet_lacks_is_waited_for()
+{
+    let world = issued_world().await;
+    let (client, ledger) = (world.client(), world.ledger());
+    let address = |name: &str| Person::wallet_of(name).address();
+    for (id, issuer, to, value, refusal, says) in [
+        (
+            "no-account",
+            "plain",
+            payee("nobody"),
+            "10",
+            PreflightRefusal::NotFunded,
+            ["does not exist", "trust line"],
+        ),
+        (
+            "no-line",
+            "plain",
+            address("stranger"),
+            "10",
+            PreflightRefusal::NoTrustLine,
+            ["has no trust line", "ask the payee"],
+        ),
+        (
+            "over-limit",
+            "plain",
+            address("small"),
+            "5.01",
+            PreflightRefusal::LineLimit,
+            ["willing to hold 5", "raise the limit"],
+        ),
+        (
+            "frozen-deep",
+            "plain",
+            address("icy"),
+            "10",
+            PreflightRefusal::LineFrozen,
+            ["is frozen", "lift the freeze"],
+        ),
+        (
+            "unauthorised",
+            "strict",
+            address("cool"),
+            "10",
+            PreflightRefusal::LineNotAuthorised,
+            ["has not authorised", "ask the issuer"],
+        ),
+        (
+            "fee-above-cap",
+            "greedy",
+            address("cool"),
+            "10",
+            PreflightRefusal::TransferFeeAboveCap,
+            ["2001 millionths", "max_transfer_fee_ppm"],
+        ),
+    ] {
+        client.create(issued(id, issuer, &to, value)).await.unwrap();
+        let given_up = client.until_final(id, WITHIN).await.unwrap();
+        assert_given_up(&given_up, refusal, &says);
+    }
+
+    // The wallet has no line with `distant`: that waits, and what comes after it goes on.
+    let distant = issued("distant", "distant", &address("distant"), "10");
+    client.create(distant).await.unwrap();
+    let xrp = payment("behind-it", &address("cool"), DROPS_PER_XRP);
+    client.create(xrp).await.unwrap();
+    let paid = client.until_final("behind-it", WITHIN).await.unwrap();
+    assert_eq!(paid.state(), PaymentState::Paid);
+    let waits = client.get("distant").await.unwrap();
+    assert_eq!(waits.state(), PaymentState::Accepted);
+    assert_eq!(waits.reason(), PaymentReason::AssetUnavailable);
+    assert!(
+        waits.reason_detail.contains("has no trust line"),
+        "{}",
+        waits.reason_detail
+    );
+
+    // Everything that `plain` issued stops.
+    let plain = Person::named("plain", &ledger);
+    done(plain.sets(Rule::GlobalFreeze, true).await);
+    settled(&ledger).await;
+    until_wallet_shows(&client, &plain.address(), "1000", true).await;
+    let frozen = issued("frozen", "plain", &address("cool"), "10");
+    client.create(frozen).await.unwrap();
+    let given_up = client.until_final("frozen", WITHIN).await.unwrap();
+    assert_given_up(&given_up, PreflightRefusal::AssetFrozen, &["global freeze"]);
+}
+
+/// GetWallet shows the trust line so, within two ledgers.
+async fn until_wallet_shows(client: &Client, issuer: &str, balance: &str, frozen: bool) {
+    let deadline = Instant::now() + WITHIN;
+    loop {
+        let request = tonic::Request::new(GetWalletRequest::default());
+        let shown = client
+            .wallet()
+            .get_wallet(request)
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!(shown.assets.len(), ISSUERS.len());
+        let asset = shown
+            .assets
+            .iter()
+            .find(|asset| asset.issuer == issuer)
+            .unwrap();
+        let line = asset.line.as_ref();
+        if line.is_some_and(|line| {
+            (line.balance.as_str(), line.limit.as_str(), line.frozen) == (balance, "2000", frozen)
+        }) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{shown:#?}");
+        tokio::time::sleep(POLL).await;
+    }
 }
 
 /// Waits until a submit was answered so, as the timeline tells.

@@ -20,20 +20,20 @@ use paygate_tests::world::wallet::{SeedType, Wallet};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
 use xrpl_tx::{
-    Algorithm, Amount, Body, Drops, Memo, NoOp, Slot, TICKETS_MAX, TicketCreate, Unsigned,
-    network_id_field,
+    Algorithm, Amount, Asset, Body, Drops, IssuedAmount, IssuedValue, Memo, NoOp, Slot,
+    TICKETS_MAX, TicketCreate, Unsigned, network_id_field,
 };
 
 use fields::{Vector, as_json, meant};
-use fresh::{Draws, Owner};
+use fresh::{Draws, KINDS, Owner};
 use vault::{Signer, key};
 
-/// Fresh transactions and, of each family, seeds, for other libraries to check.
+/// Fresh transactions of each kind and, of each family, seeds, for other libraries to check.
 const FRESH_TRANSACTIONS: usize = 1000;
 const FRESH_SEEDS: usize = 4000;
 
 /// The same when nobody checks them, so that the writing itself does not rot.
-const FEW_TRANSACTIONS: usize = 60;
+const FEW_TRANSACTIONS: usize = 20;
 const FEW_SEEDS: usize = 50;
 
 /// Wallets that share the fresh transactions.
@@ -59,21 +59,45 @@ fn transactions_of_other_libraries_are_written_and_read_byte_for_byte() {
 
 #[test]
 fn the_vault_signs_the_very_bytes_that_other_libraries_sign() {
-    let mut signers = BTreeMap::new();
-    let mut signed = 0;
+    let mut wallets: BTreeMap<String, Vec<(Unsigned, Vector)>> = BTreeMap::new();
     for vector in transactions() {
         let tx = meant(&vector.tx, key(&vector.seed).public());
-        if matches!(tx.slot, Slot::Ticket(_)) || matches!(tx.body, Body::TicketCreate(_)) {
-            continue; // the vault signs for sequences only, and makes no tickets
+        // Tickets are made by sequences only.
+        if !matches!(
+            (&tx.body, tx.slot),
+            (Body::TicketCreate(_), Slot::Ticket(_))
+        ) {
+            let of_wallet = wallets.entry(vector.seed.clone()).or_default();
+            of_wallet.push((tx, vector));
         }
-        let signer = signers
-            .entry(vector.seed.clone())
-            .or_insert_with(|| Signer::new(&vector.seed, vector.network));
-        let blob = signer.sign(&tx, vector.named.as_ref());
-        assert_eq!(hex::encode_upper(blob), vector.blob);
-        signed += 1;
     }
-    assert!(signed > 150, "only {signed} were for sequences");
+    let mut signed = 0;
+    for (seed, mut of_wallet) in wallets {
+        // In the order of the ledger: tickets are made in front of all that was signed for.
+        of_wallet.sort_by_key(|(tx, _)| tx.slot);
+        let assets: Vec<Asset> = of_wallet.iter().filter_map(|(tx, _)| asset(tx)).collect();
+        let mut signer = Signer::new(&seed, of_wallet[0].1.network, &assets);
+        for (tx, vector) in &of_wallet {
+            let blob = signer.sign(tx, vector.named.as_ref());
+            assert_eq!(hex::encode_upper(blob), vector.blob);
+            signed += 1;
+        }
+    }
+    assert!(signed > 500, "only {signed} were signed");
+}
+
+fn asset(tx: &Unsigned) -> Option<Asset> {
+    issued(tx).map(|(amount, _)| amount.asset())
+}
+
+fn issued(tx: &Unsigned) -> Option<(IssuedAmount, Option<IssuedValue>)> {
+    match &tx.body {
+        Body::Payment(payment) => match payment.amount {
+            Amount::Issued { amount, send_max } => Some((amount, send_max)),
+            Amount::Xrp(_) => None,
+        },
+        _ => None,
+    }
 }
 
 #[test]
@@ -118,6 +142,24 @@ fn the_vectors_hold_every_kind_and_every_end_of_a_range() {
         for network in [None, Some(1025), Some(u32::MAX)] {
             some("for a network", &|tx| of(tx) && tx.network_id == network);
         }
+        let values =
+            |tx: &Unsigned| issued(tx).map(|(amount, send_max)| (amount.value(), send_max));
+        for end in [IssuedValue::MIN, IssuedValue::MAX] {
+            some("of an end of the issued range", &|tx| {
+                of(tx) && values(tx).is_some_and(|(value, _)| value == end)
+            });
+        }
+        some("without SendMax", &|tx| {
+            of(tx) && values(tx).is_some_and(|(_, send_max)| send_max.is_none())
+        });
+        some("of a SendMax above the amount", &|tx| {
+            of(tx) && values(tx).is_some_and(|(value, send_max)| send_max > Some(value))
+        });
+        for standard in [true, false] {
+            some("of a currency", &|tx| {
+                of(tx) && asset(tx).is_some_and(|asset| asset.currency.code().is_some() == standard)
+            });
+        }
         for amount in [1, 0xFFFF_FFFF, 0x1_0000_0000, Drops::MAX.get()] {
             some("of an amount", &|tx| of(tx) && drops(tx) == amount);
         }
@@ -126,6 +168,12 @@ fn the_vectors_hold_every_kind_and_every_end_of_a_range() {
         let body = Body::TicketCreate(TicketCreate::new(count).unwrap());
         some("that makes tickets", &|tx| tx.body == body);
     }
+    some("that pays an issuer", &|tx| match &tx.body {
+        Body::Payment(payment) => {
+            asset(tx).is_some_and(|asset| asset.issuer == payment.destination)
+        }
+        _ => false,
+    });
     some("of the first sequence", &|tx| tx.slot == Slot::Sequence(1));
     some("of the last sequence", &|tx| {
         tx.slot == Slot::Sequence(u32::MAX)
@@ -161,9 +209,13 @@ fn fresh_transactions_are_written_for_other_libraries() {
     let mut owners: Vec<Owner> = (0..WALLETS)
         .map(|number| Owner::draw(&mut draws, families[number % 2]))
         .collect();
-    let lines: Vec<String> = (0..transactions)
+    let mut counts = BTreeMap::new();
+    let lines: Vec<String> = (0..transactions * KINDS.len())
         .map(|number| {
-            let vector = owners[number % WALLETS].transaction(&mut draws, number);
+            // Of each wallet every kind in turn.
+            let kind = KINDS[number / WALLETS % KINDS.len()];
+            *counts.entry(format!("{kind:?}")).or_insert(0) += 1;
+            let vector = owners[number % WALLETS].transaction(&mut draws, number, kind);
             let blob = hex::decode(&vector.blob).unwrap();
             let (read, signature) = Unsigned::from_blob(&blob).unwrap();
             assert_eq!(as_json(&read), vector.tx);
@@ -180,6 +232,8 @@ fn fresh_transactions_are_written_for_other_libraries() {
             json!([wallet.seed, address]).to_string()
         })
         .collect();
+    eprintln!("signed by the vault: {counts:?}");
+    assert!(counts.len() == KINDS.len() && counts.values().all(|count| *count == transactions));
     if let Some(directory) = wanted {
         fs::create_dir_all(&directory).unwrap();
         fs::write(
@@ -200,10 +254,14 @@ fn lines(name: &str) -> Vec<String> {
 }
 
 fn transactions() -> impl Iterator<Item = Vector> {
-    ["transactions.jsonl", "ticket-creates.jsonl"]
-        .into_iter()
-        .flat_map(lines)
-        .map(|line| serde_json::from_str(&line).unwrap())
+    [
+        "transactions.jsonl",
+        "issued-payments.jsonl",
+        "ticket-creates.jsonl",
+    ]
+    .into_iter()
+    .flat_map(lines)
+    .map(|line| serde_json::from_str(&line).unwrap())
 }
 
 fn memo_data(memo: &Memo) -> usize {

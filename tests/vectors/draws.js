@@ -37,6 +37,26 @@ class Draws {
         const limit = 10n ** BigInt(1 + this.below(17));
         return (1n + (this.bytes(8).readBigUInt64BE() % limit)).toString();
     }
+
+    // A mantissa of 16 digits, of which any number may be zeros at its end, and an exponent: the whole range of issued
+    // values, often one of its ends.
+    issued() {
+        const least = 10n ** 15n;
+        const zeros = 10n ** BigInt(this.below(16));
+        const any = ((least + (this.bytes(8).readBigUInt64BE() % (9n * least))) / zeros) * zeros;
+        return {
+            mantissa: this.pick([least, 10n * least - 1n, any, any, any, any]),
+            exponent: this.pick([-96, 80, -15, ...Array(6).fill(this.below(177) - 96)]),
+        };
+    }
+
+    // A value that is not below another.
+    issuedAbove({ mantissa, exponent }) {
+        const more = this.issued();
+        if (more.exponent > exponent) return more;
+        const room = 10n ** 16n - mantissa;
+        return { mantissa: mantissa + (this.bytes(8).readBigUInt64BE() % room), exponent };
+    }
 }
 
 module.exports = { Draws };

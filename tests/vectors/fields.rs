@@ -144,13 +144,26 @@ pub(crate) fn as_json(tx: &Unsigned) -> Value {
     Value::Object(fields)
 }
 
+/// Digits and a point, as both libraries write it: servers write an `e` where it is shorter.
+fn plain(value: IssuedValue) -> String {
+    let digits = value.mantissa().to_string();
+    let decimals = usize::try_from(-value.exponent()).unwrap_or(0);
+    let zeros = usize::try_from(value.exponent()).unwrap_or(0);
+    let padded = format!("{digits:0>width$}", width = decimals + 1) + &"0".repeat(zeros);
+    let (whole, rest) = padded.split_at(padded.len() - decimals);
+    match rest.trim_end_matches('0') {
+        "" => whole.to_owned(),
+        rest => format!("{whole}.{rest}"),
+    }
+}
+
 /// Amount and SendMax.
 fn amount_as_json(amount: &Amount) -> (Value, Option<Value>) {
     let issued = |asset: Asset, value: IssuedValue| {
         json!({
             "currency": asset.currency.to_string(),
             "issuer": asset.issuer.to_address(),
-            "value": value.to_string(),
+            "value": plain(value),
         })
     };
     match amount {

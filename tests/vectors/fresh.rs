@@ -1,10 +1,10 @@
-//! Random transactions of every kind that is sent, signed by us.
+//! Random transactions of every kind that is sent, signed by the signer's vault.
 
 use paygate_tests::world::wallet::{SeedType, Wallet};
 use xrpl_tx::{
-    AccountId, Algorithm, Amount, Body, Drops, Hash256, Memo, Memos, NoOp, Payment, Slot,
-    TICKETS_MAX, TicketCreate, Unsigned, filler_memo, invoice_id, network_id_field, noop_memo,
-    sha512_half,
+    AccountId, Amount, Asset, Body, Currency, Drops, Hash256, IssuedAmount, IssuedValue, Memo,
+    Memos, NoOp, Payment, Slot, TICKETS_MAX, TicketCreate, Unsigned, filler_memo, invoice_id,
+    network_id_field, noop_memo, sha512_half, tickets_memo,
 };
 
 use crate::fields::{Named, Vector, as_json};
@@ -58,6 +58,36 @@ impl Draws {
         Drops::new(self.pick(&[end, any, any, any])).unwrap()
     }
 
+    /// A standard code, or any other 20 bytes. Not of `<` and `>`, which xrpl.js writes as hex.
+    fn asset(&mut self) -> Asset {
+        let any = loop {
+            if let Ok(any) = Currency::from_bytes(self.array()) {
+                break any;
+            }
+        };
+        let known = [
+            "USD",
+            "usd",
+            "?!@",
+            "524C555344000000000000000000000000000000",
+        ];
+        let known = self.pick(&known).parse().unwrap();
+        Asset {
+            currency: self.pick(&[known, any]),
+            issuer: AccountId::from_bytes(self.array()),
+        }
+    }
+
+    /// The whole range, with any number of digits.
+    fn issued(&mut self) -> IssuedValue {
+        let zeros = 10u64.pow(self.below(16) as u32);
+        let any = (10u64.pow(15) + self.below(9 * 10u64.pow(15))) / zeros * zeros;
+        let mantissa = self.pick(&[10u64.pow(15), 10u64.pow(16) - 1, any, any, any]);
+        let exponent = self.below(177) as i32 - 96;
+        let exponent = self.pick(&[-96, 80, exponent, exponent, exponent]);
+        IssuedValue::new(mantissa, exponent).unwrap()
+    }
+
     fn memos(&mut self) -> Memos {
         let url = |draws: &mut Draws| {
             let length = draws.below(30);
@@ -86,10 +116,30 @@ impl Draws {
     }
 }
 
+/// What is signed: each kind that there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A payment in XRP.
+    Xrp,
+    /// A payment in an issued currency.
+    Issued,
+    /// A no-op, for a payment or for none.
+    NoOp,
+    /// A TicketCreate.
+    TicketCreate,
+}
+
+/// All kinds.
+pub(crate) const KINDS: [Kind; 4] = [Kind::Xrp, Kind::Issued, Kind::NoOp, Kind::TicketCreate];
+
+/// Assets of which each wallet pays.
+const ASSETS: usize = 12;
+
 /// A wallet on a network, with the vault that holds its key.
 pub(crate) struct Owner {
     wallet: Wallet,
     network: u32,
+    assets: Vec<Asset>,
     signer: Signer,
 }
 
@@ -98,51 +148,61 @@ impl Owner {
         let wallet = Wallet::from_entropy(family, draws.array());
         let any = draws.number();
         let network = draws.pick(&[0, 1, 1024, 1025, u32::MAX, any]);
-        let signer = Signer::new(&wallet.seed, network);
+        let assets: Vec<Asset> = (0..ASSETS).map(|_| draws.asset()).collect();
+        let signer = Signer::new(&wallet.seed, network, &assets);
         Owner {
             wallet,
             network,
+            assets,
             signer,
         }
     }
 
-    /// Signed by the vault; for tickets and for making them, which it does not sign, by the bare curve.
-    pub(crate) fn transaction(&mut self, draws: &mut Draws, number: usize) -> Vector {
+    /// Signed by the vault. Numbers have to rise: tickets are made in front of all that was signed for.
+    pub(crate) fn transaction(&mut self, draws: &mut Draws, number: usize, kind: Kind) -> Vector {
         let named = Named {
             client: draws.pick(&["local", "shop", "a.b_c:d-e"]).into(),
             payment: format!("p-{number}"),
         };
-        let makes_tickets = draws.below(10) == 0;
-        let pays = !makes_tickets && draws.below(4) > 0;
-        let named = Some(named).filter(|_| pays || (!makes_tickets && draws.below(2) > 0));
-        // No two of a wallet have the same, of which a vault signs only one.
-        let slot_number = 1 + 1_000_000 * number as u32 + draws.below(1_000_000) as u32;
+        let named = match kind {
+            Kind::Xrp | Kind::Issued => Some(named),
+            Kind::NoOp => Some(named).filter(|_| draws.below(2) > 0),
+            Kind::TicketCreate => None,
+        };
+        // No two of a wallet have the same, of which a vault signs only one, and none is next to another.
+        let slot_number = 1 + 1_000_000 * number as u32 + draws.below(900_000) as u32;
         let slot = match draws.below(3) {
-            0 => Slot::Ticket(slot_number),
+            0 if kind != Kind::TicketCreate => Slot::Ticket(slot_number),
             _ => Slot::Sequence(slot_number),
         };
-        let (body, memos) = match &named {
-            Some(named) if pays => {
-                let invoice_id = self.invoice_id(named);
+        let (body, memos) = match (kind, &named) {
+            (Kind::Xrp | Kind::Issued, Some(named)) => {
+                let amount = match kind {
+                    Kind::Issued => self.issued(draws),
+                    _ => Amount::Xrp(draws.drops()),
+                };
                 let body = Body::Payment(Payment {
                     destination: AccountId::from_bytes(draws.array()),
                     destination_tag: draws.tag(),
-                    amount: Amount::Xrp(draws.drops()),
-                    invoice_id,
+                    amount,
+                    invoice_id: self.invoice_id(named),
                 });
                 (body, draws.memos())
             }
-            _ if makes_tickets => {
+            (Kind::TicketCreate, _) => {
                 let any = 1 + draws.below(u64::from(TICKETS_MAX)) as u32;
-                let tickets = TicketCreate::new(draws.pick(&[1, any, any, TICKETS_MAX]));
-                (Body::TicketCreate(tickets.unwrap()), draws.memos())
+                let tickets = TicketCreate::new(draws.pick(&[1, any, any, TICKETS_MAX])).unwrap();
+                (
+                    Body::TicketCreate(tickets),
+                    one(tickets_memo(slot, tickets)),
+                )
             }
-            _ => {
-                let memo = match &named {
+            (_, named) => {
+                let memo = match named {
                     Some(named) => noop_memo(&named.client, &named.payment),
                     None => filler_memo(slot),
                 };
-                (Body::NoOp(NoOp), Memos::new(vec![memo]).unwrap())
+                (Body::NoOp(NoOp), one(memo))
             }
         };
         let tx = Unsigned {
@@ -156,10 +216,7 @@ impl Owner {
             body,
             signing_key: key(&self.wallet.seed).public(),
         };
-        let blob = match slot {
-            Slot::Sequence(_) if !makes_tickets => self.signer.sign(&tx, named.as_ref()),
-            _ => tx.sign_with(&self.curve(&tx)).unwrap().blob,
-        };
+        let blob = self.signer.sign(&tx, named.as_ref());
         Vector {
             seed: self.wallet.seed.clone(),
             network: self.network,
@@ -170,6 +227,16 @@ impl Owner {
         }
     }
 
+    fn issued(&self, draws: &mut Draws) -> Amount {
+        let (one, other) = (draws.issued(), draws.issued());
+        let (value, send_max) = match draws.below(2) {
+            0 => (one, None),
+            _ => (one.min(other), Some(one.max(other))),
+        };
+        let asset = draws.pick(&self.assets);
+        Amount::issued(IssuedAmount::new(asset, value).unwrap(), send_max).unwrap()
+    }
+
     fn invoice_id(&self, named: &Named) -> Hash256 {
         invoice_id(
             self.network,
@@ -178,21 +245,8 @@ impl Owner {
             &named.payment,
         )
     }
+}
 
-    fn curve(&self, tx: &Unsigned) -> Vec<u8> {
-        let payload = tx.signing_payload();
-        match tx.signing_key.algorithm() {
-            Algorithm::Ed25519 => {
-                let pair =
-                    ring::signature::Ed25519KeyPair::from_seed_unchecked(&self.wallet.private_key);
-                pair.unwrap().sign(&payload).as_ref().to_vec()
-            }
-            Algorithm::Secp256k1 => {
-                let private = secp256k1::SecretKey::from_byte_array(&self.wallet.private_key);
-                let digest = secp256k1::Message::from_digest(*sha512_half(&[&payload]).as_bytes());
-                let signature = secp256k1::Secp256k1::new().sign_ecdsa(&digest, &private.unwrap());
-                signature.serialize_der().to_vec()
-            }
-        }
-    }
+fn one(memo: Memo) -> Memos {
+    Memos::new(vec![memo]).unwrap()
 }

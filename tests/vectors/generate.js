@@ -1,6 +1,6 @@
 // Makes the committed vectors with xrpl.js: transactions of the kinds that Paygate sends, and seeds with their addresses.
 //
-// InvoiceIDs and the memos of no-ops are computed here from their description in signer/tx/src/invoice.rs, apart from
+// InvoiceIDs and the memos of no-ops and TicketCreates are computed here from their description in signer/tx/src/invoice.rs, apart from
 // that code. Usage: generate.js DIRECTORY
 "use strict";
 const { createHash } = require("node:crypto");
@@ -12,6 +12,7 @@ const { Draws } = require("./draws");
 
 const WALLETS = 16;
 const TRANSACTIONS = 320;
+const ISSUED_PAYMENTS = 240;
 const TICKET_CREATES = 40;
 const SEEDS_OF_EACH_FAMILY = 500;
 
@@ -106,19 +107,63 @@ function transaction(draws, owner, index) {
     return line(owner, tx, payment && { client, payment });
 }
 
+// Digits and a point, as both libraries write it.
+function plain({ mantissa, exponent }) {
+    const digits = mantissa.toString();
+    if (exponent >= 0) return digits + "0".repeat(exponent);
+    const padded = digits.padStart(1 - exponent, "0");
+    const point = padded.length + exponent;
+    const decimals = padded.slice(point).replace(/0+$/, "");
+    return padded.slice(0, point) + (decimals && `.${decimals}`);
+}
+
+// Standard codes, also of characters that look odd, and all else that 20 bytes can be.
+function currency(draws) {
+    const any = draws.bytes(20);
+    any[0] ||= 1;
+    const middle = Buffer.from(any);
+    middle.write("USD", 12, "ascii");
+    return draws.pick(["USD", "usd", "?!@", "0Z9", "524C555344000000000000000000000000000000", hex(any), hex(middle)]);
+}
+
+function issuedPayment(draws, owner, index) {
+    const account = owner.signer.classicAddress;
+    const number = 50_000_000 + index * 100_000 + draws.below(100_000);
+    const tx = { TransactionType: "Payment", Account: account, Fee: draws.drops(), LastLedgerSequence: draws.u32(1) };
+    Object.assign(tx, draws.below(4) ? { Sequence: number } : { Sequence: 0, TicketSequence: number });
+    if (owner.network > 1024) tx.NetworkID = owner.network;
+    if (draws.below(3)) tx.SourceTag = draws.u32();
+    if (draws.below(3)) tx.DestinationTag = draws.u32();
+    const asset = { currency: currency(draws), issuer: codec.encodeAccountID(draws.bytes(20)) };
+    const amount = draws.issued();
+    tx.Amount = { ...asset, value: plain(amount) };
+    if (draws.below(2)) tx.SendMax = { ...asset, value: plain(draws.issuedAbove(amount)) };
+    // Often back to whoever issued it.
+    tx.Destination = draws.below(4) ? codec.encodeAccountID(draws.bytes(20)) : asset.issuer;
+    const [client, payment] = ["shop", `issued-${index}`];
+    tx.InvoiceID = invoiceId(owner.network, account, client, payment);
+    const notes = memos(draws);
+    if (notes.length) tx.Memos = notes;
+    return line(owner, tx, { client, payment });
+}
+
 function ticketCreate(draws, owner, index) {
-    const slot = 2 + index * 100_000 + draws.below(100_000);
+    const slot = 100_000_000 + index * 100_000 + draws.below(90_000);
+    const count = draws.pick([1, 250, 1 + draws.below(250)]);
+    // Of a ticket it is no transaction of ours, but has a form all the same.
+    const sequence = draws.below(3) > 0;
     const tx = {
         TransactionType: "TicketCreate",
         Account: owner.signer.classicAddress,
         Fee: draws.drops(),
         LastLedgerSequence: draws.u32(1),
-        TicketCount: draws.pick([1, 250, 1 + draws.below(250)]),
-        ...(draws.below(3) ? { Sequence: slot } : { Sequence: 0, TicketSequence: slot }),
+        TicketCount: count,
+        ...(sequence ? { Sequence: slot } : { Sequence: 0, TicketSequence: slot }),
     };
     if (owner.network > 1024) tx.NetworkID = owner.network;
     if (draws.below(3)) tx.SourceTag = draws.u32();
-    const notes = memos(draws);
+    const purpose = { MemoType: hex("paygate/tickets"), MemoData: hex(`sequence ${slot}: ${count} tickets for payments`) };
+    const notes = sequence ? [{ Memo: purpose }] : memos(draws);
     if (notes.length) tx.Memos = notes;
     return line(owner, tx);
 }
@@ -146,6 +191,8 @@ const each = (count, make) => Array.from({ length: count }, (_, index) => make(o
 
 const transactions = new Draws("paygate/vectors/transactions");
 write("transactions.jsonl", each(TRANSACTIONS, (owner, index) => transaction(transactions, owner, index)));
+const issued = new Draws("paygate/vectors/issued-payments");
+write("issued-payments.jsonl", each(ISSUED_PAYMENTS, (owner, index) => issuedPayment(issued, owner, index)));
 const tickets = new Draws("paygate/vectors/ticket-creates");
 write("ticket-creates.jsonl", each(TICKET_CREATES, (owner, index) => ticketCreate(tickets, owner, index)));
 write("seeds.jsonl", seeds(new Draws("paygate/vectors/seeds")));

@@ -1,13 +1,15 @@
 //! The signer's vault and keys, asked for given transactions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use paygate_signer::intent::{Fence, NoOpRequest, PaymentKey, PaymentRequest, Version};
+use paygate_signer::intent::{
+    Fence, NoOpRequest, PaymentKey, PaymentRequest, TicketCreateRequest, Version,
+};
 use paygate_signer::keys::SigningKey;
 use paygate_signer::keys::seed::Seed;
-use paygate_signer::policy::{DAY_MS, Policy};
+use paygate_signer::policy::{AssetLimits, DAY_MS, Policy, TransactionType};
 use paygate_signer::vault::{self, Ledger, Outcome, Vault};
-use xrpl_tx::{Amount, Body, Drops, NoOp, Unsigned};
+use xrpl_tx::{Amount, Asset, Body, Drops, IssuedValue, NoOp, Slot, Unsigned};
 
 use crate::fields::Named;
 
@@ -21,13 +23,18 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    pub(crate) fn new(seed: &str, network_id: u32) -> Signer {
+    /// Signs for these assets, of each as much as there can be.
+    pub(crate) fn new(seed: &str, network_id: u32, assets: &[Asset]) -> Signer {
         let directory = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(&directory.path().join("journal"), network_id).unwrap();
         let key = key(seed);
         let wallet = vault::Wallet {
             account: key.public().account_id(),
             network_id,
+        };
+        let everything = AssetLimits {
+            max_payment: IssuedValue::MAX,
+            max_day: IssuedValue::MAX,
         };
         let policy = Policy {
             max_payment: Drops::MAX,
@@ -38,6 +45,12 @@ impl Signer {
             anchor_time_ms: NOON_MS,
             ledger_min_close_ms: 3000,
             denied_destinations: BTreeSet::new(),
+            allowed_types: BTreeSet::from([
+                TransactionType::Payment,
+                TransactionType::NoOp,
+                TransactionType::TicketCreate,
+            ]),
+            assets: assets.iter().map(|asset| (*asset, everything)).collect(),
         };
         Signer {
             vault: Vault::new(wallet, policy, key, ledger).unwrap(),
@@ -61,9 +74,6 @@ impl Signer {
         };
         let outcome = match &tx.body {
             Body::Payment(payment) => {
-                let Amount::Xrp(amount) = payment.amount else {
-                    panic!("the vault has no request for issued currencies yet");
-                };
                 let mut request = PaymentRequest {
                     fence,
                     key: key.expect("a payment has a name"),
@@ -72,7 +82,7 @@ impl Signer {
                     destination: payment.destination,
                     destination_tag: payment.destination_tag,
                     source_tag: tx.source_tag,
-                    amount,
+                    amount: payment.amount,
                     memos: tx.memos.as_slice().to_vec(),
                     version,
                     claimed_digest: [0; 32],
@@ -92,7 +102,20 @@ impl Signer {
                 };
                 self.vault.sign_noop(&request, self.now_ms)
             }
-            Body::TicketCreate(_) => panic!("the vault has no request for tickets"),
+            Body::TicketCreate(tickets) => {
+                let Slot::Sequence(sequence) = tx.slot else {
+                    panic!("the vault makes tickets by sequences only");
+                };
+                let request = TicketCreateRequest {
+                    fence,
+                    account: tx.account,
+                    sequence,
+                    tickets: *tickets,
+                    source_tag: tx.source_tag,
+                    version,
+                };
+                self.vault.sign_ticket_create(&request, self.now_ms)
+            }
         };
         match outcome.unwrap() {
             Outcome::Signed { recorded, .. } => {

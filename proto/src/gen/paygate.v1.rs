@@ -95,8 +95,8 @@ pub struct IssuedAmount {
     /// The issuer's classic address. Currency and issuer must be one of the configured assets.
     #[prost(string, tag = "2")]
     pub issuer: ::prost::alloc::string::String,
-    /// Decimal text, for example "12.5": at most 16 significant digits, larger than 0. Never a float. With 16 digits its exponent
-    /// must lie within -21 to 15, with fewer the range is wider; the error names it.
+    /// Decimal text, for example "12.5": at most 16 significant digits, from 0.000001 to 9999999999999999e13 (send_max too). Never a
+    /// float.
     #[prost(string, tag = "3")]
     pub value: ::prost::alloc::string::String,
 }

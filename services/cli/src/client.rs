@@ -12,7 +12,7 @@ use paygate_proto::v1::{
     CancelPaymentRequest, CreatePaymentRequest, CreatePaymentResponse, ExplainPaymentRequest,
     ExplainPaymentResponse, GetPaymentRequest, GetStatusRequest, GetStatusResponse,
     GetWalletRequest, GetWalletResponse, ListPaymentsRequest, ListPaymentsResponse, Payment,
-    WatchPaymentsRequest,
+    UnfreezeRequest, UnfreezeResponse, WatchPaymentsRequest,
 };
 use paygate_telemetry::TraceParent;
 use tokio::time::{Instant, sleep};
@@ -319,6 +319,24 @@ impl Client {
                 let request = self.request(GetStatusRequest {}, time);
                 let mut service = OperationsServiceClient::new(self.channel.clone());
                 async move { service.get_status(request).await }
+            },
+        )
+        .await
+    }
+
+    /// Lets sending go on after a freeze. It is refused as long as there are foreign transactions that `request` does not name.
+    ///
+    /// # Errors
+    /// See [`CallError`]; asking again is safe.
+    pub async fn unfreeze(&self, request: UnfreezeRequest) -> Result<UnfreezeResponse, CallError> {
+        repeat(
+            Kind::Write,
+            &self.settings,
+            self.settings.total_timeout,
+            |time| {
+                let request = self.request(request.clone(), time);
+                let mut service = OperationsServiceClient::new(self.channel.clone());
+                async move { service.unfreeze(request).await }
             },
         )
         .await

@@ -30,6 +30,7 @@
 
 mod amount;
 mod client;
+mod currency;
 mod error;
 mod payment;
 mod random;
@@ -38,6 +39,7 @@ mod watch;
 
 pub use amount::{AmountError, DROPS_PER_XRP, MAX_DROPS, drops_from_xrp, xrp_from_drops};
 pub use client::{Client, EndpointError, Settings};
+pub use currency::{CurrencyError, currency_code, currency_name};
 pub use error::{CallError, FieldViolation, Refusal, Unanswered};
 pub use paygate_proto::v1 as proto;
 pub use paygate_telemetry::TraceParent;

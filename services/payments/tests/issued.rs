@@ -138,9 +138,21 @@ fn two_requests_differ_in_the_part_that_differs_and_never_in_send_max() {
     assert_eq!(differs(issued("USD", 9, "12.5", None)), None);
     assert_eq!(differs(issued("USD", 9, "12.50", Some("99"))), None);
     for (amount, field, name) in [
-        (issued("EUR", 9, "12.5", None), IntentField::Currency, "issued.currency"),
-        (issued("USD", 8, "12.5", None), IntentField::Issuer, "issued.issuer"),
-        (issued("USD", 9, "12.6", None), IntentField::Value, "issued.value"),
+        (
+            issued("EUR", 9, "12.5", None),
+            IntentField::Currency,
+            "issued.currency",
+        ),
+        (
+            issued("USD", 8, "12.5", None),
+            IntentField::Issuer,
+            "issued.issuer",
+        ),
+        (
+            issued("USD", 9, "12.6", None),
+            IntentField::Value,
+            "issued.value",
+        ),
         (Amount::Xrp(AMOUNT), IntentField::Amount, "amount"),
     ] {
         assert_eq!(differs(amount), Some(field));
@@ -252,7 +264,13 @@ fn room_in_one_asset_is_none_in_another_and_the_fee_takes_xrp() {
     assert_eq!(two.take(pay("12.95"), terms), Ok(()));
     let shown = two.take(pay("0.01"), terms).unwrap_err();
     assert!(
-        matches!(shown, NoRoom::SignerDay { needed: Money::Xrp(_), .. }),
+        matches!(
+            shown,
+            NoRoom::SignerDay {
+                needed: Money::Xrp(_),
+                ..
+            }
+        ),
         "a third fee has no XRP: {shown}"
     );
     assert_eq!((two.at_large, two.spendable), (2, Drops::from_const(5)));
@@ -274,7 +292,14 @@ fn room_in_one_asset_is_none_in_another_and_the_fee_takes_xrp() {
         one.take(pay("1"), terms),
         Err(NoRoom::NoLine { .. })
     ));
-    assert_eq!(one, Room { assets: one.assets.clone(), ..room() }, "a refusal takes nothing");
+    assert_eq!(
+        one,
+        Room {
+            assets: one.assets.clone(),
+            ..room()
+        },
+        "a refusal takes nothing"
+    );
 }
 
 /// A run that fails fails again.
@@ -289,7 +314,10 @@ fn same_cases_each_run() -> ProptestConfig {
 
 /// Values of which sums are exact in 128 bits: 16 digits, and exponents that lie close together.
 fn any_value() -> impl Strategy<Value = IssuedValue> {
-    (1_000_000_000_000_000u64..=9_999_999_999_999_999, -18i32..=-8)
+    (
+        1_000_000_000_000_000u64..=9_999_999_999_999_999,
+        -18i32..=-8,
+    )
         .prop_map(|(mantissa, exponent)| IssuedValue::new(mantissa, exponent).unwrap())
 }
 

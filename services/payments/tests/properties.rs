@@ -40,6 +40,7 @@ fn any_event(intent: Intent) -> impl Strategy<Value = Event> {
         at.clone().prop_map(|l| Event::SlotGone(sequence(l, 8))),
         at.clone()
             .prop_map(|l| Event::LedgerValidated(LedgerIndex(l))),
+        at.clone().prop_map(cannot_receive),
         (at.clone(), any::<bool>()).prop_map(move |(l, ok)| {
             confirmed(
                 l,

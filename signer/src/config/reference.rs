@@ -128,6 +128,21 @@ const KEYS: &[KeyDoc] = &[
         variable: "PAYGATE_SIGNER__POLICY__DENIED_DESTINATIONS",
     },
     KeyDoc {
+        key: "policy.allowed_types",
+        default: "[\"payment\", \"no_op\"]",
+        unit: "list of payment, no_op, ticket_create",
+        meaning: "types of transactions that are signed; without no_op a slot that got stuck cannot be filled",
+        variable: "PAYGATE_SIGNER__POLICY__ALLOWED_TYPES",
+    },
+    KeyDoc {
+        key: "policy.assets",
+        default: "[]",
+        unit: "list of { currency, issuer, max_payment, max_day }",
+        meaning: "issued currencies that are paid, each with the largest payment and the largest sum within any 24 hours, as decimal \
+                  text; what counts is the SendMax; a payment in any other is sealed",
+        variable: "PAYGATE_SIGNER__POLICY__ASSETS",
+    },
+    KeyDoc {
         key: "journal.directory",
         default: "\"/var/lib/paygate-signer/journal\"",
         unit: "path",

@@ -1,24 +1,29 @@
-//! What a frame says: a payment's version, a no-op's version, or a seal. Owns the encoding of a record, byte for byte.
+//! What a frame says: a version of a payment, a no-op or a TicketCreate, or a seal. Owns the encoding of a record, byte for byte.
 //!
 //! A record refers to the frame before it of the same slot, so that all versions of a slot are found without an index
 //! of them.
 
-use xrpl_tx::{AccountId, Slot};
+use xrpl_tx::{AccountId, Amount, Asset, Currency, Drops, IssuedAmount, IssuedValue, Slot};
 
 use crate::intent::{ID_CHARACTERS_MAX, PaymentKey};
 
 /// Bodies are multiples of this, so that a frame's offset fits 32 bits for a journal of 32 GiB.
 pub const ALIGNMENT_BYTES: usize = 8;
 
-/// Longest body. A payment with 1,024 bytes of memos takes about 1,700.
+/// Longest body. A payment with 1,024 bytes of memos takes about 1,800.
 pub const BODY_BYTES_MAX: usize = 4096;
 
-/// Longest signed transaction that a record takes: 1,024 bytes of memos and every other field take about 1,350.
+/// Longest signed transaction that a record takes: 1,024 bytes of memos and every other field take about 1,450.
 const BLOB_BYTES_MAX: usize = 2048;
 
 const KIND_PAYMENT: u8 = 1;
 const KIND_NO_OP: u8 = 2;
 const KIND_SEAL: u8 = 3;
+const KIND_ISSUED_PAYMENT: u8 = 4;
+const KIND_TICKET_CREATE: u8 = 5;
+
+/// In the place of a payment's key: two empty ids.
+const NO_KEY: [u8; 2] = [0, 0];
 
 const SLOT_SEQUENCE: u8 = 1;
 const SLOT_TICKET: u8 = 2;
@@ -51,8 +56,8 @@ pub enum Entry {
         key: PaymentKey,
         /// The intent digest: equal in all versions of a slot.
         digest: [u8; 32],
-        /// Amount in drops.
-        amount_drops: u64,
+        /// What it pays.
+        amount: Amount,
         /// The signed version.
         transaction: SignedTransaction,
     },
@@ -62,6 +67,15 @@ pub enum Entry {
         key: Option<PaymentKey>,
         /// The no-op's digest.
         digest: [u8; 32],
+        /// The signed version.
+        transaction: SignedTransaction,
+    },
+    /// A version of a TicketCreate was signed: the sequences after its own become tickets.
+    TicketCreate {
+        /// The TicketCreate's digest: equal in all versions of a slot.
+        digest: [u8; 32],
+        /// How many sequences it sets aside.
+        count: u32,
         /// The signed version.
         transaction: SignedTransaction,
     },
@@ -100,9 +114,9 @@ impl Record {
     /// The signed transaction, if it is no seal.
     pub fn transaction(&self) -> Option<&SignedTransaction> {
         match &self.entry {
-            Entry::Payment { transaction, .. } | Entry::NoOp { transaction, .. } => {
-                Some(transaction)
-            }
+            Entry::Payment { transaction, .. }
+            | Entry::NoOp { transaction, .. }
+            | Entry::TicketCreate { transaction, .. } => Some(transaction),
             Entry::Seal { .. } => None,
         }
     }
@@ -112,19 +126,33 @@ impl Record {
         match &self.entry {
             Entry::Payment { key, .. } | Entry::Seal { key, .. } => Some(key),
             Entry::NoOp { key, .. } => key.as_ref(),
+            Entry::TicketCreate { .. } => None,
         }
     }
 
-    /// What it can take from the wallet at most: amount and fee, in drops.
+    /// The XRP that it can take from the wallet at most: amount and fee, in drops.
     pub fn charge_drops(&self) -> u64 {
         match &self.entry {
             Entry::Payment {
-                amount_drops,
+                amount: Amount::Xrp(amount),
                 transaction,
                 ..
-            } => amount_drops.saturating_add(transaction.fee_drops),
-            Entry::NoOp { transaction, .. } => transaction.fee_drops,
+            } => amount.get().saturating_add(transaction.fee_drops),
+            Entry::Payment { transaction, .. }
+            | Entry::NoOp { transaction, .. }
+            | Entry::TicketCreate { transaction, .. } => transaction.fee_drops,
             Entry::Seal { .. } => 0,
+        }
+    }
+
+    /// What it can take from the wallet of an issued currency at most.
+    pub fn charge_issued(&self) -> Option<(Asset, IssuedValue)> {
+        match &self.entry {
+            Entry::Payment {
+                amount: Amount::Issued { amount, send_max },
+                ..
+            } => Some((amount.asset(), send_max.unwrap_or(amount.value()))),
+            _ => None,
         }
     }
 
@@ -132,7 +160,15 @@ impl Record {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(640);
         out.push(match self.entry {
-            Entry::Payment { .. } => KIND_PAYMENT,
+            Entry::Payment {
+                amount: Amount::Xrp(_),
+                ..
+            } => KIND_PAYMENT,
+            Entry::Payment {
+                amount: Amount::Issued { .. },
+                ..
+            } => KIND_ISSUED_PAYMENT,
+            Entry::TicketCreate { .. } => KIND_TICKET_CREATE,
             Entry::NoOp { .. } => KIND_NO_OP,
             Entry::Seal { .. } => KIND_SEAL,
         });
@@ -150,12 +186,22 @@ impl Record {
             Entry::Payment {
                 key,
                 digest,
-                amount_drops,
+                amount,
                 transaction,
             } => {
                 out.extend_from_slice(digest);
                 put_key(&mut out, key);
-                out.extend_from_slice(&amount_drops.to_be_bytes());
+                put_amount(&mut out, amount);
+                put_transaction(&mut out, transaction);
+            }
+            Entry::TicketCreate {
+                digest,
+                count,
+                transaction,
+            } => {
+                out.extend_from_slice(digest);
+                out.extend_from_slice(&NO_KEY);
+                out.extend_from_slice(&count.to_be_bytes());
                 put_transaction(&mut out, transaction);
             }
             Entry::NoOp {
@@ -166,7 +212,7 @@ impl Record {
                 out.extend_from_slice(digest);
                 match key {
                     Some(key) => put_key(&mut out, key),
-                    None => out.extend_from_slice(&[0, 0]),
+                    None => out.extend_from_slice(&NO_KEY),
                 }
                 put_transaction(&mut out, transaction);
             }
@@ -204,14 +250,26 @@ impl Record {
         let key = reader.key()?;
         let entry = match (kind, key) {
             (KIND_PAYMENT, Some(key)) => {
-                let amount_drops = u64::from_be_bytes(reader.array()?);
+                let drops = Drops::new(u64::from_be_bytes(reader.array()?))
+                    .map_err(|_| DecodeError("amount is above the supply of XRP"))?;
                 Entry::Payment {
                     key,
                     digest,
-                    amount_drops,
+                    amount: Amount::Xrp(drops),
                     transaction: reader.transaction()?,
                 }
             }
+            (KIND_ISSUED_PAYMENT, Some(key)) => Entry::Payment {
+                key,
+                digest,
+                amount: reader.issued()?,
+                transaction: reader.transaction()?,
+            },
+            (KIND_TICKET_CREATE, None) => Entry::TicketCreate {
+                digest,
+                count: u32::from_be_bytes(reader.array()?),
+                transaction: reader.transaction()?,
+            },
             (KIND_NO_OP, key) => Entry::NoOp {
                 key,
                 digest,
@@ -222,7 +280,12 @@ impl Record {
                 digest,
                 reason: reader.u8()?,
             },
-            (KIND_PAYMENT | KIND_SEAL, None) => return Err(DecodeError("payment key is missing")),
+            (KIND_PAYMENT | KIND_ISSUED_PAYMENT | KIND_SEAL, None) => {
+                return Err(DecodeError("payment key is missing"));
+            }
+            (KIND_TICKET_CREATE, Some(_)) => {
+                return Err(DecodeError("payment key is in a TicketCreate"));
+            }
             _ => return Err(DecodeError("unknown kind: a newer program wrote it")),
         };
         reader.end()?;
@@ -243,6 +306,27 @@ fn put_key(out: &mut Vec<u8>, key: &PaymentKey) {
         let length = u8::try_from(id.len()).expect("ids are checked to have at most 64 characters");
         out.push(length);
         out.extend_from_slice(id.as_bytes());
+    }
+}
+
+/// Drops; or value, currency and issuer, and the SendMax after a byte that says whether there is one.
+fn put_amount(out: &mut Vec<u8>, amount: &Amount) {
+    let (amount, send_max) = match amount {
+        Amount::Xrp(drops) => {
+            out.extend_from_slice(&drops.get().to_be_bytes());
+            return;
+        }
+        Amount::Issued { amount, send_max } => (amount, send_max),
+    };
+    out.extend_from_slice(&amount.value().to_bytes());
+    out.extend_from_slice(amount.asset().currency.as_bytes());
+    out.extend_from_slice(amount.asset().issuer.as_bytes());
+    match send_max {
+        Some(send_max) => {
+            out.push(1);
+            out.extend_from_slice(&send_max.to_bytes());
+        }
+        None => out.push(0),
     }
 }
 
@@ -316,6 +400,25 @@ impl<'a> Reader<'a> {
             return Err(DecodeError("payment key is too long"));
         }
         std::str::from_utf8(self.take(length)?).map_err(|_| DecodeError("payment key is not text"))
+    }
+
+    fn issued(&mut self) -> Result<Amount, DecodeError> {
+        let value = self.issued_value()?;
+        let currency = Currency::from_bytes(self.array()?)
+            .map_err(|_| DecodeError("currency of the amount is none"))?;
+        let issuer = AccountId::from_bytes(self.array()?);
+        let amount = IssuedAmount::new(Asset { currency, issuer }, value)
+            .map_err(|_| DecodeError("issued amount is 0"))?;
+        let send_max = match self.u8()? {
+            0 => None,
+            1 => Some(self.issued_value()?),
+            _ => return Err(DecodeError("SendMax is neither there nor absent")),
+        };
+        Amount::issued(amount, send_max).map_err(|_| DecodeError("SendMax is below the amount"))
+    }
+
+    fn issued_value(&mut self) -> Result<IssuedValue, DecodeError> {
+        IssuedValue::from_bytes(self.array()?).map_err(|_| DecodeError("issued value is none"))
     }
 
     fn transaction(&mut self) -> Result<SignedTransaction, DecodeError> {

@@ -3,7 +3,7 @@
 use xrpl_tx::{AccountId, Slot};
 
 use super::{State, Vault};
-use crate::intent::{Fence, NoOpRequest, PaymentKey, PaymentRequest, Version};
+use crate::intent::{Fence, NoOpRequest, PaymentKey, PaymentRequest, TicketCreateRequest, Version};
 use crate::journal::{Entry, JournalError, Position, Record, Recorded};
 use crate::policy::{Denial, EPOCH_STEP_MAX};
 
@@ -50,9 +50,6 @@ impl Vault {
             }
             .into());
         }
-        if matches!(slot, Slot::Ticket(_)) {
-            return Err(Denial::TypeNotAllowed(slot).into());
-        }
         if state
             .index
             .pin()
@@ -75,6 +72,9 @@ impl Vault {
                 height: known.height,
             }
             .into());
+        }
+        if let Slot::Sequence(sequence) = slot {
+            state.check_not_set_aside(sequence)?;
         }
         // Only once the journal is pinned: before, a request that is denied must leave no trace at all.
         if state.index.pin().is_some() {
@@ -110,6 +110,7 @@ impl Vault {
             Entry::Payment { digest, .. } if *digest != request.claimed_digest => {
                 Err(Denial::SlotTaken(request.slot).into())
             }
+            Entry::TicketCreate { .. } => Err(Denial::SlotTaken(request.slot).into()),
             Entry::Payment { .. } => {
                 self.replay_or_version(state, request.slot, request.claimed_digest, request.version)
             }
@@ -130,15 +131,46 @@ impl Vault {
             {
                 return Err(Denial::PaymentOnOtherSlot(first.slot).into());
             }
-            if let Some(latest) = &latest
-                && latest.key().is_some_and(|owner| owner != key)
-            {
+            let is_another = |latest: &Record| {
+                matches!(latest.entry, Entry::TicketCreate { .. })
+                    || latest.key().is_some_and(|owner| owner != key)
+            };
+            if latest.as_ref().is_some_and(is_another) {
                 return Err(Denial::SlotTaken(request.slot).into());
             }
         }
         match latest {
             Some(_) => {
                 self.replay_or_version(state, request.slot, request.digest(), request.version)
+            }
+            None => Ok(Claim::Fresh),
+        }
+    }
+
+    pub(super) fn claim_ticket_create(
+        &self,
+        state: &mut State,
+        request: &TicketCreateRequest,
+    ) -> Result<Claim, Stop> {
+        self.check_request(state, request.account, request.slot(), request.fence)?;
+        let digest = request.digest();
+        match state.latest(request.slot())?.map(|latest| latest.entry) {
+            Some(Entry::NoOp { .. } | Entry::Seal { .. }) => {
+                Err(Denial::SlotIsNoOp(request.slot()).into())
+            }
+            Some(Entry::TicketCreate { digest: found, .. }) if found == digest => {
+                self.replay_or_version(state, request.slot(), digest, request.version)
+            }
+            Some(Entry::Payment { .. } | Entry::TicketCreate { .. }) => {
+                Err(Denial::SlotTaken(request.slot()).into())
+            }
+            // It jumps over the sequences after its own: one that was signed for would never come, whoever waits for it.
+            None if state.index.highest_sequence() > request.sequence => {
+                Err(Denial::TicketsBehind {
+                    sequence: request.sequence,
+                    highest: state.index.highest_sequence(),
+                }
+                .into())
             }
             None => Ok(Claim::Fresh),
         }
@@ -156,9 +188,9 @@ impl Vault {
         while offset != 0 {
             let (position, record) = state.journal.read(offset)?;
             let same_content = match &record.entry {
-                Entry::Payment { digest: found, .. } | Entry::NoOp { digest: found, .. } => {
-                    *found == digest
-                }
+                Entry::Payment { digest: found, .. }
+                | Entry::NoOp { digest: found, .. }
+                | Entry::TicketCreate { digest: found, .. } => *found == digest,
                 Entry::Seal { .. } => false,
             };
             let same_version = record.transaction().is_some_and(|transaction| {
@@ -178,6 +210,18 @@ impl Vault {
 }
 
 impl State {
+    /// Whether a TicketCreate may make a ticket of the sequence: unless its own slot was given to a no-op, in which case
+    /// whoever asks has to know from the ledger which of the two came.
+    fn check_not_set_aside(&self, sequence: u32) -> Result<(), Stop> {
+        let Some(by) = self.index.set_aside_by(sequence) else {
+            return Ok(());
+        };
+        match self.latest(Slot::Sequence(by))?.map(|latest| latest.entry) {
+            Some(Entry::TicketCreate { .. }) => Err(Denial::SetAside { sequence, by }.into()),
+            _ => Ok(()),
+        }
+    }
+
     fn latest(&self, slot: Slot) -> Result<Option<Record>, JournalError> {
         match self.index.slot_offset(slot) {
             Some(offset) => Ok(Some(self.journal.read(offset)?.1)),

@@ -1,10 +1,10 @@
-//! Owns what ties a transaction to a payment: the InvoiceID and the memos of no-ops. The gateway and the signer both
+//! Owns what ties a transaction to a payment or a purpose: the InvoiceID and the memos of no-ops and TicketCreates. The gateway and the signer both
 //! compute them here, and the signer takes none from a request.
 
 use crate::address::AccountId;
 use crate::hash::{Hash256, sha256};
 use crate::memo::Memo;
-use crate::tx::Slot;
+use crate::tx::{Slot, TicketCreate};
 
 /// Keeps these hashes apart from every other use of SHA-256. A change of what is hashed needs a new one.
 const INVOICE_DOMAIN: &[u8] = b"paygate/invoice/v1\0";
@@ -14,6 +14,9 @@ pub const NOOP_MEMO_TYPE: &str = "paygate/noop";
 
 /// MemoType of a no-op that fills a slot which no payment has.
 pub const FILLER_MEMO_TYPE: &str = "paygate/filler";
+
+/// MemoType of a TicketCreate.
+pub const TICKETS_MEMO_TYPE: &str = "paygate/tickets";
 
 /// The InvoiceID of a payment: SHA-256 of domain, network, account, and both ids with their lengths in front, so that
 /// no two payments share one by moving characters from one id to the other.
@@ -42,6 +45,14 @@ pub fn noop_memo(client_id: &str, payment_id: &str) -> Memo {
 /// The memo of a no-op that fills a slot which no payment has.
 pub fn filler_memo(slot: Slot) -> Memo {
     memo(FILLER_MEMO_TYPE, slot.to_string())
+}
+
+/// The memo of a TicketCreate: what it is for, which is no payment.
+pub fn tickets_memo(slot: Slot, tickets: TicketCreate) -> Memo {
+    memo(
+        TICKETS_MEMO_TYPE,
+        format!("{slot}: {} tickets for payments", tickets.count()),
+    )
 }
 
 fn memo(memo_type: &str, data: String) -> Memo {
@@ -93,12 +104,17 @@ mod tests {
     }
 
     #[test]
-    fn memos_of_no_ops_say_what_they_are_for() {
+    fn memos_that_nobody_asks_for_say_what_they_are_for() {
         let noop = noop_memo("shop", "order-17");
         assert_eq!(noop.data.as_deref(), Some(&b"shop/order-17"[..]));
         let filler = filler_memo(Slot::Sequence(7));
         assert_eq!(filler.data.as_deref(), Some(&b"sequence 7"[..]));
-        let memos = vec![noop, filler];
+        let tickets = tickets_memo(Slot::Sequence(7), TicketCreate::new(250).unwrap());
+        assert_eq!(
+            tickets.data.as_deref(),
+            Some(&b"sequence 7: 250 tickets for payments"[..])
+        );
+        let memos = vec![noop, filler, tickets];
         assert_eq!(Memos::new(memos.clone()).unwrap().as_slice(), memos);
     }
 }

@@ -50,6 +50,9 @@ const MANTISSA_BITS: u32 = 54;
 /// In the binary form: what is added to the exponent.
 const EXPONENT_BIAS: i32 = 97;
 
+/// Exponents that no value comes near.
+const EXPONENT_BOUND: i32 = 1_000;
+
 /// Further apart than so many powers of ten, the lesser of two values is below the last digit of the greater one.
 const DISTANCE_MAX: u32 = 20;
 
@@ -224,6 +227,14 @@ impl IssuedValue {
             true => Ok(value),
             false => Err(IssuedValueError::Bytes),
         }
+    }
+
+    /// The least value that is not below `mantissa` times ten to the power of `exponent`: many values summed up, each of the
+    /// same power of ten. None if it would be above [`IssuedValue::MAX`].
+    pub fn at_least(mantissa: u128, exponent: i32) -> Option<IssuedValue> {
+        // Further out, every mantissa of 128 bits is above or below all values.
+        let exponent = exponent.clamp(-EXPONENT_BOUND, EXPONENT_BOUND);
+        rounded(mantissa, exponent, Rounding::Up)
     }
 
     /// The sum, rounded up to 16 digits, so that no limit is ever underestimated. None if it is above [`IssuedValue::MAX`].

@@ -18,7 +18,7 @@
 //! - `fields.rs`: names and headers of fields (private).
 //! - `encode.rs`: the canonical binary form, written (private).
 //! - `decode.rs`: the same form read back, and nothing else: [`DecodeError`].
-//! - `invoice.rs`: [`invoice_id`] and the memos of no-ops, which the gateway and the signer both compute.
+//! - `invoice.rs`: [`invoice_id`] and the memos of no-ops and TicketCreates, which the gateway and the signer both compute.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -45,7 +45,10 @@ pub use asset::{Asset, Currency, CurrencyError};
 pub use decode::DecodeError;
 pub use drops::{Drops, DropsError};
 pub use hash::{Hash256, HashError, sha256, sha512_half};
-pub use invoice::{FILLER_MEMO_TYPE, NOOP_MEMO_TYPE, filler_memo, invoice_id, noop_memo};
+pub use invoice::{
+    FILLER_MEMO_TYPE, NOOP_MEMO_TYPE, TICKETS_MEMO_TYPE, filler_memo, invoice_id, noop_memo,
+    tickets_memo,
+};
 pub use issued::{IssuedAmount, IssuedValue, IssuedValueError, SecondReaderError, ZeroValueError};
 pub use key::{Algorithm, PublicKey, PublicKeyError};
 pub use memo::{MEMOS_BYTES_MAX, Memo, MemoError, Memos};

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::Setup;
+use super::{Asset, Setup};
 
 /// What the ledger's ready line said, and when.
 #[derive(Clone, Debug)]
@@ -42,6 +42,7 @@ impl Default for Listeners {
 /// The signer's file.
 pub fn signer(setup: &Setup, anchor: &Anchor, directory: &Path) -> String {
     let directory = directory.display();
+    let assets: String = setup.assets.iter().map(signer_asset).collect();
     format!(
         r#"# Made for this run. Every key: deploy/configuration.md.
 profile = "dev"
@@ -62,7 +63,7 @@ ledger_min_close_ms = {min_close_ms}
 
 [journal]
 directory = "{directory}/signer/journal"
-"#,
+{assets}"#,
         network_id = setup.network_id,
         max_payment_xrp = setup.max_payment_xrp,
         max_day_xrp = setup.daily_limit_xrp,
@@ -86,6 +87,7 @@ pub fn gateway(
         .as_ref()
         .map(|endpoint| format!("otlp_endpoint = \"{endpoint}\"\n"));
     let otlp = otlp.unwrap_or_default();
+    let assets: String = setup.assets.iter().map(gateway_asset).collect();
     format!(
         r#"# Made for this run. Every key: deploy/configuration.md.
 profile = "dev"
@@ -120,7 +122,7 @@ metrics_listen = "{metrics}"
 {otlp}
 [security]
 require_authentication = false
-"#,
+{assets}"#,
         grpc = listeners.grpc,
         health = listeners.health,
         metrics = listeners.metrics,
@@ -131,6 +133,39 @@ require_authentication = false
         max_payment_xrp = setup.max_payment_xrp,
         daily_limit_xrp = setup.daily_limit_xrp,
         max_pending = setup.max_pending,
+    )
+}
+
+fn gateway_asset(asset: &Asset) -> String {
+    format!(
+        r#"
+[[assets]]
+currency = "{}"
+issuer = "{}"
+min_payment = "0.000001"
+max_payment = "{}"
+daily_limit = "{}"
+max_transfer_fee_ppm = {}
+"#,
+        asset.currency,
+        asset.issuer,
+        asset.max_payment,
+        asset.daily_limit,
+        asset.max_transfer_fee_ppm
+    )
+}
+
+/// With the gateway's own limits, as of XRP.
+fn signer_asset(asset: &Asset) -> String {
+    format!(
+        r#"
+[[policy.assets]]
+currency = "{}"
+issuer = "{}"
+max_payment = "{}"
+max_day = "{}"
+"#,
+        asset.currency, asset.issuer, asset.max_payment, asset.daily_limit
     )
 }
 

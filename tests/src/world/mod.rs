@@ -61,6 +61,8 @@ pub struct Setup {
     pub max_payment_xrp: String,
     /// Largest sum of a day, for gateway and signer.
     pub daily_limit_xrp: String,
+    /// Issued currencies that may be paid, for gateway and signer.
+    pub assets: Vec<Asset>,
     /// Payments that may be pending.
     pub max_pending: u32,
     /// Where spans go. None: nowhere.
@@ -69,6 +71,21 @@ pub struct Setup {
     pub directory: Option<PathBuf>,
     /// Variables that override keys of the gateway's configuration.
     pub gateway_variables: Vec<(String, String)>,
+}
+
+/// An issued currency that may be paid.
+#[derive(Clone, Debug)]
+pub struct Asset {
+    /// Three characters or 40 hex digits.
+    pub currency: String,
+    /// The issuer's classic address.
+    pub issuer: String,
+    /// The most that one payment may take.
+    pub max_payment: String,
+    /// The most that the payments of a day may take.
+    pub daily_limit: String,
+    /// What the issuer may take of a transfer at most, for the gateway.
+    pub max_transfer_fee_ppm: u32,
 }
 
 /// Why there is no world.
@@ -134,6 +151,7 @@ impl Default for Setup {
             funded: vec![(wallet::payee("alice"), 100)],
             max_payment_xrp: "100".to_owned(),
             daily_limit_xrp: "1000".to_owned(),
+            assets: Vec::new(),
             max_pending: 50,
             otlp_endpoint: None,
             directory: None,

@@ -4,11 +4,14 @@
 
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use paygate_client::proto::PaymentState;
 
-use super::parse::{When, drops, duration, payment_id, state, when, xrp};
+use super::parse::{
+    When, currency, decimal, drops, duration, payment_id, state, tx_hash, when, xrp,
+};
 
 const TOP_HELP: &str = "\
 Examples:
@@ -34,6 +37,8 @@ Examples:
   paygatectl pay --drops 1 --to rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe --tag 4711 --memo 'rent, November'
   paygatectl pay 25 --to rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe --id salary-3 --before 30m --wait
   paygatectl pay 25 --to rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe --validate-only
+  paygatectl pay --amount 12.5 --currency RLUSD --issuer rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De \\
+      --to rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe --id invoice-18 --wait
 
 The id makes it safe: the same id is the same payment, however often you repeat the command. Without --id one is made and printed
 before anything is sent; if the command is cut off, repeat it with that --id and it cannot pay twice. Another content under a used
@@ -74,6 +79,15 @@ Examples:
 
 A payment that is bound may be paid all the same: only its state tells. Ends with 0 if it ended unpaid, with 1 if it was paid,
 with 2 if that is not decided yet.";
+
+const UNFREEZE_HELP: &str = "\
+Examples:
+  paygatectl status
+  paygatectl unfreeze --reason 'key rotated by hand, ticket 4711' --acknowledge 9F0C...E1
+  paygatectl unfreeze --reason 'signer repaired, blob compared' --yes
+
+Shows what froze sending and asks. Where nobody can be asked it wants --yes. The gateway refuses, and lists them, as long as there
+are transactions of the wallet that it did not make and that you have not named. It decides no payment.";
 
 const COMPLETIONS_HELP: &str = "\
 Examples:
@@ -140,6 +154,8 @@ pub(crate) enum Command {
     Watch(Watch),
     /// Ask to cancel a payment.
     Cancel(Cancel),
+    /// Let sending go on after a freeze that you have understood.
+    Unfreeze(Unfreeze),
     /// Print completions for a shell.
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {
@@ -149,7 +165,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = PAY_HELP, group = ArgGroup::new("how_much").required(true).args(["xrp", "drops"]))]
+#[command(after_help = PAY_HELP, group = ArgGroup::new("how_much").required(true).args(["xrp", "drops", "amount"]))]
 pub(crate) struct Pay {
     /// Amount in XRP, at most 6 decimals.
     #[arg(value_parser = xrp, value_name = "XRP")]
@@ -157,6 +173,15 @@ pub(crate) struct Pay {
     /// Amount in drops, instead (1 XRP = 1000000 drops).
     #[arg(long, value_parser = drops)]
     pub(crate) drops: Option<u64>,
+    /// Amount in an issued currency, instead: a decimal such as 12.5, at most 16 digits.
+    #[arg(long, value_parser = decimal, value_name = "VALUE", requires = "currency", requires = "issuer")]
+    pub(crate) amount: Option<String>,
+    /// The issued currency: three characters (USD), a longer name (RLUSD), or 40 hex digits.
+    #[arg(long, value_parser = currency, requires = "amount")]
+    pub(crate) currency: Option<String>,
+    /// Who issues it.
+    #[arg(long, value_name = "ADDRESS", requires = "amount")]
+    pub(crate) issuer: Option<String>,
     /// Whom: a classic address or an X-address.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) to: String,
@@ -257,6 +282,20 @@ pub(crate) struct Watch {
     /// End after so many changes.
     #[arg(long)]
     pub(crate) count: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = UNFREEZE_HELP)]
+pub(crate) struct Unfreeze {
+    /// Why it is safe to go on, for the events: at most 200 characters, not a secret.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) reason: String,
+    /// A transaction of the wallet that the gateway did not make and that you know of. May be given several times.
+    #[arg(long, value_name = "TX_HASH", value_parser = tx_hash, value_delimiter = ',')]
+    pub(crate) acknowledge: Vec<String>,
+    /// Do not ask.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

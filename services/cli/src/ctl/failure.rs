@@ -19,6 +19,8 @@ pub(crate) enum Asked<'a> {
     Look { payment_id: &'a str },
     /// To follow changes.
     Watch,
+    /// To let sending go on.
+    Unfreeze,
     /// Anything that changes nothing and is about no single payment.
     Read,
 }
@@ -29,7 +31,7 @@ impl<'a> Asked<'a> {
             Asked::Pay { payment_id }
             | Asked::Cancel { payment_id }
             | Asked::Look { payment_id } => Some(payment_id),
-            Asked::Watch | Asked::Read => None,
+            Asked::Watch | Asked::Unfreeze | Asked::Read => None,
         }
     }
 }
@@ -108,6 +110,12 @@ fn advice(error: &CallError, asked: Asked<'_>) -> Option<String> {
             "It is UNKNOWN whether the payment is stored, and it may be paid. Do not pay elsewhere. Repeat the same command with \
              --id {payment_id}: that cannot pay twice."
         )),
+        (CallError::Unanswered(_), Asked::Unfreeze) => {
+            Some("It is UNKNOWN whether sending goes on. Look: paygatectl status. Repeating the same command is safe.".to_owned())
+        }
+        (CallError::Refused(refusal), Asked::Unfreeze) if refusal.metadata.contains_key("unacknowledged") => Some(
+            "Sending stays frozen. Find out who made each of these transactions; then name each one with --acknowledge.".to_owned(),
+        ),
         (CallError::Unanswered(_), Asked::Cancel { payment_id }) => Some(format!(
             "It is UNKNOWN whether the cancellation is stored. Repeat it, or look: paygatectl get {payment_id}"
         )),

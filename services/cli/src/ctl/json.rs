@@ -39,6 +39,7 @@ pub(crate) fn payment(payment: &Payment) -> Value {
         "destination_tag": payment.destination_tag,
         "xrp_drops": xrp_drops,
         "issued": issued,
+        "send_max": payment.send_max,
         "memos": payment.memos.iter().map(memo).collect::<Vec<_>>(),
         "retry_of": payment.retry_of,
         "create_time": time(&payment.create_time),

@@ -15,6 +15,7 @@ pub(crate) mod run;
 mod show;
 mod status;
 mod timeline;
+mod unfreeze;
 mod wallet;
 mod watch;
 mod words;

@@ -6,11 +6,14 @@ use std::str::FromStr as _;
 use std::time::{Duration, SystemTime};
 
 use paygate_client::proto::PaymentState;
-use paygate_client::{MAX_DROPS, check_payment_id, drops_from_xrp};
+use paygate_client::{MAX_DROPS, check_payment_id, currency_code, drops_from_xrp};
 use prost_types::Timestamp;
 
 /// Longest span that is taken: more is a slip of the finger, and sums with the clock cannot overflow.
 const SPAN_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Hex digits of a transaction's hash.
+const TX_HASH_DIGITS: usize = 64;
 
 /// A point in time, absolute or seen from now.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,6 +53,33 @@ pub(crate) fn drops(text: &str) -> Result<u64, String> {
         .ok()
         .filter(|drops| digits && (1..=MAX_DROPS).contains(drops));
     drops.ok_or_else(|| format!("{text} is no number of drops from 1 to {MAX_DROPS}"))
+}
+
+/// A decimal as the gateway takes it. Whether the ledger can hold it, the gateway says.
+pub(crate) fn decimal(text: &str) -> Result<String, String> {
+    let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if digits(whole) && digits(decimals) && digits(exponent) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text} is no decimal such as 12.5"))
+    }
+}
+
+pub(crate) fn currency(text: &str) -> Result<String, String> {
+    currency_code(text).map_err(|error| error.to_string())
+}
+
+pub(crate) fn tx_hash(text: &str) -> Result<String, String> {
+    if text.len() == TX_HASH_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(text.to_ascii_uppercase())
+    } else {
+        Err(format!(
+            "{text} is no transaction hash: {TX_HASH_DIGITS} hex digits"
+        ))
+    }
 }
 
 pub(crate) fn payment_id(text: &str) -> Result<String, String> {
@@ -161,6 +191,22 @@ mod tests {
         }
         assert!(state("unspecified").is_err());
         assert!(state("sent").is_err());
+    }
+
+    #[test]
+    fn decimals_and_hashes_are_checked_before_anything_is_sent() {
+        for good in ["12", "12.5", "0.000001", "1e-5", "1000000000000000e-21"] {
+            assert_eq!(decimal(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "", "-1", "+1", "1,5", ".5", "5.", "1e", "NaN", "1 USD", "0x1",
+        ] {
+            assert!(decimal(bad).is_err(), "{bad}");
+        }
+        assert_eq!(tx_hash(&"ab".repeat(32)), Ok("AB".repeat(32)));
+        for bad in ["", "AB", &"AG".repeat(32), &"AB".repeat(33)] {
+            assert!(tx_hash(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -5,7 +5,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use paygate_client::proto::{CreatePaymentRequest, Memo, Payment, create_payment_request};
+use paygate_client::proto::{
+    CreatePaymentRequest, IssuedAmount, Memo, Payment, create_payment_request,
+};
 use paygate_client::{Outcome, outcome, random_payment_id};
 use tokio::signal::ctrl_c;
 
@@ -136,7 +138,6 @@ async fn wait(context: &Context, stored: Payment, within: Duration) -> Payment {
 }
 
 fn request(asked: &Pay, payment_id: &str) -> CreatePaymentRequest {
-    let drops = asked.xrp.or(asked.drops).unwrap_or_default();
     let memo = |text: &String| Memo {
         data: text.clone().into_bytes(),
         ..Memo::default()
@@ -145,11 +146,26 @@ fn request(asked: &Pay, payment_id: &str) -> CreatePaymentRequest {
         payment_id: payment_id.to_owned(),
         destination: asked.to.clone(),
         destination_tag: asked.tag,
-        amount: Some(create_payment_request::Amount::XrpDrops(drops)),
+        amount: Some(amount(asked)),
         pay_before: asked.before.map(|before| before.ahead(SystemTime::now())),
         memos: asked.memo.iter().map(memo).collect(),
         retry_of: asked.retry_of.clone().unwrap_or_default(),
         validate_only: asked.validate_only,
+    }
+}
+
+/// The command line has seen to it that there is exactly one amount, and with an issued one its currency and issuer.
+fn amount(asked: &Pay) -> create_payment_request::Amount {
+    match &asked.amount {
+        Some(value) => create_payment_request::Amount::Issued(IssuedAmount {
+            currency: asked.currency.clone().unwrap_or_default(),
+            issuer: asked.issuer.clone().unwrap_or_default(),
+            value: value.clone(),
+        }),
+        None => {
+            let drops = asked.xrp.or(asked.drops).unwrap_or_default();
+            create_payment_request::Amount::XrpDrops(drops)
+        }
     }
 }
 

@@ -65,6 +65,7 @@ pub(crate) fn payment(out: Out, payment: &Payment) -> String {
     text.push_str(&fields(&[
         ("payment", clean(&payment.payment_id)),
         ("client", of_client(&payment.client_id)),
+        ("at most", clean(&words::at_most(payment))),
         ("meaning", words::meaning(payment).to_owned()),
         ("reason", clean(&words::reason(payment))),
         ("replaces", clean(&payment.retry_of)),

@@ -2,12 +2,12 @@
 //!
 //! Owns: layout. May not: show figures as known that are not.
 
-use paygate_client::proto::{GetWalletResponse, SlotInFlight};
+use paygate_client::proto::{GetWalletResponse, SlotInFlight, WalletAsset};
 use serde_json::{Value, json};
 
 use super::json::{number, time};
 use super::out::{Column, Out, Tone, clean, fields, table};
-use super::words::xrp;
+use super::words::{currency, xrp};
 use super::{names, show};
 
 pub(crate) fn text(out: Out, wallet: &GetWalletResponse) -> String {
@@ -17,6 +17,10 @@ pub(crate) fn text(out: Out, wallet: &GetWalletResponse) -> String {
     ]);
     text.push_str(&account(out, wallet));
     text.push_str(&limits(wallet));
+    for asset in &wallet.assets {
+        text.push('\n');
+        text.push_str(&asset_text(out, wallet, asset));
+    }
     if !wallet.slots.is_empty() {
         text.push('\n');
         text.push_str(&slots(out, &wallet.slots));
@@ -87,6 +91,45 @@ fn limits(wallet: &GetWalletResponse) -> String {
     ])
 }
 
+/// One issued currency: its trust line and its limits.
+fn asset_text(out: Out, wallet: &GetWalletResponse, asset: &WalletAsset) -> String {
+    let line = match (&asset.line, wallet.validated_ledger_index) {
+        (_, 0) => "not known".to_owned(),
+        (None, _) => out.paint(Tone::Bad, "no trust line was read: nothing can be paid"),
+        (Some(line), _) if line.frozen => {
+            let frozen = format!("{}, FROZEN by the issuer", line.balance);
+            out.paint(Tone::Bad, &frozen)
+        }
+        (Some(line), _) => clean(&format!(
+            "{} (limit of the line {})",
+            line.balance, line.limit
+        )),
+    };
+    let fee = match asset.max_transfer_fee_ppm {
+        0 => String::new(),
+        ppm => format!("at most {ppm} millionths of the value"),
+    };
+    fields(&[
+        ("currency", clean(&currency(&asset.currency))),
+        ("issuer", clean(&asset.issuer)),
+        ("balance", line),
+        ("at large", clean(&asset.at_large)),
+        ("accepted", clean(&asset.accepted)),
+        (
+            "one payment",
+            clean(&format!("{} to {}", asset.min_payment, asset.max_payment)),
+        ),
+        (
+            "24 hours",
+            clean(&format!(
+                "{} of {} used, {} left",
+                asset.daily_used, asset.daily_limit, asset.daily_left
+            )),
+        ),
+        ("transfer fee", fee),
+    ])
+}
+
 fn slots(out: Out, slots: &[SlotInFlight]) -> String {
     let columns = [
         ("SEQUENCE", true),
@@ -153,6 +196,27 @@ pub(crate) fn json(wallet: &GetWalletResponse) -> Value {
         },
         "key_status": names::key_status(wallet.key_status),
         "watched": watched.collect::<Vec<_>>(),
+        "assets": wallet.assets.iter().map(asset_json).collect::<Vec<_>>(),
+    })
+}
+
+fn asset_json(asset: &WalletAsset) -> Value {
+    let line = asset
+        .line
+        .as_ref()
+        .map(|line| json!({ "balance": line.balance, "limit": line.limit, "frozen": line.frozen }));
+    json!({
+        "currency": asset.currency,
+        "issuer": asset.issuer,
+        "min_payment": asset.min_payment,
+        "max_payment": asset.max_payment,
+        "daily_limit": asset.daily_limit,
+        "daily_used": asset.daily_used,
+        "daily_left": asset.daily_left,
+        "max_transfer_fee_ppm": asset.max_transfer_fee_ppm,
+        "at_large": asset.at_large,
+        "accepted": asset.accepted,
+        "line": line,
     })
 }
 
@@ -160,6 +224,7 @@ pub(crate) fn json(wallet: &GetWalletResponse) -> Value {
 mod tests {
     use super::*;
     use crate::ctl::out::PLAIN;
+    use paygate_client::proto::WalletLine;
 
     #[test]
     fn a_wallet_that_was_not_read_has_no_balance_rather_than_none() {
@@ -172,5 +237,28 @@ mod tests {
         (wallet.validated_ledger_index, wallet.balance_drops) = (7, 2_500_000);
         let shown = text(PLAIN, &wallet);
         assert!(shown.contains("  balance         2.5 XRP\n"), "{shown}");
+        wallet.assets.push(WalletAsset {
+            currency: "524C555344000000000000000000000000000000".into(),
+            issuer: "rIssuer".into(),
+            daily_used: "12.525".into(),
+            daily_limit: "1000".into(),
+            daily_left: "987.475".into(),
+            ..WalletAsset::default()
+        });
+        let shown = text(PLAIN, &wallet);
+        for line in [
+            "  currency        RLUSD\n",
+            "  24 hours        12.525 of 1000 used, 987.475 left\n",
+            "no trust line was read",
+        ] {
+            assert!(shown.contains(line), "{line:?} is not in\n{shown}");
+        }
+        wallet.assets[0].line = Some(WalletLine {
+            balance: "40".into(),
+            limit: "100".into(),
+            frozen: true,
+        });
+        assert!(text(PLAIN, &wallet).contains("40, FROZEN by the issuer"));
+        assert_eq!(json(&wallet)["assets"][0]["line"]["balance"], "40");
     }
 }

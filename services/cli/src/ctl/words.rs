@@ -3,7 +3,7 @@
 //! Owns: the sentences about money. May not: say more than is proven.
 
 use paygate_client::proto::{Evidence, IssuedAmount, Payment, PaymentState, evidence, payment};
-use paygate_client::{Outcome, outcome, safe_to_repay, xrp_from_drops};
+use paygate_client::{Outcome, currency_name, outcome, safe_to_repay, xrp_from_drops};
 
 use super::names;
 use super::out::Tone;
@@ -39,8 +39,27 @@ pub(crate) fn xrp(drops: u64) -> String {
     format!("{} XRP", xrp_from_drops(drops))
 }
 
+/// What leaves the wallet at most, if the issuer may take a share. Empty: no more than the amount.
+pub(crate) fn at_most(payment: &Payment) -> String {
+    match (&payment.amount, payment.send_max.as_str()) {
+        (Some(payment::Amount::Issued(issued)), most) if !most.is_empty() => {
+            format!(
+                "{most} {} with the issuer's transfer fee",
+                currency(&issued.currency)
+            )
+        }
+        _ => String::new(),
+    }
+}
+
 fn issued_amount(issued: &IssuedAmount) -> String {
-    format!("{} {} of {}", issued.value, issued.currency, issued.issuer)
+    let name = currency(&issued.currency);
+    format!("{} {name} of {}", issued.value, issued.issuer)
+}
+
+/// A name where there is one: 40 hex digits say nothing to a person.
+pub(crate) fn currency(code: &str) -> String {
+    currency_name(code).unwrap_or_else(|| code.to_owned())
 }
 
 /// What the state means for whoever wants to know whether he was paid.

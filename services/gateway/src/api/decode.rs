@@ -313,9 +313,18 @@ fn xrp(drops: u64) -> Result<Drops, Violation> {
 /// An amount that the ledger, and both of our own implementations, can hold. Each part that is wrong is named.
 fn issued(asked: &AskedIssued, bad: &mut Vec<Violation>) -> Option<IssuedAmount> {
     // Texts are not repeated: whoever mixes up two fields may have put a secret here.
-    let currency = asked.currency.parse::<Currency>().map_err(|error| {
-        Violation::malformed("issued.currency", format!("is no issued currency: {error}"))
-    });
+    let currency = asked
+        .currency
+        .parse::<Currency>()
+        .map_err(|error| {
+            Violation::malformed("issued.currency", format!("is no issued currency: {error}"))
+        })
+        .and_then(|currency| {
+            let readable = currency.check_second_reader();
+            readable
+                .map_err(|error| unreadable("issued.currency", currency, &error))
+                .map(|()| currency)
+        });
     let issuer = address("issued.issuer", &asked.issuer, AccountId::from_address);
     let value = asked
         .value
@@ -324,7 +333,7 @@ fn issued(asked: &AskedIssued, bad: &mut Vec<Violation>) -> Option<IssuedAmount>
         .and_then(|value| {
             let readable = value.check_second_reader();
             readable
-                .map_err(|error| unreadable(value, &error))
+                .map_err(|error| unreadable("issued.value", value, &error))
                 .map(|()| value)
         });
     let (currency, issuer, value) = (keep(currency, bad), keep(issuer, bad), keep(value, bad));
@@ -355,7 +364,7 @@ fn priced(amount: IssuedAmount, limits: &Limits, bad_now: &mut Vec<Violation>) -
     match most.map(|most| (most, most.check_second_reader())) {
         Some((_, Ok(()))) => limits.payment(amount).unwrap_or(plain),
         Some((most, Err(error))) => {
-            bad_now.push(unreadable(most, &error));
+            bad_now.push(unreadable("issued.value", most, &error));
             plain
         }
         None => {
@@ -366,8 +375,8 @@ fn priced(amount: IssuedAmount, limits: &Limits, bad_now: &mut Vec<Violation>) -
     }
 }
 
-fn unreadable(value: IssuedValue, error: &SecondReaderError) -> Violation {
-    Violation::malformed("issued.value", format!("cannot be sent: {error}")).of_value(value)
+fn unreadable(field: &str, value: impl ToString, error: &SecondReaderError) -> Violation {
+    Violation::malformed(field, format!("cannot be sent: {error}")).of_value(value)
 }
 
 fn destination(

@@ -394,6 +394,9 @@ impl Checker<'_> {
             let why = format!("above assets.daily_limit, {daily}");
             refuse("assets.max_payment", &max, &why);
         }
+        if let Err(unreadable) = id.currency.check_second_reader() {
+            refuse("assets.currency", &id.currency, &unreadable.to_string());
+        }
         if let Err(unreadable) = max.check_second_reader() {
             refuse("assets.max_payment", &max, &unreadable.to_string());
         }

@@ -6,16 +6,15 @@ use paygate_payments::money::Money;
 use paygate_payments::payment::{
     AtLarge, Payment, State, StateName, Version, VersionKind, Versions,
 };
+use paygate_payments::preflight::{AccountRoot, DestinationFacts, Facts, Verdict, check};
 use paygate_payments::proof::{
-    FinalResult, LedgerBody, LedgerTx, Presence, Quorum, SequenceReading, Source, StateProof,
-    TransactionReading,
+    FinalResult, LedgerBody, LedgerTx, Presence, Quorum, Reading, SequenceReading, Source,
+    StateProof, TransactionReading,
 };
 use paygate_payments::step::{Context, Event, IllegalEvent, Step, step};
 use paygate_payments::terms::Terms;
 use paygate_payments::{LedgerIndex, LedgerRef};
-use xrpl_tx::{
-    AccountId, Amount, Asset, Drops, Hash256, IssuedAmount, Memo, Memos, Signed, Slot,
-};
+use xrpl_tx::{AccountId, Amount, Asset, Drops, Hash256, IssuedAmount, Memo, Memos, Signed, Slot};
 
 pub(crate) const SLOT: Slot = Slot::Sequence(7);
 pub(crate) const AMOUNT: Drops = Drops::from_const(25_000_000);
@@ -222,6 +221,33 @@ pub(crate) fn shown(index: u32, tx: LedgerTx) -> Presence {
 
 pub(crate) fn confirmed(index: u32, tx: LedgerTx) -> Event {
     Event::Confirmed(shown(index, tx))
+}
+
+/// Ledger `index` shows that the destination wants no XRP.
+pub(crate) fn cannot_receive(index: u32) -> Event {
+    let reading = Reading {
+        source: own(),
+        ledger: ledger(index),
+        fact: DestinationFacts {
+            account: intent().destination,
+            reserve_base: Drops::ZERO,
+            root: Some(AccountRoot {
+                balance: Drops::ZERO,
+                flags: 0x0008_0000,
+                is_pseudo: false,
+                wallet_preauthorised: false,
+            }),
+        },
+    };
+    let destination = Quorum::new(1).observed(&[reading]).unwrap();
+    let facts = Facts {
+        destination: &destination,
+        issued: None,
+    };
+    match check(&intent(), &wallet(), facts) {
+        Verdict::Refused(refusal) => Event::CannotReceive(refusal),
+        other => panic!("{other:?}"),
+    }
 }
 
 pub(crate) fn state(result: &Result<Step, IllegalEvent>) -> Option<StateName> {

@@ -189,6 +189,28 @@ fn sums_are_exact_or_rounded_up() {
 }
 
 #[test]
+fn a_sum_of_mantissas_is_a_value_that_is_not_below_it() {
+    for (mantissa, exponent, sum) in [
+        (0, 0, Some("0")),
+        (3, 0, Some("3")),
+        (30_000_000_000_000_000, -15, Some("30")),
+        (30_000_000_000_000_001, -15, Some("30.00000000000001")),
+        (u128::MAX, 0, Some("3402823669209385e23")),
+        (1, -96, Some("1000000000000000e-96")),
+        (1, i32::MIN, Some("1000000000000000e-96")),
+        (1, 96, None),
+        (1, i32::MAX, None),
+        (0, i32::MAX, Some("0")),
+    ] {
+        assert_eq!(
+            IssuedValue::at_least(mantissa, exponent),
+            sum.map(value),
+            "{mantissa}e{exponent}"
+        );
+    }
+}
+
+#[test]
 fn differences_are_exact_or_rounded_down_and_never_below_nothing() {
     for (one, other, difference) in [
         ("1", "0", "1"),

@@ -157,9 +157,9 @@ fn only_a_proven_unpaid_end_is_safe_to_repay_and_only_an_end_has_evidence() {
         ),
         (
             State::Failed(Settled {
-            delivered: None,
-            ..settled("tecNO_DST", 0)
-        }),
+                delivered: None,
+                ..settled("tecNO_DST", 0)
+            }),
             PaymentReason::TecNoDestination,
             Some(EvidenceKind::Presence),
             true,

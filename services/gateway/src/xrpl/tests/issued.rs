@@ -55,18 +55,27 @@ fn a_payment_in_an_issued_currency_is_read_with_send_max_and_delivery() {
     let Some(Amount::Issued { amount, send_max }) = read.plain_amount() else {
         panic!("{read:?}");
     };
-    assert_eq!((amount.asset(), amount.value()), (asset(), "10".parse().unwrap()));
+    assert_eq!(
+        (amount.asset(), amount.value()),
+        (asset(), "10".parse().unwrap())
+    );
     assert_eq!(send_max, Some("10.5".parse().unwrap()));
     assert_eq!(
         read.delivered.money(),
-        Some(Money::Issued { asset: asset(), value: "10".parse().unwrap() })
+        Some(Money::Issued {
+            asset: asset(),
+            value: "10".parse().unwrap()
+        })
     );
     // The fee is what left in XRP; the balance of a trust line has nothing to do with it.
     assert_eq!(read.fee_charged, Drops::from_const(10));
     let mut tiny = paid();
     tiny["meta"]["delivered_amount"] = usd("1000000000000000e-96");
     let smallest = xrpl_tx::IssuedValue::MIN;
-    assert_eq!(facts(tiny).delivered, PaymentAmount::Issued(asset(), smallest));
+    assert_eq!(
+        facts(tiny).delivered,
+        PaymentAmount::Issued(asset(), smallest)
+    );
 }
 
 #[test]
