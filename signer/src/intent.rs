@@ -5,8 +5,8 @@
 
 use paygate_proto::signer::v1 as wire;
 use xrpl_tx::{
-    AccountId, Amount, Asset, Drops, Hash256, IssuedAmount, IssuedValue, Memo, Slot, TicketCreate,
-    invoice_id, sha256,
+    AccountId, Amount, Asset, Drops, Hash256, IssuedAmount, IssuedValue, Memo, Slot, TICKETS_MAX,
+    TicketCreate, invoice_id, sha256,
 };
 
 /// Longest client id and payment id.
@@ -289,8 +289,10 @@ impl TicketCreateRequest {
             fence: fence(request.fence)?,
             account: account(&request.account)?,
             sequence,
-            tickets: TicketCreate::new(request.ticket_count)
-                .map_err(|error| malformed("ticket_count", error.to_string()))?,
+            tickets: TicketCreate::new(request.ticket_count).map_err(|error| {
+                let problem = format!("is {}, not within 1 to {TICKETS_MAX}", error.count);
+                malformed("ticket_count", problem)
+            })?,
             source_tag: request.source_tag,
             version: Version {
                 fee_drops: request.fee_drops,
