@@ -3,6 +3,10 @@
 //! AT_LARGE, not safe to repay, and says why, what happens next and what to do; then it lands all the same, or never does.
 #![allow(clippy::unwrap_used, reason = "a story ends where it goes wrong")]
 
+#[path = "codes/natural.rs"]
+mod natural;
+#[path = "codes/reads.rs"]
+mod reads;
 #[path = "codes/recorded.rs"]
 mod recorded;
 #[path = "codes/rows.rs"]

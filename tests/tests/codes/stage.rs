@@ -42,6 +42,11 @@ pub type Explained = ExplainPaymentResponse;
 impl Stage {
     /// Ledgers close only on demand.
     pub async fn set() -> Stage {
+        Stage::set_with(Setup::default()).await
+    }
+
+    /// The same, with a particular setting.
+    pub async fn set_with(setup: Setup) -> Stage {
         let variable = |name: &str, value: u64| (format!("PAYGATE__{name}"), value.to_string());
         let world = World::start(Setup {
             close_ms: 0,
@@ -51,7 +56,7 @@ impl Stage {
                 variable("XRPL__LAST_LEDGER_WINDOW", WINDOW),
                 variable("XRPL__MAX_AT_LARGE", 300),
             ],
-            ..Setup::default()
+            ..setup
         })
         .await
         .unwrap();
@@ -66,6 +71,13 @@ impl Stage {
             })
             .await;
         stage
+    }
+
+    /// Another generation of the gateway, on the same store.
+    pub async fn restart_gateway(&mut self) {
+        self.world.kill_gateway();
+        self.world.start_gateway().await.unwrap();
+        self.client = self.world.client();
     }
 
     /// Asks for a payment to the account of its own name. `ledgers`: it must be in one of the next so many.
