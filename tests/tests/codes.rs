@@ -74,6 +74,13 @@ fn every_recorded_code_and_error_has_its_story() {
     let tokens = set(ERRORS.iter().map(|row| row.token).collect());
     assert_eq!(tokens, recorded.errors.keys().cloned().collect(), "errors");
     assert_eq!(set(CLOSES.to_vec()), recorded.closes, "closed WebSockets");
+    // The gateway speaks WebSocket alone, on which servers answer in JSON or not at all.
+    assert!(
+        recorded
+            .plain_texts
+            .iter()
+            .all(|transport| transport.starts_with("http"))
+    );
     for (code, answer) in &recorded.results {
         assert!(
             Code::by_name(code).is_some(),

@@ -34,6 +34,15 @@ fn refusals(commands: &[&str]) -> Vec<(String, String, Value)> {
     all
 }
 
+/// Orders to close the connection as it was recorded.
+fn closes() -> impl Iterator<Item = Value> {
+    CLOSES.iter().map(|close| {
+        let (code, reason) = close.split_once(' ').unwrap();
+        let code: u16 = code.parse().unwrap();
+        json!({ "sim_close": { "code": code, "reason": reason } })
+    })
+}
+
 #[test]
 fn every_read_is_in_one_of_the_stories() {
     let recorded = Recorded::read();
@@ -124,8 +133,13 @@ async fn without_a_fee_nothing_is_bound() {
 async fn a_server_that_does_not_prove_its_network_is_told_nothing() {
     let mut stage = Stage::set().await;
     let queued = Recorded::read().results["terQUEUED"].clone();
-    for (command, token, refusal) in refusals(&AT_CONNECT) {
-        let id = format!("{command}.{token}");
+    let closed = closes().map(|close| {
+        let reason = close["sim_close"]["reason"].as_str().unwrap().to_owned();
+        ("server_state".to_owned(), reason, close)
+    });
+    let all = refusals(&AT_CONNECT).into_iter().chain(closed);
+    for (number, (command, word, refusal)) in all.enumerate() {
+        let id = format!("unproven.{number}");
         stage.answer(&id, Some(&queued)).await;
         stage.pay(&id, None).await;
         stage.until_answered(&id, "terQUEUED").await;
@@ -147,6 +161,9 @@ async fn a_server_that_does_not_prove_its_network_is_told_nothing() {
         let unread = stage.explain(&id).await;
         assert_eq!(shown(&unread).state(), PaymentState::AtLarge, "{id}");
         assert!(!shown(&unread).safe_to_repay, "{id}");
+        let detail = &shown(&unread).reason_detail;
+        let names = detail.contains(&word) || word == "lgrNotFound";
+        assert!(names, "{command} {word}: {detail}");
         assert!(
             unread.person_next.contains("Do not pay elsewhere"),
             "{id}: {}",
@@ -166,14 +183,9 @@ async fn a_server_that_does_not_prove_its_network_is_told_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_sent_into_a_closing_connection_is_unknown() {
     let stage = Stage::set().await;
-    let closes = CLOSES.iter().map(|close| {
-        let (code, reason) = close.split_once(' ').unwrap();
-        let code: u16 = code.parse().unwrap();
-        json!({ "sim_close": { "code": code, "reason": reason } })
-    });
     // An answer that cannot be read says as much as none.
     let strange = [json!({ "surprise": true })];
-    for (number, answer) in closes.chain(strange).enumerate() {
+    for (number, answer) in closes().chain(strange).enumerate() {
         let id = format!("closed.{number}");
         stage.answer(&id, Some(&answer)).await;
         stage.pay(&id, None).await;

@@ -38,6 +38,8 @@ pub struct Recorded {
     pub errors: BTreeMap<String, Value>,
     /// Commands, each with the errors that it was answered with.
     pub refused: BTreeSet<(String, String)>,
+    /// The transports on which a server answered with plain text.
+    pub plain_texts: BTreeSet<String>,
     /// How WebSockets were closed by the server.
     pub closes: BTreeSet<String>,
 }
@@ -51,6 +53,9 @@ impl Recorded {
             for step in &recording.steps {
                 let hard = step.request.to_string().contains("fail_hard");
                 let command = step.command().unwrap_or_default();
+                if step.response.get("__not_json__").is_some() {
+                    found.plain_texts.insert(step.transport.clone());
+                }
                 found.walk(&step.response, &command, hard);
                 if step.transport == "summary" {
                     found.closes_in(&step.response);
