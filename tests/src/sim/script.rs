@@ -21,7 +21,7 @@ pub(super) const CLOSE: &str = "sim_close";
 const SILENCE: &str = "sim_silence";
 
 /// Codes with which a transaction can be made to land.
-const CLAIMS: [Ter; 13] = [
+const CLAIMS: [Ter; 14] = [
     Ter::TecDirFull,
     Ter::TecDstTagNeeded,
     Ter::TecInsufficientReserve,
@@ -30,6 +30,7 @@ const CLAIMS: [Ter; 13] = [
     Ter::TecNoDstInsufXrp,
     Ter::TecNoEntry,
     Ter::TecNoLineRedundant,
+    Ter::TecNoPermission,
     Ter::TecNoTarget,
     Ter::TecPathDry,
     Ter::TecPathPartial,
@@ -41,7 +42,15 @@ const CLAIMS: [Ter; 13] = [
 #[derive(Debug, Default)]
 pub(super) struct Plans {
     submits: HashMap<AccountId, Plan>,
-    commands: HashMap<String, Map<String, Value>>,
+    commands: HashMap<String, Refusal>,
+}
+
+/// One command.
+#[derive(Debug)]
+struct Refusal {
+    answer: Map<String, Value>,
+    /// How often it was asked for meanwhile.
+    asked: u32,
 }
 
 /// Payments to one destination.
@@ -60,8 +69,9 @@ pub(super) fn intercept(node: &mut Node, command: &str, call: &Call<'_>) -> Opti
     if call.role != Role::Public {
         return None;
     }
-    if let Some(answer) = node.plans.commands.get(command) {
-        return Some(reply(answer.clone()));
+    if let Some(refusal) = node.plans.commands.get_mut(command) {
+        refusal.asked += 1;
+        return Some(reply(refusal.answer.clone()));
     }
     let tx = call.parsed.as_ref()?.as_ref().ok()?;
     let Kind::Payment { destination, .. } = tx.kind else {
@@ -123,23 +133,25 @@ fn answer_submit(node: &mut Node, order: &Map<String, Value>) -> Answer {
     Ok(object(json!({ "given": given, "arrivals": plan.arrivals })))
 }
 
-/// `command` is answered with `answer`, whatever its parameters, until the answer is null.
+/// `command` is answered with `answer`, whatever its parameters, until the answer is null. Tells how often it was asked for.
 fn answer_command(node: &mut Node, order: &Map<String, Value>) -> Answer {
     let command = order
         .get("command")
         .and_then(Value::as_str)
         .ok_or_else(RpcError::invalid_params)?;
+    let commands = &mut node.plans.commands;
+    let asked = commands.get(command).map_or(0, |refusal| refusal.asked);
     match order.get("answer") {
         Some(Value::Object(answer)) => {
-            node.plans
-                .commands
-                .insert(command.to_owned(), answer.clone());
+            let answer = answer.clone();
+            commands.insert(command.to_owned(), Refusal { answer, asked: 0 });
         }
-        _ => {
-            node.plans.commands.remove(command);
+        Some(_) => {
+            commands.remove(command);
         }
+        None => {}
     }
-    Ok(Map::new())
+    Ok(object(json!({ "asked": asked })))
 }
 
 /// The first transaction to `destination` that was kept away enters the open ledger now, as one that a server had kept:

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use paygate_payments::codes::Advice;
+use paygate_payments::codes::errors::Trouble;
 use paygate_proto::v1::TimelineStage;
 use tracing::Instrument;
 use xrpl_tx::{Signed, Slot};
@@ -50,8 +51,8 @@ impl LastAnswers {
 }
 
 impl Engine {
-    /// Sends in the order given, which is slot order. Stops early when the connection is gone: what is left goes out again
-    /// with the next ledger.
+    /// Sends in the order given, which is slot order. Stops early when the connection is gone or the server has too much to
+    /// do: what is left goes out again with the next ledger.
     pub(super) async fn send(
         &self,
         blobs: &[Sendable],
@@ -63,10 +64,12 @@ impl Engine {
                 break;
             }
             let answer = self.send_one(blob).await;
-            let stop = matches!(
-                answer,
-                Err(CallError::NotConnected { .. } | CallError::Unanswered { .. })
-            );
+            let stop = match &answer {
+                Err(CallError::NotConnected { .. } | CallError::Unanswered { .. }) => true,
+                // More of the same would only make it close the connection.
+                Err(CallError::Server { error, .. }) => Trouble::of(error) == Trouble::Busy,
+                Err(CallError::Malformed { .. }) | Ok(_) => false,
+            };
             self.remember(blob, &answer, answers).await?;
             if stop {
                 break;
