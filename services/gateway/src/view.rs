@@ -3,8 +3,6 @@
 //! Owns: the types of that picture; the dispatcher and the confirmer write it, the API, the metrics and the health report
 //! read it. May not: be used to decide anything about a payment.
 
-use std::collections::BTreeMap;
-
 use paygate_payments::continuity::Quarantine;
 use paygate_payments::{LedgerIndex, LedgerRef};
 use tokio::sync::watch;
@@ -79,7 +77,9 @@ pub struct LinkView {
     pub connected: bool,
     /// Why not, or the server's own word on its state.
     pub detail: String,
-    /// How long the last request took.
+    /// Connected, and still of no use: it gave no answer, or does not follow the network. `None`: nothing of that kind.
+    pub unusable: Option<String>,
+    /// How long the last question to it took, or is open.
     pub latency_ms: u32,
     /// The newest validated ledger that the server announced.
     pub newest: Option<LedgerIndex>,
@@ -97,9 +97,6 @@ pub struct Blocked {
 /// Where the picture hangs. Writers change it in place, readers see whole pictures only.
 #[derive(Clone, Debug)]
 pub struct View(watch::Sender<EngineView>);
-
-/// Capabilities by name: `Ok` serves, `Err` tells why not.
-pub type Capabilities = BTreeMap<&'static str, Result<(), String>>;
 
 // === impl EngineView ===
 

@@ -12,7 +12,7 @@ use xrpl_tx::{Drops, Slot};
 
 use super::dispatch::{Dispatcher, Turn, blocked};
 use super::slot::exposure;
-use super::{Engine, join_trace};
+use super::{Engine, join_trace, trace_of};
 use crate::clock;
 use crate::metrics::Stage;
 use crate::store::{Bind, OpenSlot, Record, StoreError};
@@ -150,9 +150,11 @@ fn trace_bound(engine: &Engine, record: &Record) {
         xrpl.slot = record.payment.state.slot().map(Slot::number),
     );
     join_trace(&span, Some(record));
-    engine
-        .metrics
-        .stage(Stage::Queue, record.updated.since(record.created));
+    engine.metrics.stage(
+        Stage::Queue,
+        record.updated.since(record.created),
+        trace_of(Some(record)).as_ref(),
+    );
     span.in_scope(|| {
         tracing::info!(payment_id = %record.payment.intent.key.payment, slot = ?record.payment.state.slot(), "payment bound");
     });

@@ -251,10 +251,12 @@ async fn report(engine: &Engine, ledger: LedgerRef, reconciled: &Reconciled) -> 
         tracing::info!(payment_id = %key.payment, client_id = %key.client, state = state.as_str(), ledger = ledger.index.0, "payment moved by the ledger");
     }
     for settled in &reconciled.settled {
-        trace_settled(settled, ledger);
-        engine
-            .metrics
-            .stage(Stage::Confirm, clock::now().since(settled.created));
+        let trace = trace_settled(settled, ledger);
+        engine.metrics.stage(
+            Stage::Confirm,
+            clock::now().since(settled.created),
+            trace.as_ref(),
+        );
         if settled.state == StateName::Paid {
             engine.metrics.payment_paid(settled.amount);
         }
@@ -275,21 +277,22 @@ async fn report(engine: &Engine, ledger: LedgerRef, reconciled: &Reconciled) -> 
     Ok(())
 }
 
-fn trace_settled(settled: &SettledStats, ledger: LedgerRef) {
+fn trace_settled(settled: &SettledStats, ledger: LedgerRef) -> Option<TraceParent> {
     let span = tracing::info_span!(
         "payment.confirm",
         payment_id = settled.key.payment.as_str(),
         xrpl.ledger_index = ledger.index.0,
         paygate.state = settled.state.as_str(),
     );
-    if let Some(parent) = settled
+    let parent = settled
         .trace_parent
         .as_deref()
-        .and_then(|p| p.parse::<TraceParent>().ok())
-    {
-        propagation::set_remote_parent(&span, &parent);
+        .and_then(|p| p.parse::<TraceParent>().ok());
+    if let Some(parent) = &parent {
+        propagation::set_remote_parent(&span, parent);
     }
     span.in_scope(|| tracing::info!(payment_id = %settled.key.payment, state = settled.state.as_str(), "payment is decided"));
+    parent
 }
 
 /// Shows the reconciled ledger to everybody and lets the dispatcher go on.
@@ -322,7 +325,7 @@ async fn publish(
         regular_key: facts.regular_key,
         master_disabled: facts.flags & FLAG_MASTER_DISABLED != 0,
     };
-    engine.metrics.hot_wallet_balance(facts.balance);
+    engine.metrics.hot_wallet(facts.balance, account.spendable);
     engine.metrics.xrpl_validated_ledger(ledger.index.0);
     engine.view.update(|v| {
         v.validated = Some(ledger);
