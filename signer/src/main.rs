@@ -1,4 +1,4 @@
-//! The process: `paygate-signer serve` and `check-config`. Owns the order in which it starts, and nothing else.
+//! The process: `paygate-signer serve`, `check-config` and `probe`. Owns the order in which it starts, and nothing else.
 
 #![expect(
     clippy::print_stdout,
@@ -22,6 +22,7 @@ use paygate_signer::keys::SigningKey;
 use paygate_signer::keys::seed::SeedFile;
 use paygate_signer::server::{CALLS_MAX, Parts, Socket, serve};
 use paygate_signer::vault::{Ledger, Vault, Wallet};
+use paygate_telemetry::probe::probe;
 use paygate_telemetry::shutdown::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_PANIC, signal};
 use paygate_telemetry::{Settings, SpanRing, SpanSink};
 use serde_json::json;
@@ -37,11 +38,19 @@ const FLUSH: Duration = Duration::from_secs(2);
 
 /// Signs the payments of one wallet under its own policy and journal.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  paygate-signer check-config --config signer.toml
+  paygate-signer serve --config signer.toml
+  paygate-signer probe --addr unix:/run/paygate-signer/signer.sock
+
+Exit codes: 0 ended as asked, 1 failed, 2 wrong command line, 64 bad configuration, 70 a bug (panic).";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -57,6 +66,19 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Asks the health of a running signer; exits with 0 only if it is SERVING. For containers without other tools.
+    Probe {
+        /// Its socket.
+        #[arg(
+            long,
+            value_name = "ADDRESS",
+            default_value = "unix:/run/paygate-signer/signer.sock"
+        )]
+        addr: String,
+        /// Name of the service; the default is the process as a whole.
+        #[arg(long, value_name = "NAME", default_value = "")]
+        service: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -65,6 +87,7 @@ fn main() -> ExitCode {
     let (path, serves) = match &arguments.command {
         Command::Serve { config } => (config, true),
         Command::CheckConfig { config } => (config, false),
+        Command::Probe { addr, service } => return run_probe(addr, service),
     };
     let config = match load(path) {
         Ok(config) => config,
@@ -135,6 +158,19 @@ fn run(config: Config) -> Result<(), Box<dyn Error>> {
     }
     telemetry.shutdown(FLUSH);
     Ok(served?)
+}
+
+/// Asks another process. Nothing of the key or the journal is touched.
+fn run_probe(addr: &str, service: &str) -> ExitCode {
+    let asked = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map(|runtime| runtime.block_on(probe(addr, service)));
+    match asked {
+        Ok(Ok(())) => ExitCode::from(EXIT_OK),
+        Ok(Err(error)) => failed(&error, EXIT_FAILED),
+        Err(error) => failed(&error, EXIT_FAILED),
+    }
 }
 
 fn load(path: &Path) -> Result<Config, Box<dyn Error>> {

@@ -14,10 +14,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use paygate_proto::signer::v1 as wire;
 use paygate_telemetry::SpanRing;
 use paygate_telemetry::grpc::{StatusLayer, TraceLayer};
-use paygate_telemetry::health::{Health, Serving};
+use paygate_telemetry::health::{Health, Hysteresis, Serving};
 use paygate_telemetry::shutdown::Tasks;
 use tokio::sync::{Semaphore, watch};
 use tonic::service::LayerExt as _;
+use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status};
 use tracing::Span;
 use wire::signer_service_server::{SignerService, SignerServiceServer};
@@ -48,6 +49,12 @@ const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How often the key is proven.
 const CANARY_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A canary that fails once is a damaged key, not a lost answer; that it is whole again has to be shown thrice.
+const CANARY_HYSTERESIS: Hysteresis = Hysteresis {
+    up_after: 3,
+    down_after: 1,
+};
 
 /// How long calls may take to end once the process is told to stop.
 const DRAIN: Duration = Duration::from_secs(12);
@@ -102,8 +109,9 @@ pub async fn serve(
     ready: impl FnOnce(),
 ) -> Result<(), ServeError> {
     let vault = Arc::clone(&parts.vault);
+    let callers = socket.callers();
     let waits = socket.into_incoming()?;
-    let (health, health_server) = Health::new(HEALTH_NAMES);
+    let (health, health_server) = Health::with_hysteresis(HEALTH_NAMES, CANARY_HYSTERESIS);
     vault.canary(clock_ms())?;
     HEALTH_NAMES
         .iter()
@@ -129,7 +137,9 @@ pub async fn serve(
         .max_decoding_message_size(REQUEST_BYTES_MAX);
     // Around this service only: a span for each pull of spans would never end.
     let signer = TraceLayer::new(Arc::new(|_| ())).named_layer(signer);
+    let signer = InterceptedService::new(signer, callers.clone());
     let telemetry = TelemetryServiceServer::new(Telemetry(Arc::clone(&shared)));
+    let telemetry = InterceptedService::new(telemetry, callers);
     let drain = tasks.stop_token().into_stopped();
     let server = tonic::transport::Server::builder()
         .max_concurrent_streams(STREAMS_MAX)
@@ -148,9 +158,7 @@ pub async fn serve(
         failure = tasks.first_failure() => return Err(ServeError::Task(failure.name)),
         () = stop => {}
     }
-    HEALTH_NAMES
-        .iter()
-        .for_each(|name| health.set(name, Serving::No("the signer is stopping".into())));
+    health.end("the signer is stopping");
     tasks.stop();
     // Idle connections and health watches have no end of their own: what counts is that no call is left.
     let calls_over = async {
@@ -545,7 +553,10 @@ impl TelemetryService for Telemetry {
         Ok(Response::new(wire::PullResponse {
             export_trace_requests: self.0.spans.pull(max_spans as usize),
             spans_dropped: self.0.spans.dropped(),
-            metrics: self.0.metrics.read(&described, self.0.vault.policy()),
+            metrics: self
+                .0
+                .metrics
+                .read(&described, self.0.vault.policy(), clock_ms()),
         }))
     }
 }

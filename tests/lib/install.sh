@@ -36,6 +36,11 @@ need_rust_component() { # rustfmt|clippy
     rustup component add "$1"
 }
 
+# Of the whole monitoring system only the tool that checks what it would scrape; Debian has it in the server's package.
+need_promtool() {
+    if ! command -v promtool >/dev/null; then install_packages "promtool" prometheus; fi
+}
+
 # The programs and libraries of tests/python/requirements.txt, in a virtual environment that is made again when it changes.
 need_python() {
     # Debian keeps ensurepip, which a virtual environment needs, in a package of its own.

@@ -2,6 +2,8 @@
 //!
 //! Owns: `/metrics`, `/livez`, `/readyz` and `/health`. May not: change anything, ask the ledger, the store or the
 //! signer, or wait for them; it shows what others fed it last, so a hung dependency cannot hang the answer about it.
+//!
+//! `/readyz` and the capabilities in `/health` are the gRPC health service's own state, so that no two ways in tell two stories.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -18,6 +20,7 @@ use axum::routing::get;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use paygate_telemetry::health::{Health, NameState, Serving};
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -65,22 +68,17 @@ pub struct Check {
     pub latency_ms: Option<u64>,
 }
 
-/// What the gateway knows of itself.
+/// What was seen of the gateway's parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthReport {
-    /// Whether payments are being accepted; this, and not the checks, is readiness.
-    pub accepting: bool,
     /// Every part.
     pub checks: Vec<Check>,
 }
 
 impl HealthReport {
-    /// Before anybody has reported: not ready, and no check is known to be healthy.
+    /// Before anybody has reported: no check is known to be healthy.
     pub fn starting() -> HealthReport {
-        HealthReport {
-            accepting: false,
-            checks: Vec::new(),
-        }
+        HealthReport { checks: Vec::new() }
     }
 
     /// The worst of the checks; without any, unhealthy.
@@ -98,11 +96,24 @@ struct HealthBody<'a> {
     status: CheckStatus,
     accepting: bool,
     checks: &'a [Check],
+    capabilities: Vec<CapabilityBody>,
+}
+
+/// A name of the gRPC health service.
+#[derive(Serialize)]
+struct CapabilityBody {
+    name: &'static str,
+    serving: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reason: String,
+    /// Since it turned so.
+    for_seconds: u64,
 }
 
 #[derive(Clone)]
 struct View {
     metrics: Metrics,
+    health: Health,
     report: watch::Receiver<HealthReport>,
 }
 
@@ -110,10 +121,15 @@ struct View {
 pub async fn serve(
     listener: TcpListener,
     metrics: Metrics,
+    health: Health,
     report: watch::Receiver<HealthReport>,
     stop: impl Future<Output = ()>,
 ) {
-    let router = router(View { metrics, report });
+    let router = router(View {
+        metrics,
+        health,
+        report,
+    });
     tokio::select! {
         never = accept_for_ever(listener, router) => match never {},
         () = stop => {}
@@ -194,7 +210,7 @@ async fn livez() -> &'static str {
 }
 
 async fn readyz(State(view): State<View>) -> (StatusCode, &'static str) {
-    match view.report.borrow().accepting {
+    match view.is_accepting() {
         true => (StatusCode::OK, "accepting payments\n"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not accepting payments\n"),
     }
@@ -209,11 +225,38 @@ async fn health(State(view): State<View>) -> impl IntoResponse {
     };
     let body = HealthBody {
         status,
-        accepting: report.accepting,
+        accepting: view.is_accepting(),
         checks: &report.checks,
+        capabilities: view.health.snapshot().into_iter().map(capability).collect(),
     };
     let body = serde_json::to_string(&body).expect("names, numbers and strings are always JSON");
     (code, [(CONTENT_TYPE, "application/json")], body)
+}
+
+fn capability(state: NameState) -> CapabilityBody {
+    let NameState {
+        name,
+        serving,
+        since,
+    } = state;
+    let reason = match &serving {
+        Serving::Yes => String::new(),
+        Serving::No(reason) => reason.clone(),
+    };
+    CapabilityBody {
+        name,
+        serving: serving == Serving::Yes,
+        reason,
+        // A clock that was set back makes it 0.
+        for_seconds: since.elapsed().unwrap_or_default().as_secs(),
+    }
+}
+
+impl View {
+    /// Readiness: the health service's word for the process as a whole.
+    fn is_accepting(&self) -> bool {
+        self.health.get("") == Some(Serving::Yes)
+    }
 }
 
 /// Binds the listener; port 0 is allowed, and the caller prints the real one.
@@ -231,6 +274,7 @@ mod tests {
     struct Admin {
         address: std::net::SocketAddr,
         metrics: Metrics,
+        health: Health,
         report: watch::Sender<HealthReport>,
     }
 
@@ -243,15 +287,18 @@ mod tests {
         };
         let metrics = Metrics::new(&build, []);
         let (report, seen) = watch::channel(HealthReport::starting());
+        let (health, _) = Health::new(&["", "paygate.capability.sign"]);
         tokio::spawn(serve(
             listener,
             metrics.clone(),
+            health.clone(),
             seen,
             std::future::pending(),
         ));
         Admin {
             address,
             metrics,
+            health,
             report,
         }
     }
@@ -289,10 +336,8 @@ mod tests {
                 .starts_with("HTTP/1.1 503")
         );
         let checks = vec![check("xrpl", CheckStatus::Unhealthy)];
-        admin.report.send_replace(HealthReport {
-            accepting: true,
-            checks,
-        });
+        admin.health.set("", Serving::Yes);
+        admin.report.send_replace(HealthReport { checks });
         assert!(
             admin
                 .get("/readyz", "*/*")
@@ -314,10 +359,8 @@ mod tests {
             check("store", CheckStatus::Healthy),
             check("wallet", CheckStatus::Degraded),
         ];
-        admin.report.send_replace(HealthReport {
-            accepting: true,
-            checks,
-        });
+        admin.health.set("", Serving::Yes);
+        admin.report.send_replace(HealthReport { checks });
         let answer = admin.get("/health", "*/*").await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         let body = answer.split_once("\r\n\r\n").unwrap().1;
@@ -326,6 +369,9 @@ mod tests {
             serde_json::json!({ "status": "degraded", "accepting": true, "checks": [
                 { "name": "store", "status": "healthy", "detail": "said so", "latency_ms": 12 },
                 { "name": "wallet", "status": "degraded", "detail": "said so", "latency_ms": 12 },
+            ], "capabilities": [
+                { "name": "", "serving": true, "for_seconds": 0 },
+                { "name": "paygate.capability.sign", "serving": false, "reason": "starting", "for_seconds": 0 },
             ]})
         );
     }

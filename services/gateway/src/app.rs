@@ -19,7 +19,7 @@ use paygate_payments::{LedgerIndex, LedgerRef};
 use paygate_telemetry::SpanForwarder;
 use paygate_telemetry::grpc::{Call, Observer, code_name};
 use paygate_telemetry::health::{Health, Serving};
-use paygate_telemetry::shutdown::{self, Tasks};
+use paygate_telemetry::shutdown::{self, StopToken, Tasks};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -38,11 +38,19 @@ use crate::store::{OpenError, Store, StoreError, StoreOptions};
 use crate::view::View;
 use crate::xrpl::{Driver, Link, LinkSettings};
 
-/// A validated ledger comes every 3 to 5 seconds; after so many of the longest, the network has a problem with a name.
-const HALT_AFTER: Duration = Duration::from_secs(60);
-
 /// Connections of the health listener, which anybody on loopback may use.
 const HEALTH_STREAMS_MAX: u32 = 16;
+
+/// How long watchers of health have to leave, once they were told that the process stops.
+const HEALTH_LEAVE: Duration = Duration::from_millis(300);
+
+/// What ends with the first word of a stop.
+const NAMES_OF_ENTRY: [&str; 4] = [
+    "",
+    "paygate.v1.PaymentService",
+    "paygate.capability.accept",
+    "paygate.capability.submit",
+];
 
 /// Why the gateway did not come up, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +120,7 @@ impl App {
         };
         let build = BuildInfo {
             version: env!("CARGO_PKG_VERSION"),
-            revision: "unknown",
+            revision: option_env!("PAYGATE_REVISION").unwrap_or("unknown"),
         };
         let metrics = Metrics::new(&build, grpc_methods());
         let wallet = Wallet {
@@ -206,23 +214,20 @@ impl App {
             }
         };
         view.update(|v| v.draining = true);
-        for name in ["", "paygate.v1.PaymentService", "paygate.capability.accept"] {
+        for name in NAMES_OF_ENTRY {
             health.set(name, Serving::No("the process is stopping".to_owned()));
         }
-        // Requests in hand get half of the time, the loops the other half.
-        for (what, tasks) in [("requests", &front), ("loops", &back)] {
-            tasks.stop();
-            let late = tasks.join(timeout / 2).await;
-            if !late.is_empty() {
-                tracing::warn!(
-                    ?late,
-                    what,
-                    "did not end in time; rows are true, the next start goes on"
-                );
-            }
+        let began = clock::instant();
+        let left = |eighths: u32| (timeout / 8 * eighths).saturating_sub(began.elapsed());
+        // Requests in hand get half of the time, the loops go on for a quarter, the store has an eighth; the last one is for
+        // log lines and spans.
+        stop_all("requests", &front, left(4)).await;
+        health.end("the process is stopping");
+        stop_all("loops", &back, left(6)).await;
+        if tokio::time::timeout(left(7), store.close()).await.is_err() {
+            tracing::warn!("the store was not closed in time; what was answered is on the disk");
         }
-        store.close().await;
-        tracing::info!(code, "stopped");
+        tracing::info!(code, took_ms = began.elapsed().as_millis(), "stopped");
         code
     }
 
@@ -253,21 +258,20 @@ impl App {
         back.spawn("spans", engine.forward_spans(forwarder, stop()));
         let admin_stop = stop().into_stopped();
         let served = metrics.clone();
+        let shown = api.health.clone();
         back.spawn("admin", async move {
-            admin::serve(listeners.metrics, served, reported, admin_stop).await;
+            admin::serve(listeners.metrics, served, shown, reported, admin_stop).await;
             Ok::<(), EngineError>(())
         });
         let health = api.health.clone();
-        back.spawn(
-            "health",
-            serve_health(listeners.health, health, stop().into_stopped()),
-        );
+        back.spawn("health", serve_health(listeners.health, health, stop()));
         let observer: Observer = Arc::new(move |call: &Call<'_>| {
             metrics.grpc_request(
                 call.service,
                 call.method,
                 code_name(call.code),
                 call.elapsed,
+                call.trace,
             );
         });
         front.spawn(
@@ -282,17 +286,34 @@ impl App {
     }
 }
 
+async fn stop_all(what: &'static str, tasks: &Tasks, within: Duration) {
+    tasks.stop();
+    let late = tasks.join(within).await;
+    if !late.is_empty() {
+        tracing::warn!(
+            ?late,
+            what,
+            "did not end in time; rows are true, the next start goes on"
+        );
+    }
+}
+
 /// Health on a listener of its own, for orchestrators: cached states, nothing else.
 async fn serve_health(
     listener: TcpListener,
     health: Health,
-    stop: impl Future<Output = ()>,
+    stop: StopToken,
 ) -> Result<(), tonic::transport::Error> {
-    Server::builder()
+    let mut told = stop.clone();
+    let server = Server::builder()
         .max_concurrent_streams(HEALTH_STREAMS_MAX)
         .add_service(health.server())
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener), stop)
-        .await
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener), stop.into_stopped());
+    tokio::select! {
+        served = server => served,
+        // Watchers were told the last state and let go; whoever does not leave is left.
+        () = async { told.stopped().await; tokio::time::sleep(HEALTH_LEAVE).await } => Ok(()),
+    }
 }
 
 async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
@@ -371,7 +392,7 @@ fn engine_settings(config: &Config, wallet: Wallet, limits: Limits) -> engine::S
         limits,
         at_large_max: usize::try_from(config.xrpl.max_at_large).unwrap_or(usize::MAX),
         submit_pause: (!server.own).then_some(pause),
-        halt_after: HALT_AFTER,
+        halt_after: config.xrpl.halted_after(),
         latency_threshold: Duration::from_millis(config.monitoring.latency_threshold_ms),
     }
 }

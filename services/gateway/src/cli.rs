@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use paygate_telemetry::shutdown::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK};
-use paygate_telemetry::{Settings, SpanSink};
+use paygate_telemetry::{Settings, SpanSink, probe};
 
 use crate::app::App;
 use crate::config::Config;
-use crate::{panics, probe};
+use crate::panics;
 
-/// Last log lines and spans get so long at the end.
+/// Last log lines and spans get so long at the end, or the last eighth of shutdown.timeout_ms, if that is less.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A payment gateway for the XRP Ledger.
@@ -32,7 +32,7 @@ Examples:
   paygate probe --addr http://127.0.0.1:50052
   PAYGATE__MONITORING__LOG_LEVEL=warn paygate serve --config paygate.toml
 
-Exit codes: 0 ended as asked, 1 failed, 64 bad configuration, 70 a bug (panic).";
+Exit codes: 0 ended as asked, 1 failed, 2 wrong command line, 64 bad configuration, 70 a bug (panic).";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -89,6 +89,7 @@ fn serve(path: &Path) -> u8 {
             Err(err) => return complain(EXIT_FAILED, &err),
         };
         let panicked = panics::watch();
+        let flush = FLUSH_TIMEOUT.min(Duration::from_millis(config.shutdown.timeout_ms) / 8);
         for warning in config.warnings() {
             tracing::warn!(key = %warning.key, value = %warning.value, reason = %warning.reason, "configuration");
         }
@@ -102,7 +103,7 @@ fn serve(path: &Path) -> u8 {
                 EXIT_FAILED
             }
         };
-        let flushed = tokio::task::spawn_blocking(move || telemetry.shutdown(FLUSH_TIMEOUT)).await;
+        let flushed = tokio::task::spawn_blocking(move || telemetry.shutdown(flush)).await;
         if flushed.is_err() { EXIT_FAILED } else { code }
     })
 }

@@ -15,7 +15,6 @@ pub mod engine;
 pub mod metrics;
 pub mod oracle;
 pub mod panics;
-pub mod probe;
 pub mod signer;
 pub mod store;
 pub mod view;

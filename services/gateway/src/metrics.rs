@@ -3,6 +3,12 @@
 //! Owns: every metric's name, unit, labels and buckets. May not: let a label grow without bound; labels are fixed words
 //! or come from a fixed list, and anything else becomes `unknown`. This is the only file in which amounts become floats,
 //! because the scrape format has nothing else; nothing is ever read back from here.
+//!
+//! # Layout
+//! - here: the handle and the families behind it
+//! - `reference`: what each metric means
+//! - `classic`: the encoder's text for scrapers that do not ask for OpenMetrics
+//! - `pulled`: what the signer counts
 
 #![expect(
     clippy::float_arithmetic,
@@ -11,6 +17,9 @@
 
 mod classic;
 mod pulled;
+mod reference;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
@@ -18,8 +27,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use paygate_payments::money::Money;
+use paygate_payments::preflight::RefusalReason;
+use paygate_telemetry::TraceParent;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
@@ -28,6 +40,9 @@ use prometheus_client::registry::Registry;
 use xrpl_tx::{Asset, Drops, IssuedValue};
 
 use self::pulled::{FromSigner, PulledMetrics};
+use crate::clock::{self, Millis};
+
+pub use self::reference::{Kind, Label, METRICS, MetricDoc, Values};
 
 /// Content type of the classic text format.
 pub const CLASSIC_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -158,9 +173,22 @@ struct LimitLabel {
     limit: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CapabilityLabel {
+    capability: &'static str,
+}
+
+/// What an exemplar carries: the trace that shows one case of the bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TraceLabel {
+    trace_id: String,
+}
+
 type FloatCounter = Counter<f64, AtomicU64>;
 type FloatGauge = Gauge<f64, AtomicU64>;
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+type Traced = HistogramWithExemplars<TraceLabel>;
+type TracedHistograms<L> = Family<L, Traced, fn() -> Traced>;
 
 #[derive(Debug)]
 struct Inner {
@@ -172,17 +200,27 @@ struct Inner {
     payable_assets: OnceLock<BTreeSet<Asset>>,
     pending: Gauge,
     oldest_pending: FloatGauge,
+    pending_headroom: Gauge,
+    on_hold: Gauge,
     wallet_balance: Family<WalletLabel, FloatGauge>,
+    spendable: FloatGauge,
+    frozen: Gauge,
+    quarantine: Gauge,
+    capabilities: Family<CapabilityLabel, Gauge>,
+    open_watches: Gauge,
     connection: Family<ServerLabel, Gauge>,
     xrpl_requests: Histograms<CommandLabel>,
     grpc_requests: Family<CallLabels, Counter>,
-    grpc_durations: Histograms<MethodLabels>,
-    stages: Histograms<StageLabel>,
+    grpc_durations: TracedHistograms<MethodLabels>,
+    stages: TracedHistograms<StageLabel>,
     signer_requests: Family<ResultLabel, Counter>,
     preflight_refusals: Family<ReasonLabel, Counter>,
     headroom: Family<LimitLabel, FloatGauge>,
     validated_index: Gauge,
     ledger_lag: FloatGauge,
+    ledgers_behind: Gauge,
+    started: FloatGauge,
+    estimate_lead: Gauge,
     from_signer: Arc<FromSigner>,
 }
 
@@ -198,20 +236,33 @@ impl Metrics {
             payable_assets: OnceLock::new(),
             pending: Gauge::default(),
             oldest_pending: FloatGauge::default(),
+            pending_headroom: Gauge::default(),
+            on_hold: Gauge::default(),
             wallet_balance: Family::default(),
+            spendable: FloatGauge::default(),
+            frozen: Gauge::default(),
+            quarantine: Gauge::default(),
+            capabilities: Family::default(),
+            open_watches: Gauge::default(),
             connection: Family::default(),
-            xrpl_requests: Family::new_with_constructor(request_histogram),
+            xrpl_requests: Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS)),
             grpc_requests: Family::default(),
-            grpc_durations: Family::new_with_constructor(request_histogram),
-            stages: Family::new_with_constructor(stage_histogram),
+            grpc_durations: Family::new_with_constructor(|| {
+                Traced::new(REQUEST_SECONDS.into_iter())
+            }),
+            stages: Family::new_with_constructor(|| Traced::new(STAGE_SECONDS.into_iter())),
             signer_requests: Family::default(),
             preflight_refusals: Family::default(),
             headroom: Family::default(),
             validated_index: Gauge::default(),
             ledger_lag: FloatGauge::default(),
+            ledgers_behind: Gauge::default(),
+            started: FloatGauge::default(),
+            estimate_lead: Gauge::default(),
             from_signer: Arc::default(),
         };
         inner.register(build);
+        inner.begin();
         Metrics {
             inner: Arc::new(inner),
         }
@@ -262,8 +313,36 @@ impl Metrics {
             .set(oldest.unwrap_or_default().as_secs_f64());
     }
 
-    /// Balance of the hot wallet in the newest validated ledger.
-    pub fn hot_wallet_balance(&self, balance: Drops) {
+    /// How many payments more may become pending, and how many wait for a person's evidence.
+    pub fn pending_room(&self, headroom: u64, on_hold: u64) {
+        self.inner.pending_headroom.set(saturating(headroom));
+        self.inner.on_hold.set(saturating(on_hold));
+    }
+
+    /// Whether sending is stopped, and whether continuity is in doubt.
+    pub fn standstill(&self, frozen: bool, quarantine: bool) {
+        self.inner.frozen.set(i64::from(frozen));
+        self.inner.quarantine.set(i64::from(quarantine));
+    }
+
+    /// What the health service says of a capability.
+    pub fn capability(&self, capability: &'static str, serving: bool) {
+        self.inner
+            .capabilities
+            .get_or_create(&CapabilityLabel { capability })
+            .set(i64::from(serving));
+    }
+
+    /// A WatchPayments stream is open for as long as what this returns lives.
+    #[must_use]
+    pub fn open_watch(&self) -> OpenWatch {
+        self.inner.open_watches.inc();
+        OpenWatch(self.clone())
+    }
+
+    /// The hot wallet in the newest reconciled ledger.
+    pub fn hot_wallet(&self, balance: Drops, spendable: Drops) {
+        self.inner.spendable.set(xrp(spendable));
         let label = WalletLabel { wallet_type: "hot" };
         self.inner
             .wallet_balance
@@ -296,13 +375,27 @@ impl Metrics {
         self.inner.validated_index.set(i64::from(index));
     }
 
-    /// How long ago the validated index last grew.
-    pub fn ledger_lag(&self, lag: Duration) {
+    /// How long ago the validated index last grew, and how many announced ledgers are not reconciled.
+    pub fn ledger_lag(&self, lag: Duration, ledgers: u32) {
         self.inner.ledger_lag.set(lag.as_secs_f64());
+        self.inner.ledgers_behind.set(i64::from(ledgers));
+    }
+
+    /// The signer's estimate of the ledger index, beside the validated one.
+    pub fn signer_estimate(&self, estimated: u32, validated: u32) {
+        let lead = i64::from(estimated).saturating_sub(i64::from(validated));
+        self.inner.estimate_lead.set(lead);
     }
 
     /// A gRPC request ended. `code` is the status in upper case, for example `OK` or `INVALID_ARGUMENT`.
-    pub fn grpc_request(&self, service: &str, method: &str, code: &'static str, took: Duration) {
+    pub fn grpc_request(
+        &self,
+        service: &str,
+        method: &str,
+        code: &'static str,
+        took: Duration,
+        trace: Option<&TraceParent>,
+    ) {
         let key = (service.to_owned(), method.to_owned());
         let (service, method) = if self.inner.grpc_methods.contains(&key) {
             key
@@ -313,10 +406,11 @@ impl Metrics {
             service: service.clone(),
             method: method.clone(),
         };
-        self.inner
-            .grpc_durations
-            .get_or_create(&durations)
-            .observe(took.as_secs_f64());
+        self.inner.grpc_durations.get_or_create(&durations).observe(
+            took.as_secs_f64(),
+            exemplar(trace),
+            None,
+        );
         self.inner
             .grpc_requests
             .get_or_create(&CallLabels {
@@ -328,14 +422,14 @@ impl Metrics {
     }
 
     /// A part of a payment's life took so long.
-    pub fn stage(&self, stage: Stage, took: Duration) {
+    pub fn stage(&self, stage: Stage, took: Duration, trace: Option<&TraceParent>) {
         let label = StageLabel {
             stage: stage.name(),
         };
         self.inner
             .stages
             .get_or_create(&label)
-            .observe(took.as_secs_f64());
+            .observe(took.as_secs_f64(), exemplar(trace), None);
     }
 
     /// A request to the signer ended.
@@ -346,8 +440,9 @@ impl Metrics {
         self.inner.signer_requests.get_or_create(&label).inc();
     }
 
-    /// A payment was given up before it was bound, because its destination cannot receive it. `reason` is one of the core's.
-    pub fn preflight_refused(&self, reason: &'static str) {
+    /// A payment was given up before it was bound, because its destination cannot receive it.
+    pub fn preflight_refused(&self, reason: RefusalReason) {
+        let reason = reason.as_str();
         self.inner
             .preflight_refusals
             .get_or_create(&ReasonLabel { reason })
@@ -379,6 +474,14 @@ impl Metrics {
 }
 
 impl Stage {
+    const ALL: [Stage; 5] = [
+        Stage::Accept,
+        Stage::Queue,
+        Stage::Sign,
+        Stage::Submit,
+        Stage::Confirm,
+    ];
+
     const fn name(self) -> &'static str {
         match self {
             Stage::Accept => "accept",
@@ -391,6 +494,12 @@ impl Stage {
 }
 
 impl SignerResult {
+    const ALL: [SignerResult; 3] = [
+        SignerResult::Approved,
+        SignerResult::Denied,
+        SignerResult::Failed,
+    ];
+
     const fn name(self) -> &'static str {
         match self {
             SignerResult::Approved => "approved",
@@ -418,108 +527,116 @@ impl AssetLabels {
 }
 
 impl Inner {
-    /// Names and meanings. A counter is registered without `_total`, which the encoder adds; help texts without a final
-    /// point, for the same reason.
+    /// A counter is registered without `_total`, which the encoder adds; help texts without a final point, for the same reason.
     fn register(&mut self, build: &BuildInfo) {
         let r = &mut self.registry;
-        r.register(
-            "payments",
-            "Payments by the state that they came into",
-            self.payments.clone(),
-        );
-        r.register(
-            "payment_amount_xrp",
-            "XRP paid, in validated ledgers; issued currencies are counted apart",
-            self.paid_xrp.clone(),
-        );
-        r.register(
-            "paygate_payment_amount_issued",
-            "Issued currency paid, in validated ledgers and in its own units, for each configured asset",
-            self.paid_issued.clone(),
-        );
-        r.register(
-            "pending_payments",
-            "Payments that are not final",
-            self.pending.clone(),
-        );
-        r.register(
-            "paygate_oldest_pending_age_seconds",
-            "Age of the oldest payment that is not final",
-            self.oldest_pending.clone(),
-        );
-        r.register(
-            "wallet_balance_xrp",
-            "Balance in the newest validated ledger",
-            self.wallet_balance.clone(),
-        );
-        r.register(
-            "xrpl_connection_status",
-            "1 if the connection to the ledger server is usable",
-            self.connection.clone(),
-        );
-        r.register(
-            "xrpl_request_duration_seconds",
-            "Duration of requests to ledger servers",
-            self.xrpl_requests.clone(),
-        );
-        r.register(
-            "grpc_requests",
-            "gRPC requests by status",
-            self.grpc_requests.clone(),
-        );
-        r.register(
-            "grpc_request_duration_seconds",
-            "Duration of gRPC requests",
-            self.grpc_durations.clone(),
-        );
+        add(r, "payments", &self.payments);
+        add(r, "payment_amount_xrp", &self.paid_xrp);
+        add(r, "paygate_payment_amount_issued", &self.paid_issued);
+        add(r, "pending_payments", &self.pending);
+        add(r, "wallet_balance_xrp", &self.wallet_balance);
+        add(r, "xrpl_connection_status", &self.connection);
+        add(r, "xrpl_request_duration_seconds", &self.xrpl_requests);
+        add(r, "grpc_requests", &self.grpc_requests);
+        add(r, "grpc_request_duration_seconds", &self.grpc_durations);
         self.register_ours(build);
     }
 
     /// The names that the user's material does not give start with `paygate_`.
     fn register_ours(&mut self, build: &BuildInfo) {
         let r = &mut self.registry;
-        r.register(
-            "paygate_stage_duration_seconds",
-            "Duration of the parts of a payment's life",
-            self.stages.clone(),
+        add(
+            r,
+            "paygate_oldest_pending_age_seconds",
+            &self.oldest_pending,
         );
-        r.register(
-            "paygate_signer_requests",
-            "Requests to the signer by result",
-            self.signer_requests.clone(),
+        add(
+            r,
+            "paygate_pending_headroom_payments",
+            &self.pending_headroom,
         );
-        r.register(
-            "paygate_preflight_refusals",
-            "Payments given up before they were bound, because their destination cannot receive them",
-            self.preflight_refusals.clone(),
-        );
-        r.register(
-            "paygate_limit_headroom_xrp",
-            "What a limit still allows",
-            self.headroom.clone(),
-        );
-        r.register(
-            "paygate_validated_ledger_index",
-            "Index of the newest validated ledger",
-            self.validated_index.clone(),
-        );
-        r.register(
-            "paygate_ledger_lag_seconds",
-            "Time since the validated index last grew",
-            self.ledger_lag.clone(),
+        add(r, "paygate_payments_on_hold", &self.on_hold);
+        add(r, "paygate_preflight_refusals", &self.preflight_refusals);
+        add(r, "paygate_wallet_spendable_xrp", &self.spendable);
+        add(r, "paygate_limit_headroom_xrp", &self.headroom);
+        add(r, "paygate_wallet_frozen", &self.frozen);
+        add(r, "paygate_quarantine", &self.quarantine);
+        add(r, "paygate_capability_serving", &self.capabilities);
+        add(r, "paygate_validated_ledger_index", &self.validated_index);
+        add(r, "paygate_ledger_lag_seconds", &self.ledger_lag);
+        add(r, "paygate_ledger_lag_ledgers", &self.ledgers_behind);
+        add(r, "paygate_open_watches", &self.open_watches);
+        add(r, "paygate_stage_duration_seconds", &self.stages);
+        add(r, "paygate_signer_requests", &self.signer_requests);
+        add(r, "paygate_start_time_seconds", &self.started);
+        add(
+            r,
+            "paygate_signer_estimate_lead_ledgers",
+            &self.estimate_lead,
         );
         let info = vec![("version", build.version), ("revision", build.revision)];
-        r.register("paygate_build", "What is running", Info::new(info));
+        r.register(
+            "paygate_build",
+            reference::meaning("paygate_build"),
+            Info::new(info),
+        );
         r.register_collector(Box::new(PulledMetrics(self.from_signer.clone())));
+    }
+
+    /// What is certain from the first moment on: a counter that begins at 0 shows its first step to `rate`, and a capability
+    /// that was never spoken of does not serve.
+    fn begin(&self) {
+        for status in reference::STATUSES {
+            let _ = self.payments.get_or_create(&StatusLabel { status });
+        }
+        for stage in Stage::ALL {
+            let stage = stage.name();
+            let _ = self.stages.get_or_create(&StageLabel { stage });
+        }
+        for result in SignerResult::ALL {
+            let result = result.name();
+            let _ = self.signer_requests.get_or_create(&ResultLabel { result });
+        }
+        for reason in RefusalReason::ALL {
+            let reason = reason.as_str();
+            let _ = self
+                .preflight_refusals
+                .get_or_create(&ReasonLabel { reason });
+        }
+        for capability in reference::CAPABILITIES {
+            let _ = self
+                .capabilities
+                .get_or_create(&CapabilityLabel { capability });
+        }
+        let since_1970 = clock::now().since(Millis::ZERO);
+        self.started.set(since_1970.as_secs_f64());
     }
 }
 
-fn request_histogram() -> Histogram {
-    Histogram::new(REQUEST_SECONDS)
+/// An open WatchPayments stream, as the gauge counts them.
+#[derive(Debug)]
+pub struct OpenWatch(Metrics);
+
+impl Drop for OpenWatch {
+    fn drop(&mut self) {
+        self.0.inner.open_watches.dec();
+    }
 }
 
-fn stage_histogram() -> Histogram {
-    Histogram::new(STAGE_SECONDS)
+/// Registers a family under its name with what the reference says of it.
+fn add<M>(registry: &mut Registry, name: &'static str, metric: &M)
+where
+    M: prometheus_client::registry::Metric + Clone,
+{
+    registry.register(name, reference::meaning(name), metric.clone());
+}
+
+/// Only a trace that is kept leads anywhere.
+fn exemplar(trace: Option<&TraceParent>) -> Option<TraceLabel> {
+    let trace = trace.filter(|trace| trace.is_sampled())?;
+    Some(TraceLabel {
+        trace_id: trace.trace_id().to_owned(),
+    })
 }
 
 fn split_method(path: String) -> Option<(String, String)> {
@@ -541,138 +658,4 @@ fn decimal(value: IssuedValue) -> f64 {
 
 fn saturating(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    fn metrics() -> Metrics {
-        let build = BuildInfo {
-            version: "0.1.0",
-            revision: "abc",
-        };
-        Metrics::new(
-            &build,
-            ["paygate.v1.PaymentService/CreatePayment".to_owned()],
-        )
-    }
-
-    fn rlusd() -> Asset {
-        Asset {
-            currency: "524C555344000000000000000000000000000000".parse().unwrap(),
-            issuer: "rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De".parse().unwrap(),
-        }
-    }
-
-    /// Every metric with a value, as after some hours of work.
-    fn busy() -> Metrics {
-        let metrics = metrics();
-        let ms = Duration::from_millis(3);
-        metrics.payment_entered("ACCEPTED");
-        metrics.payment_entered("PAID");
-        metrics.payable_assets([rlusd()].into_iter());
-        metrics.payment_paid(Money::Xrp(Drops::from_const(1_500_000)));
-        for issuer in [rlusd().issuer, xrpl_tx::AccountId::from_bytes([9; 20])] {
-            metrics.payment_paid(Money::Issued {
-                asset: Asset { issuer, ..rlusd() },
-                value: "12.5".parse().unwrap(),
-            });
-        }
-        metrics.pending_payments(3, Some(Duration::from_secs(9)));
-        metrics.hot_wallet_balance(Drops::from_const(999_000_001));
-        metrics.xrpl_connection("us", true);
-        metrics.xrpl_request("submit", ms);
-        metrics.xrpl_validated_ledger(77);
-        metrics.ledger_lag(ms);
-        metrics.grpc_request("paygate.v1.PaymentService", "CreatePayment", "OK", ms);
-        metrics.grpc_request("made.up", "Name", "UNIMPLEMENTED", ms);
-        metrics.stage(Stage::Accept, ms);
-        metrics.signer_request(SignerResult::Approved);
-        metrics.limit_headroom("daily", Drops::from_const(5));
-        assert!(metrics.from_signer("paygate_signer_journal_height", &[], 12));
-        let labels = [
-            ("reason", "FEE_CAP"),
-            ("result", "denied"),
-            ("method", "SignPayment"),
-        ];
-        assert!(metrics.from_signer("paygate_signer_requests_total", &labels, 2));
-        metrics
-    }
-
-    /// What the classic format demands of every line: metadata before samples, each once, names that match.
-    fn check_classic(text: &str) {
-        let mut typed = BTreeMap::new();
-        let mut family = "";
-        for line in text.lines() {
-            if let Some(rest) = line.strip_prefix("# TYPE ") {
-                let (name, kind) = rest.split_once(' ').unwrap();
-                assert!(typed.insert(name, kind).is_none(), "{name} is typed twice");
-                family = name;
-            } else if let Some(rest) = line.strip_prefix("# HELP ") {
-                assert!(
-                    rest.split_once(' ')
-                        .is_some_and(|(_, help)| help.ends_with('.')),
-                    "{line}"
-                );
-            } else {
-                let name = line.split(['{', ' ']).next().unwrap();
-                let base = match typed[family] {
-                    "histogram" => ["_bucket", "_sum", "_count"]
-                        .iter()
-                        .find_map(|suffix| name.strip_suffix(suffix))
-                        .unwrap(),
-                    "counter" => {
-                        assert!(name.ends_with("_total"), "{line}");
-                        name
-                    }
-                    _ => name,
-                };
-                assert_eq!(base, family, "{line}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_classic_text_is_well_formed_and_complete() {
-        let text = busy().render(Format::Classic);
-        check_classic(&text);
-        for line in [
-            "# TYPE payments_total counter",
-            "payments_total{status=\"PAID\"} 1",
-            "payment_amount_xrp_total 1.5",
-            "paygate_payment_amount_issued_total{currency=\"524C555344000000000000000000000000000000\",issuer=\"rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De\"} 12.5",
-            "paygate_payment_amount_issued_total{currency=\"unknown\",issuer=\"unknown\"} 12.5",
-            "pending_payments 3",
-            "paygate_oldest_pending_age_seconds 9.0",
-            "wallet_balance_xrp{wallet_type=\"hot\"} 999.000001",
-            "xrpl_connection_status{server=\"us\"} 1",
-            "xrpl_request_duration_seconds_bucket{le=\"0.005\",command=\"submit\"} 1",
-            "grpc_requests_total{service=\"paygate.v1.PaymentService\",method=\"CreatePayment\",code=\"OK\"} 1",
-            "paygate_validated_ledger_index 77",
-            "# TYPE paygate_build_info gauge",
-            "paygate_build_info{version=\"0.1.0\",revision=\"abc\"} 1",
-            "paygate_signer_requests_total{result=\"approved\"} 1",
-            "paygate_signer_journal_height 12",
-            "# TYPE paygate_signer_decisions_total counter",
-            "paygate_signer_decisions_total{method=\"SignPayment\",result=\"denied\",reason=\"FEE_CAP\"} 2",
-        ] {
-            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
-        }
-        assert!(!text.contains("# EOF") && !text.contains("# UNIT"));
-    }
-
-    #[test]
-    fn openmetrics_ends_with_its_marker() {
-        assert!(busy().render(Format::OpenMetrics).ends_with("# EOF\n"));
-    }
-
-    #[test]
-    fn a_callers_path_is_never_a_label() {
-        let text = busy().render(Format::Classic);
-        assert!(text.contains("service=\"unknown\",method=\"unknown\",code=\"UNIMPLEMENTED\""));
-        assert!(!text.contains("made.up"));
-    }
 }

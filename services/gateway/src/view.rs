@@ -136,7 +136,9 @@ pub struct LinkView {
     pub connected: bool,
     /// Why not, or the server's own word on its state.
     pub detail: String,
-    /// How long the last request took.
+    /// Connected, and still of no use: it gave no answer, or does not follow the network. `None`: nothing of that kind.
+    pub unusable: Option<String>,
+    /// How long the last question to it took, or is open.
     pub latency_ms: u32,
     /// The newest validated ledger that the server announced.
     pub newest: Option<LedgerIndex>,
@@ -178,9 +180,6 @@ pub type Waits = Arc<BTreeMap<PaymentKey, Blocked>>;
 /// Where the picture hangs. Writers change it in place, readers see whole pictures only.
 #[derive(Clone, Debug)]
 pub struct View(watch::Sender<EngineView>);
-
-/// Capabilities by name: `Ok` serves, `Err` tells why not.
-pub type Capabilities = BTreeMap<&'static str, Result<(), String>>;
 
 // === impl EngineView ===
 

@@ -314,7 +314,7 @@ impl RefusalReason {
 
     /// The word that is stored, and the label of the metric.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::OwnAddress => "own_address",
             Self::NobodysAddress => "nobodys_address",

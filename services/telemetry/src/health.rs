@@ -1,17 +1,18 @@
 //! The gRPC health service and the state behind it.
 //!
 //! Owns which names exist and whether each serves. May not probe anything: it is told. A single lost answer does not flip a name:
-//! `observe` counts.
+//! `observe` counts, both ways, so that a dependency that comes and goes is not told as a row of recoveries.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use tokio::sync::watch;
+use tokio_stream::Stream;
 use tokio_stream::wrappers::WatchStream;
-use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::{Health as HealthRpc, HealthServer};
@@ -29,7 +30,7 @@ pub enum Serving {
 /// How many observations of the other kind in a row it takes to change a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hysteresis {
-    /// Good ones until a name serves.
+    /// Good ones until a name serves again. The first time, one is enough: what never served cannot flap.
     pub up_after: u32,
     /// Bad ones until it does not.
     pub down_after: u32,
@@ -51,6 +52,8 @@ pub struct NameState {
 pub struct Health {
     names: Arc<BTreeMap<&'static str, Name>>,
     hysteresis: Hysteresis,
+    /// True once nothing will change any more: watchers are told the last state and let go.
+    ended: Arc<watch::Sender<bool>>,
 }
 
 /// Implements `grpc.health.v1.Health` on a [`Health`].
@@ -72,13 +75,15 @@ struct Entry {
     since: SystemTime,
     /// Observations in a row that contradict `serving`.
     against: u32,
+    /// It has served before.
+    has_served: bool,
 }
 
 impl Default for Hysteresis {
-    /// One good answer is enough, three bad ones are needed.
+    /// Three either way.
     fn default() -> Self {
         Self {
-            up_after: 1,
+            up_after: 3,
             down_after: 3,
         }
     }
@@ -103,6 +108,7 @@ impl Health {
                 serving: Serving::No(STARTING.to_owned()),
                 since: now,
                 against: 0,
+                has_served: false,
             };
             let name_state = Name {
                 entry: Mutex::new(entry),
@@ -113,6 +119,7 @@ impl Health {
         let health = Self {
             names: Arc::new(names.collect()),
             hysteresis,
+            ended: Arc::new(watch::Sender::new(false)),
         };
         let server = HealthServer::new(HealthService(health.clone()));
         (health, server)
@@ -140,7 +147,8 @@ impl Health {
         } = self.hysteresis;
         self.change(name, |entry| {
             let needed = match (&entry.serving, &ok) {
-                (Serving::No(_), Ok(())) => up_after,
+                (Serving::No(_), Ok(())) if entry.has_served => up_after,
+                (Serving::No(_), Ok(())) => 1,
                 (Serving::Yes, Err(_)) => down_after,
                 (Serving::Yes, Ok(())) => {
                     entry.against = 0;
@@ -157,6 +165,14 @@ impl Health {
                 Err(reason) => Serving::No(reason),
             })
         });
+    }
+
+    /// The process ends: nothing serves, and watchers are let go after they were told so. Safe to repeat.
+    pub fn end(&self, reason: &str) {
+        for name in self.names.keys() {
+            self.set(name, Serving::No(reason.to_owned()));
+        }
+        self.ended.send_replace(true);
     }
 
     /// Whether `name` serves; none if it was not registered.
@@ -195,6 +211,7 @@ impl Health {
             entry.against = 0;
             entry.since = SystemTime::now();
             let serving = entry.serving == Serving::Yes;
+            entry.has_served |= serving;
             // Sent under the lock, so that watchers see changes in their order.
             state.served.send_replace(serving);
             match &entry.serving {
@@ -209,6 +226,28 @@ impl Name {
     fn lock(&self) -> std::sync::MutexGuard<'_, Entry> {
         // Every field of an entry is valid by itself.
         self.entry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The states of a name until the end; the last state was set before the end, and is told first.
+struct Watched {
+    states: WatchStream<bool>,
+    ended: WatchStream<bool>,
+}
+
+impl Stream for Watched {
+    type Item = Result<HealthCheckResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Poll::Ready(state) = Pin::new(&mut self.states).poll_next(cx) {
+            return Poll::Ready(state.map(|serving| Ok(answer(serving))));
+        }
+        while let Poll::Ready(ended) = Pin::new(&mut self.ended).poll_next(cx) {
+            if ended != Some(false) {
+                return Poll::Ready(None);
+            }
+        }
+        Poll::Pending
     }
 }
 
@@ -243,12 +282,10 @@ impl HealthRpc for HealthService {
     ) -> Result<Response<Self::WatchStream>, Status> {
         // All names are registered before anything listens, so that an unknown one stays unknown.
         match self.0.names.get(request.get_ref().service.as_str()) {
-            Some(name) => {
-                let states = WatchStream::new(name.served.subscribe());
-                Ok(Response::new(Box::pin(
-                    states.map(|serving| Ok(answer(serving))),
-                )))
-            }
+            Some(name) => Ok(Response::new(Box::pin(Watched {
+                states: WatchStream::new(name.served.subscribe()),
+                ended: WatchStream::new(self.0.ended.subscribe()),
+            }))),
             None => Err(Status::not_found("service not registered")),
         }
     }

@@ -8,6 +8,7 @@
 pub mod grpc;
 pub mod health;
 mod log;
+pub mod probe;
 pub mod propagation;
 mod ring;
 pub mod shutdown;

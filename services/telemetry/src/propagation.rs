@@ -98,6 +98,12 @@ impl TraceParent {
         &self.0[36..52]
     }
 
+    /// Whether the spans of this trace are kept, so that its id leads somewhere.
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        u8::from_str_radix(&self.0[53..], 16).is_ok_and(|flags| flags & 1 == 1)
+    }
+
     /// The whole header.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,7 +1,8 @@
 //! The Unix socket: binding it, and who may connect.
 //!
 //! Owns two doors: the directory, which only the signer may change, and the peer's uid, which the kernel vouches for and
-//! which is checked at each connection before a byte of it is read.
+//! which is checked at each connection before a byte of it is read. The signer's own user may connect too, as a probe in its own
+//! container does, and is answered by the health service alone.
 
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, Permissions};
@@ -9,10 +10,14 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::net::UnixStream as TokioStream;
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_stream::{Stream, StreamExt};
+use tonic::service::Interceptor;
+use tonic::transport::server::UdsConnectInfo;
+use tonic::{Request, Status};
 
 /// The signer's own and a group's that may look in.
 const DIRECTORY_MODE: u32 = 0o750;
@@ -91,16 +96,42 @@ impl Socket {
         &self.path
     }
 
+    /// Whose calls are answered, beyond their health checks.
+    pub(super) fn callers(&self) -> Callers {
+        Callers(Arc::new(self.allowed_uids.clone()))
+    }
+
     /// The connections of those who may connect. Needs a runtime around it.
     pub(super) fn into_incoming(self) -> io::Result<impl Stream<Item = io::Result<TokioStream>>> {
         let listener = tokio::net::UnixListener::from_std(self.listener)?;
-        let allowed_uids = self.allowed_uids;
+        let mut allowed_uids = self.allowed_uids;
+        allowed_uids.insert(rustix::process::geteuid().as_raw());
         Ok(
             UnixListenerStream::new(listener).filter(move |connection| match connection {
                 Ok(stream) => is_allowed(stream, &allowed_uids),
                 Err(_) => true,
             }),
         )
+    }
+}
+
+/// Lets calls of the allow-list through, and nobody else's.
+#[derive(Clone, Debug)]
+pub(super) struct Callers(Arc<BTreeSet<u32>>);
+
+impl Interceptor for Callers {
+    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+        let peer = request.extensions().get::<UdsConnectInfo>();
+        let uid = peer.and_then(|peer| peer.peer_cred).map(|peer| peer.uid());
+        match uid {
+            Some(uid) if self.0.contains(&uid) => Ok(request),
+            _ => {
+                tracing::warn!(uid, "refused a call: the uid is not in listen.allowed_uids");
+                Err(Status::permission_denied(
+                    "the caller's uid is not in listen.allowed_uids; the signer's own user may only ask for its health",
+                ))
+            }
+        }
     }
 }
 

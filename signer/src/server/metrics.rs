@@ -44,7 +44,12 @@ impl Metrics {
     }
 
     /// Everything as it is now.
-    pub(super) fn read(&self, described: &Description, policy: &Policy) -> Vec<Metric> {
+    pub(super) fn read(
+        &self,
+        described: &Description,
+        policy: &Policy,
+        now_ms: u64,
+    ) -> Vec<Metric> {
         let requests = self
             .requests
             .lock()
@@ -80,6 +85,10 @@ impl Metrics {
             (
                 "paygate_signer_estimated_ledger_index",
                 u64::from(described.estimated_ledger_index),
+            ),
+            (
+                "paygate_signer_anchor_age_seconds",
+                now_ms.saturating_sub(policy.anchor_time_ms) / 1000,
             ),
         ] {
             metrics.push(metric(name, MetricKind::Gauge, value, &[]));

@@ -101,6 +101,11 @@ impl Client {
         }
     }
 
+    /// The same over a channel that the story has made.
+    pub fn with_channel(channel: Channel) -> Client {
+        Client { channel }
+    }
+
     /// The channel itself, for other services.
     pub fn channel(&self) -> Channel {
         self.channel.clone()

@@ -2,7 +2,7 @@
 //!
 //! Owns: the receiving end. May not: change or drop what it was sent.
 
-use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
@@ -14,8 +14,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span;
-use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio::net::{TcpListener, UnixListener};
+use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::{Request, Response, Status};
 
 /// A span and the service that made it.
@@ -33,7 +33,7 @@ pub struct Seen {
 #[derive(Clone, Debug)]
 pub struct Collector {
     seen: Arc<Mutex<Vec<Seen>>>,
-    address: SocketAddr,
+    endpoint: String,
 }
 
 impl Collector {
@@ -42,17 +42,44 @@ impl Collector {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let collector = Collector {
             seen: Arc::default(),
-            address: listener.local_addr()?,
+            endpoint: format!("http://{}", listener.local_addr()?),
         };
-        let service = TraceServiceServer::new(Receiver(collector.seen.clone()));
-        let server = tonic::transport::Server::builder().add_service(service);
-        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        tokio::spawn(
+            collector
+                .server()
+                .serve_with_incoming(TcpListenerStream::new(listener)),
+        );
         Ok(collector)
+    }
+
+    /// Listens on a Unix socket, whose path can be known before there is a collector.
+    pub async fn start_at(socket: &Path) -> std::io::Result<Collector> {
+        let listener = UnixListener::bind(socket)?;
+        let collector = Collector {
+            seen: Arc::default(),
+            endpoint: Collector::endpoint_at(socket),
+        };
+        tokio::spawn(
+            collector
+                .server()
+                .serve_with_incoming(UnixListenerStream::new(listener)),
+        );
+        Ok(collector)
+    }
+
+    /// What `otlp_endpoint` is set to for a collector at this socket.
+    pub fn endpoint_at(socket: &Path) -> String {
+        format!("unix://{}", socket.display())
+    }
+
+    fn server(&self) -> tonic::transport::server::Router {
+        let service = TraceServiceServer::new(Receiver(self.seen.clone()));
+        tonic::transport::Server::builder().add_service(service)
     }
 
     /// What `otlp_endpoint` is set to.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        self.endpoint.clone()
     }
 
     /// All spans of a trace so far.

@@ -31,6 +31,17 @@ pub async fn get(address: &str, path: &str) -> io::Result<Answer> {
     .await
 }
 
+/// GET of a path, in a format that is named.
+pub async fn get_as(address: &str, path: &str, accept: &str) -> io::Result<Answer> {
+    ask(
+        address,
+        &format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+        ),
+    )
+    .await
+}
+
 /// POST of JSON to the root.
 pub async fn post(address: &str, body: &str) -> io::Result<Answer> {
     let length = body.len();

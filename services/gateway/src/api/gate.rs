@@ -51,6 +51,15 @@ impl GateLayer {
     }
 }
 
+impl GateLayer {
+    /// Waits until no call is running. The head of an answer ends a call here, so open streams do not count.
+    pub(super) async fn all_answered(&self) {
+        let all = u32::try_from(self.limit).unwrap_or(u32::MAX);
+        // An error says that the cap is closed, which it never is.
+        let _ = self.seats.acquire_many(all).await;
+    }
+}
+
 impl<S> Layer<S> for GateLayer {
     type Service = Gate<S>;
 

@@ -41,7 +41,7 @@ use paygate_proto::v1::wallet_service_server::WalletServiceServer;
 use paygate_telemetry::grpc::{Observer, StatusLayer, TraceLayer};
 use paygate_telemetry::health::Health;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -76,6 +76,9 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Calls that one connection may have open. The concurrency cap is for all together; one caller cannot hold it alone.
 const STREAMS_PER_CONNECTION_MAX: u32 = 128;
+
+/// How long the last answers may take to leave, and watchers to read that the process stops.
+const WATCHERS_LEAVE: Duration = Duration::from_secs(1);
 
 /// What the surface needs of the rest. Clones share it.
 #[derive(Clone, Debug)]
@@ -112,6 +115,9 @@ pub enum ServeError {
 }
 
 /// Serves until `stop` resolves, then lets running calls end. `observer` is told of every call.
+///
+/// What counts at the end is that no call is left. Watchers are told that the process stops as soon as their connections take
+/// it; one who does not read, or an idle connection that stays, is left behind after [`WATCHERS_LEAVE`].
 pub async fn serve(
     api: Api,
     listener: TcpListener,
@@ -119,18 +125,39 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let routes = routes(&api)?;
+    let gate = gate::GateLayer::new(gate::CALLS_AT_ONCE_MAX);
+    let calls = gate.clone();
+    let (stopping, stopped) = oneshot::channel();
+    let stop = async {
+        stop.await;
+        // Nobody listens any more if the server has failed before.
+        let _ = stopping.send(());
+    };
     // The first layer is the outermost: spans and counters see what the caller gets.
-    Server::builder()
+    let server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .layer(TraceLayer::new(observer))
         .layer(StatusLayer::new(CALL_TIMEOUT_MAX))
-        .layer(gate::GateLayer::new(gate::CALLS_AT_ONCE_MAX))
+        .layer(gate)
         .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop)
-        .await?;
-    Ok(())
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop);
+    let all_answered = async {
+        if stopped.await.is_err() {
+            // The server has ended by itself, which the other branch tells.
+            std::future::pending::<()>().await;
+        }
+        calls.all_answered().await;
+        tokio::time::sleep(WATCHERS_LEAVE).await;
+    };
+    tokio::select! {
+        served = server => served.map_err(ServeError::from),
+        () = all_answered => {
+            tracing::info!("every call is answered; connections that stay open are left behind");
+            Ok(())
+        }
+    }
 }
 
 /// All services, without layers.

@@ -150,7 +150,13 @@ impl PaymentService for PaymentApi {
         let (from, filter) = decode::watch(request.get_ref(), caller)?;
         let changes = self
             .watchers
-            .follow(self.api.store.clone(), self.api.view.clone(), from, filter)
+            .follow(
+                self.api.store.clone(),
+                self.api.view.clone(),
+                from,
+                filter,
+                self.api.metrics.open_watch(),
+            )
             .await?;
         Ok(Response::new(changes))
     }
@@ -232,7 +238,10 @@ impl PaymentApi {
         let answer = self.accept(asked, trace, now).instrument(span).await?;
         if !answer.existed && !validate_only {
             self.api.metrics.payment_entered("ACCEPTED");
-            self.api.metrics.stage(Stage::Accept, began.elapsed());
+            let trace = propagation::traceparent_of(&tracing::Span::current());
+            self.api
+                .metrics
+                .stage(Stage::Accept, began.elapsed(), trace.as_ref());
             self.api.wake.notify_one();
         }
         Ok(answer)

@@ -19,6 +19,7 @@ use tonic::Status;
 
 use super::decode::WatchFrom;
 use super::{encode, errors};
+use crate::metrics::OpenWatch;
 use crate::store::{Change, Changes, Position, Store, StoreError, WatchFilter};
 use crate::view::{EngineView, View};
 
@@ -57,6 +58,7 @@ struct Watcher {
     stopping: watch::Receiver<EngineView>,
     heartbeat: Interval,
     _seat: OwnedSemaphorePermit,
+    _open: OpenWatch,
 }
 
 /// What woke a watcher who has nothing to send.
@@ -85,6 +87,7 @@ impl Watchers {
         view: View,
         from: WatchFrom,
         filter: WatchFilter,
+        open: OpenWatch,
     ) -> Result<PaymentChanges, Status> {
         if view.now().draining {
             return Err(errors::watch_draining());
@@ -115,6 +118,7 @@ impl Watchers {
             stopping,
             heartbeat,
             _seat: seat,
+            _open: open,
         };
         let messages = stream::unfold(Some(watcher), |watcher| async move {
             let mut watcher = watcher?;
@@ -237,6 +241,7 @@ mod tests {
     use xrpl_tx::{AccountId, Drops};
 
     use super::*;
+    use crate::metrics::{BuildInfo, Metrics};
     use crate::store::StoreOptions;
 
     #[tokio::test]
@@ -263,12 +268,17 @@ mod tests {
             },
         })
         .unwrap();
+        let build = BuildInfo {
+            version: "0.1.0",
+            revision: "unknown",
+        };
         let mut changes = watchers
             .follow(
                 store,
                 View::default(),
                 WatchFrom::Now,
                 WatchFilter::default(),
+                Metrics::new(&build, []).open_watch(),
             )
             .await
             .unwrap();

@@ -284,6 +284,7 @@ impl Checker<'_> {
                 xrpl.health_check_interval_ms,
                 MILLISECONDS,
             ),
+            ("xrpl.halted_after_ms", xrpl.halted_after_ms, MILLISECONDS),
             (
                 "shutdown.timeout_ms",
                 config.shutdown.timeout_ms,

@@ -83,7 +83,7 @@ const LISTS: [&str; 2] = ["xrpl.servers", "assets"];
 const SERVERS: &str = "[{url=\"ws://127.0.0.1:6006\",operator=\"us\",own=true}]";
 
 #[rustfmt::skip]
-pub(super) const KEYS: [Key; 43] = [
+pub(super) const KEYS: [Key; 44] = [
     text("profile", "dev", "dev or production", "dev", "production turns the refusals on that protect real money"),
     text("role", "all", "all", "all", "all accepts payments and sends them; accept comes with a store for several gateways"),
     text("listen", "127.0.0.1:50051", "address:port", "127.0.0.1:0", "where the gRPC API listens; only loopback, as there is no TLS yet"),
@@ -108,6 +108,7 @@ pub(super) const KEYS: [Key; 43] = [
     parsed("xrpl.connect_timeout_ms", "30000", "milliseconds", "1", "limit for connecting, and for proving the network, each"),
     parsed("xrpl.request_timeout_ms", "30000", "milliseconds", "1", "limit for one request to a ledger server"),
     parsed("xrpl.health_check_interval_ms", "30000", "milliseconds", "1", "one ping in each; silence for two ends the connection"),
+    parsed("xrpl.halted_after_ms", "60000", "milliseconds", "60000", "without a new validated ledger for so long the network counts as halted: nothing is bound"),
     parsed("xrpl.last_ledger_window", "20", "ledgers", "20", "how far LastLedgerSequence lies ahead of the validated index"),
     parsed("xrpl.submit_rate_per_second", "8", "requests per second", "8", "submits to a server that is not our own"),
     parsed("xrpl.max_at_large", "50", "payments", "1", "payments that may be on the network at the same time"),

@@ -187,6 +187,9 @@ pub struct Xrpl {
     /// One ping in each; silence for two ends the connection.
     #[serde(default = "default_request_ms")]
     pub health_check_interval_ms: u64,
+    /// A validated ledger that does not move for so long is a halted network.
+    #[serde(default = "default_halted_ms")]
+    pub halted_after_ms: u64,
     /// How far LastLedgerSequence lies ahead of the validated index.
     #[serde(default = "default_window")]
     pub last_ledger_window: u32,
@@ -283,6 +286,11 @@ impl Xrpl {
         Duration::from_millis(self.request_timeout_ms)
     }
 
+    /// `halted_after_ms` as a duration.
+    pub fn halted_after(&self) -> Duration {
+        Duration::from_millis(self.halted_after_ms)
+    }
+
     /// `health_check_interval_ms` as a duration.
     pub fn health_check_interval(&self) -> Duration {
         Duration::from_millis(self.health_check_interval_ms)
@@ -309,6 +317,11 @@ const fn default_agreement() -> u32 {
 
 const fn default_request_ms() -> u64 {
     30_000
+}
+
+/// A validated ledger comes every 3 to 5 seconds; after so many of the longest, the network has a problem with a name.
+const fn default_halted_ms() -> u64 {
+    60_000
 }
 
 const fn default_window() -> u32 {

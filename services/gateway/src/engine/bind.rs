@@ -16,7 +16,7 @@ use xrpl_tx::{AccountId, Asset, Drops, IssuedValue, Slot};
 use super::dispatch::{Dispatcher, Turn, blocked};
 use super::preflight::Looked;
 use super::slot::{asset_exposure, exposure};
-use super::{Engine, join_trace};
+use super::{Engine, join_trace, trace_of};
 use crate::clock;
 use crate::metrics::Stage;
 use crate::store::{Bind, OpenSlot, Record, StoreError};
@@ -207,9 +207,11 @@ fn trace_bound(engine: &Engine, record: &Record) {
         paygate.asset = record.payment.intent.takes().unit(),
     );
     join_trace(&span, Some(record));
-    engine
-        .metrics
-        .stage(Stage::Queue, record.updated.since(record.created));
+    engine.metrics.stage(
+        Stage::Queue,
+        record.updated.since(record.created),
+        trace_of(Some(record)).as_ref(),
+    );
     span.in_scope(|| {
         tracing::info!(payment_id = %record.payment.intent.key.payment, slot = ?record.payment.state.slot(), "payment bound");
     });

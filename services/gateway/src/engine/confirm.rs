@@ -252,10 +252,12 @@ async fn report(engine: &Engine, ledger: LedgerRef, reconciled: &Reconciled) -> 
         tracing::info!(payment_id = %key.payment, client_id = %key.client, state = state.as_str(), ledger = ledger.index.0, "payment moved by the ledger");
     }
     for settled in &reconciled.settled {
-        trace_settled(settled, ledger);
-        engine
-            .metrics
-            .stage(Stage::Confirm, clock::now().since(settled.created));
+        let trace = trace_settled(settled, ledger);
+        engine.metrics.stage(
+            Stage::Confirm,
+            clock::now().since(settled.created),
+            trace.as_ref(),
+        );
         if settled.state == StateName::Paid {
             engine.metrics.payment_paid(settled.amount);
         }
@@ -283,7 +285,7 @@ async fn report(engine: &Engine, ledger: LedgerRef, reconciled: &Reconciled) -> 
     Ok(())
 }
 
-fn trace_settled(settled: &SettledStats, ledger: LedgerRef) {
+fn trace_settled(settled: &SettledStats, ledger: LedgerRef) -> Option<TraceParent> {
     let span = tracing::info_span!(
         "payment.confirm",
         payment_id = settled.key.payment.as_str(),
@@ -291,14 +293,15 @@ fn trace_settled(settled: &SettledStats, ledger: LedgerRef) {
         paygate.state = settled.state.as_str(),
         paygate.asset = settled.amount.unit(),
     );
-    if let Some(parent) = settled
+    let parent = settled
         .trace_parent
         .as_deref()
-        .and_then(|p| p.parse::<TraceParent>().ok())
-    {
-        propagation::set_remote_parent(&span, &parent);
+        .and_then(|p| p.parse::<TraceParent>().ok());
+    if let Some(parent) = &parent {
+        propagation::set_remote_parent(&span, parent);
     }
     span.in_scope(|| tracing::info!(payment_id = %settled.key.payment, state = settled.state.as_str(), "payment is decided"));
+    parent
 }
 
 /// Shows the reconciled ledger to everybody and lets the dispatcher go on.
@@ -342,7 +345,7 @@ async fn publish(
             .collect(),
         assets: Arc::new(assets),
     };
-    engine.metrics.hot_wallet_balance(facts.balance);
+    engine.metrics.hot_wallet(facts.balance, account.spendable);
     engine.metrics.xrpl_validated_ledger(ledger.index.0);
     engine.view.update(|v| {
         v.validated = Some(ledger);

@@ -13,13 +13,16 @@
 //! - `confirm`: brings validated ledgers in; the only path to a final state of a bound payment
 //! - `fees`: what the ledger asks for now
 //! - `start`: whether store, signer and ledger tell one story
-//! - `watch`: health of signer and link, metrics, the signer's spans
+//! - `watch`: looks at link, signer and store; `capabilities`: what follows from what was seen
+//! - `pull`: the signer's spans and metrics
 
 mod bind;
+mod capabilities;
 mod confirm;
 mod dispatch;
 mod fees;
 mod preflight;
+mod pull;
 mod sign;
 mod slot;
 mod start;
@@ -193,7 +196,7 @@ impl Engine {
         forwarder: Option<SpanForwarder>,
         stop: StopToken,
     ) -> Result<(), EngineError> {
-        watch::forward_spans(&self, forwarder, stop).await;
+        pull::forward_spans(&self, forwarder, stop).await;
         Ok(())
     }
 
@@ -240,8 +243,12 @@ impl Engine {
 
 /// Makes `span` a part of the trace in which the payment was created, also hours and restarts later.
 fn join_trace(span: &tracing::Span, record: Option<&Record>) {
-    let parent = record.and_then(|r| r.trace_parent.as_deref());
-    if let Some(parent) = parent.and_then(|p| p.parse::<TraceParent>().ok()) {
+    if let Some(parent) = trace_of(record) {
         propagation::set_remote_parent(span, &parent);
     }
+}
+
+/// The caller's trace, if the payment was created in one.
+fn trace_of(record: Option<&Record>) -> Option<TraceParent> {
+    record?.trace_parent.as_deref()?.parse().ok()
 }

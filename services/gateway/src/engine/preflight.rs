@@ -394,7 +394,7 @@ impl Engine {
         let (key, cannot) = (refusal.key(), refusal.cannot());
         self.metrics
             .payment_entered(record.payment.state.name().as_str());
-        self.metrics.preflight_refused(cannot.reason.as_str());
+        self.metrics.preflight_refused(cannot.reason);
         let span = tracing::info_span!(
             "payment.preflight",
             payment_id = key.payment.as_str(),

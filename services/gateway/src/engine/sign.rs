@@ -14,7 +14,7 @@ use tracing::Instrument;
 use xrpl_tx::{Memo, Memos, Signed, Slot};
 
 use super::submit::Sendable;
-use super::{Engine, join_trace};
+use super::{Engine, join_trace, trace_of};
 use crate::clock;
 use crate::metrics::{SignerResult, Stage};
 use crate::oracle::{self, Expected, ExpectedBody};
@@ -96,7 +96,9 @@ impl Engine {
                 self.metrics.signer_request(SignerResult::Approved);
                 span.record("paygate.outcome", "signed");
                 let may_be_sent = self.keep(&work, &signed, head).instrument(span).await?;
-                self.metrics.stage(Stage::Sign, started.elapsed());
+                let trace = trace_of(work.owner.as_ref());
+                self.metrics
+                    .stage(Stage::Sign, started.elapsed(), trace.as_ref());
                 if !may_be_sent {
                     return Ok(Answer::Withheld);
                 }

@@ -12,7 +12,7 @@ use paygate_proto::v1::TimelineStage;
 use tracing::Instrument;
 use xrpl_tx::{Signed, Slot};
 
-use super::{Engine, join_trace};
+use super::{Engine, join_trace, trace_of};
 use crate::clock;
 use crate::metrics::Stage;
 use crate::store::{Note, Record, StoreError};
@@ -95,7 +95,9 @@ impl Engine {
             .submit(&hex::encode_upper(&blob.signed.blob))
             .instrument(span)
             .await;
-        self.metrics.stage(Stage::Submit, started.elapsed());
+        let trace = trace_of(blob.owner.as_ref());
+        self.metrics
+            .stage(Stage::Submit, started.elapsed(), trace.as_ref());
         answer
     }
 

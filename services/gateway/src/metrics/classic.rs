@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 /// Turns the encoder's OpenMetrics text into the classic format: there a counter's metadata carries the full name with
-/// `_total`, info and unknown do not exist, and neither do UNIT and EOF.
+/// `_total`, info and unknown do not exist, and neither do UNIT, EOF and exemplars.
 pub(super) fn from_openmetrics(open: &str) -> String {
     let mut text = String::with_capacity(open.len());
     let mut help = None;
@@ -29,7 +29,8 @@ pub(super) fn from_openmetrics(open: &str) -> String {
             )
             .expect("writing into a String does not fail");
         } else if !line.starts_with('#') {
-            text.push_str(line);
+            // An exemplar follows the value. No label can hold these characters: their values are words.
+            text.push_str(line.split_once(" # {").map_or(line, |(sample, _)| sample));
             text.push('\n');
         }
     }

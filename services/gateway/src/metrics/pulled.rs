@@ -12,6 +12,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use super::reference;
+
 /// Label values longer than this are refused: they are words of closed enums, not text.
 const LABEL_CHARS_MAX: usize = 48;
 
@@ -20,44 +22,27 @@ const VALUES_MAX: usize = 256;
 
 /// What is taken over. The signer's own count of its requests is shown as decisions, because the gateway counts requests
 /// to the signer under the same name from its side, where an unreachable signer shows too.
-const TAKEN: [Taken; 8] = [
+const TAKEN: [Taken; 9] = [
     Taken {
         from: "paygate_signer_requests_total",
         name: "paygate_signer_decisions",
         kind: MetricType::Counter,
-        help: "Requests by what the signer decided, as it counts them.",
         labels: &["method", "result", "reason"],
     },
     counter(
         "paygate_signer_canary_failures_total",
         "paygate_signer_canary_failures",
-        "Canary signatures that failed in the signer.",
     ),
     counter(
         "paygate_signer_spans_dropped_total",
         "paygate_signer_spans_dropped",
-        "Spans lost because the signer's ring was full.",
     ),
-    gauge(
-        "paygate_signer_journal_height",
-        "Entries in the signer's journal.",
-    ),
-    gauge(
-        "paygate_signer_highest_sequence",
-        "Highest Sequence that the signer signed for.",
-    ),
-    gauge(
-        "paygate_signer_day_used_drops",
-        "Drops signed for in the signer's rolling day.",
-    ),
-    gauge(
-        "paygate_signer_day_limit_drops",
-        "Drops that the signer signs for in a rolling day.",
-    ),
-    gauge(
-        "paygate_signer_estimated_ledger_index",
-        "The signer's own estimate of the ledger index.",
-    ),
+    gauge("paygate_signer_journal_height"),
+    gauge("paygate_signer_highest_sequence"),
+    gauge("paygate_signer_day_used_drops"),
+    gauge("paygate_signer_day_limit_drops"),
+    gauge("paygate_signer_estimated_ledger_index"),
+    gauge("paygate_signer_anchor_age_seconds"),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -67,27 +52,24 @@ struct Taken {
     /// Name that is shown; the encoder adds `_total` to counters.
     name: &'static str,
     kind: MetricType,
-    help: &'static str,
     /// Exactly these labels, in this order.
     labels: &'static [&'static str],
 }
 
-const fn counter(from: &'static str, name: &'static str, help: &'static str) -> Taken {
+const fn counter(from: &'static str, name: &'static str) -> Taken {
     Taken {
         from,
         name,
         kind: MetricType::Counter,
-        help,
         labels: &[],
     }
 }
 
-const fn gauge(name: &'static str, help: &'static str) -> Taken {
+const fn gauge(name: &'static str) -> Taken {
     Taken {
         from: name,
         name,
         kind: MetricType::Gauge,
-        help,
         labels: &[],
     }
 }
@@ -140,7 +122,9 @@ impl Collector for PulledMetrics {
             if values.is_empty() {
                 continue;
             }
-            let mut family = encoder.encode_descriptor(taken.name, taken.help, None, taken.kind)?;
+            // The registry ends its help texts with a point, and a collector's are to look the same.
+            let help = format!("{}.", reference::meaning(taken.name));
+            let mut family = encoder.encode_descriptor(taken.name, &help, None, taken.kind)?;
             for (labels, value) in values {
                 let labels: Vec<(&str, &str)> = taken
                     .labels

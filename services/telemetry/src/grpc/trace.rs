@@ -17,7 +17,7 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
 
-use crate::propagation;
+use crate::propagation::{self, TraceParent};
 
 /// Services whose calls get no span.
 const UNTRACED_PREFIX: [&str; 2] = ["grpc.health.", "grpc.reflection."];
@@ -35,6 +35,8 @@ pub struct Call<'a> {
     pub code: Code,
     /// From the request's arrival to the end of the answer.
     pub elapsed: Duration,
+    /// The call's own span, if it is recorded.
+    pub trace: Option<&'a TraceParent>,
 }
 
 /// Told of every finished call, untraced ones included.
@@ -173,11 +175,15 @@ impl Running {
             self.span.record("otel.status_code", "ERROR");
         }
         let (service, method) = names(&self.path);
+        let trace = (!self.span.is_disabled())
+            .then(|| propagation::traceparent_of(&self.span))
+            .flatten();
         (self.observer)(&Call {
             service,
             method,
             code,
             elapsed: self.started.elapsed(),
+            trace: trace.as_ref(),
         });
     }
 }

@@ -43,7 +43,7 @@ pub enum ProbeError {
         message: String,
     },
     /// It answered that it does not serve.
-    #[error("service {service:?} is {status}")]
+    #[error("service {service:?} is {status}; the gateway's /health says why")]
     NotServing {
         /// Name of the service.
         service: String,
