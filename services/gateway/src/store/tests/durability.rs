@@ -212,7 +212,7 @@ async fn a_job_that_fails_halfway_harms_no_neighbour() {
         let (store, begun) = (store.clone(), Arc::clone(&begun));
         let hold = move |_: &mut Scope<'_>| {
             begun.notify_one();
-            drop(held.lock().unwrap().recv());
+            let _ = held.lock().unwrap().recv();
             Ok(())
         };
         async move { store.write(hold).await }
