@@ -1,6 +1,6 @@
 //! Durable CreatePayment against a bare tonic echo of the same messages, connections and calls in flight.
 //!
-//! `cargo bench -p paygate-tests --bench accept`. Client, gateway and echo share one process and its cores, so that only
+//! `cargo bench -p paygate-tests --bench accept [-- IN_FLIGHT...]`. Client, gateway and echo share one process and its cores, so that only
 //! the ratio means something. Limits are raised: 10^11 XRP a day, 10^9 pending. Rounds of both are interleaved, and the
 //! median round is told.
 #![allow(clippy::print_stdout, reason = "the figures are the result")]
@@ -98,6 +98,40 @@ struct Round {
     per_second: f64,
     p50: Duration,
     p99: Duration,
+    /// CPU time of a call, client's side included: what does not change when others use the machine too.
+    cpu: Cpu,
+}
+
+/// CPU time, in microseconds.
+#[derive(Clone, Copy)]
+struct Cpu {
+    process: f64,
+    /// Of it, the store's one writing thread.
+    writer: f64,
+}
+
+impl Cpu {
+    /// What was used up to now.
+    fn now() -> Cpu {
+        let mut cpu = Cpu {
+            process: 0.0,
+            writer: 0.0,
+        };
+        for task in std::fs::read_dir("/proc/self/task").unwrap() {
+            let task = task.unwrap().path();
+            // A thread may end while we look.
+            let Ok(schedstat) = std::fs::read_to_string(task.join("schedstat")) else {
+                continue;
+            };
+            let ran_ns: f64 = schedstat.split(' ').next().unwrap().parse().unwrap();
+            cpu.process += ran_ns / 1000.0;
+            if std::fs::read_to_string(task.join("comm")).is_ok_and(|c| c.trim() == "store-writer")
+            {
+                cpu.writer += ran_ns / 1000.0;
+            }
+        }
+        cpu
+    }
 }
 
 fn main() {
@@ -120,9 +154,9 @@ async fn run() {
     let echo = connect(echo(first).await).await;
     let number = Arc::new(AtomicU64::new(1));
     println!(
-        "in flight | echo/s  p50 ms  p99 ms | durable/s  p50 ms  p99 ms | rate ratio  p99 ratio"
+        "in flight | echo/s  p50 ms  p99 ms  CPU us | durable/s  p50 ms  p99 ms  CPU us  writer's | rate ratio  p99 ratio  CPU ratio"
     );
-    for in_flight in IN_FLIGHT {
+    for in_flight in asked() {
         let (mut bare, mut durable) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             bare.push(round(&echo, in_flight, &number).await);
@@ -130,16 +164,32 @@ async fn run() {
         }
         let (bare, durable) = (median(bare), median(durable));
         println!(
-            "{in_flight:9} | {:6.0}  {:6.2}  {:6.2} | {:9.0}  {:6.2}  {:6.2} | {:10.2}  {:9.1}",
+            "{in_flight:9} | {:6.0}  {:6.2}  {:6.2}  {:6.0} | {:9.0}  {:6.2}  {:6.2}  {:6.0}  {:8.0} | {:10.2}  {:9.1}  {:9.1}",
             bare.per_second,
             ms(bare.p50),
             ms(bare.p99),
+            bare.cpu.process,
             durable.per_second,
             ms(durable.p50),
             ms(durable.p99),
+            durable.cpu.process,
+            durable.cpu.writer,
             durable.per_second / bare.per_second,
             durable.p99.as_secs_f64() / bare.p99.as_secs_f64(),
+            durable.cpu.process / bare.cpu.process,
         );
+    }
+}
+
+/// The numbers on the command line, or all.
+fn asked() -> Vec<usize> {
+    // cargo adds an option of its own.
+    let numbers = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
+    let asked: Vec<usize> = numbers.map(|arg| arg.parse().unwrap()).collect();
+    if asked.is_empty() {
+        IN_FLIGHT.to_vec()
+    } else {
+        asked
     }
 }
 
@@ -244,7 +294,7 @@ async fn round(
     number: &Arc<AtomicU64>,
 ) -> Round {
     let mut callers = JoinSet::new();
-    let began = Instant::now();
+    let (began, before) = (Instant::now(), Cpu::now());
     for caller in 0..in_flight {
         let mut client = clients[caller % clients.len()].clone();
         let number = Arc::clone(number);
@@ -262,10 +312,15 @@ async fn round(
         });
     }
     let mut took: Vec<Duration> = callers.join_all().await.concat();
-    let elapsed = began.elapsed();
+    let (elapsed, after) = (began.elapsed(), Cpu::now());
     took.sort_unstable();
+    let calls = took.len() as f64;
     Round {
-        per_second: took.len() as f64 / elapsed.as_secs_f64(),
+        cpu: Cpu {
+            process: (after.process - before.process) / calls,
+            writer: (after.writer - before.writer) / calls,
+        },
+        per_second: calls / elapsed.as_secs_f64(),
         p50: took[took.len() / 2],
         p99: took[took.len() * 99 / 100],
     }

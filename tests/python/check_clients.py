@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs a devnet and the checks that come from outside Rust: grpcurl, Google's health client, and the Python client."""
+"""Runs a devnet and the checks that come from outside Rust: grpcurl, Google's health client, the Python client, and every client
+of proto/clients.md as it stands there."""
 
 import json
 
@@ -21,6 +22,7 @@ def main():
         paid = json.loads(devnet.run("pay.py", *asked))
         check_paid(paid)
         check_repeat(gateway, paid)
+        devnet.run("check_pages.py", "--gateway", gateway, str(devnet.ROOT / "proto" / "clients.md"))
 
 
 def check_paid(paid):

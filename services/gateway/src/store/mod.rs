@@ -235,7 +235,7 @@ impl Store {
         notes: Vec<Note>,
         at: Millis,
     ) -> Result<Advanced, StoreError> {
-        self.write(move |scope| dispatch::advance(scope, epoch, &key, event, &notes, at))
+        self.write(move |scope| dispatch::advance(scope, epoch, &key, event.clone(), &notes, at))
             .await
     }
 
@@ -387,7 +387,7 @@ impl Store {
     async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        W: FnOnce(&mut writer::Scope<'_>) -> Result<T, StoreError> + Send + 'static,
+        W: Fn(&mut writer::Scope<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (job, answer) = writer::job(work);
         self.inner

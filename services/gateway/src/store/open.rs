@@ -172,6 +172,8 @@ fn set_up(conn: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     conn.pragma_update(None, "foreign_keys", true)?;
     conn.pragma_update(None, "trusted_schema", false)?;
+    // What a statement may have to undo stays in memory: no file of its own, outside of our folder.
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
     // Negative: KiB instead of pages.
     conn.pragma_update(None, "cache_size", -cache_kib)
 }

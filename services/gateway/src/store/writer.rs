@@ -2,7 +2,10 @@
 //!
 //! Owns: when a transaction begins and ends, and what is answered when one fails. May not: know what a job does.
 //!
-//! Each job runs inside a savepoint of its own: one that fails is rolled back alone. Every answer waits for the commit.
+//! A job that fails is rolled back alone, and every answer waits for the commit. A savepoint for each job would do it, but it
+//! copies every page that the job touches, and jobs hardly ever fail after they have written something. So a batch runs
+//! without; only if a job fails and leaves something behind, all of the transaction is rolled back, and its jobs are done
+//! again, each in a savepoint. Nobody was told anything before.
 //!
 //! # When it fails
 //! - A statement fails and SQLite gives up the whole transaction (full disk, disk error): nothing of the batch is stored, and
@@ -32,24 +35,30 @@ const BATCH_JOBS_MAX: usize = 256;
 /// The way to the writer.
 pub(super) type Jobs = mpsc::Sender<Message>;
 
-/// Tells the job's caller, once the commit has succeeded or failed.
-type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+/// Work whose result's type is forgotten, with the way back to its caller.
+pub(super) trait Job: Send {
+    /// Does the work, a second time if the first one was rolled back.
+    fn run(&mut self, scope: &mut Scope<'_>) -> Done;
 
-/// Does its work inside a savepoint.
-pub(super) type Job = Box<dyn FnOnce(&mut Scope<'_>) -> Done + Send>;
+    /// Tells the caller, once the commit has succeeded or failed.
+    fn answer(self: Box<Self>, commit: Result<(), StoreError>);
+}
 
 /// What the writer is told.
 pub(super) enum Message {
     /// Do this.
-    Job(Job),
+    Job(Box<dyn Job>),
     /// End, after everything before.
     Close(oneshot::Sender<()>),
 }
 
-/// What a job left behind.
-pub(super) struct Done {
-    keep: bool,
-    answer: Answer,
+/// What becomes of a job's writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Done {
+    /// They are committed with the others'.
+    Keep,
+    /// The job failed, and nothing of it may stay.
+    Undo,
 }
 
 /// What a job works with.
@@ -88,21 +97,57 @@ enum Batch {
     End,
 }
 
+/// How jobs share a transaction.
+#[derive(Clone, Copy)]
+enum Care {
+    /// Without savepoints.
+    Together,
+    /// Each in a savepoint of its own.
+    EachAlone,
+}
+
+/// A transaction cannot be committed.
+enum Broken {
+    /// A job failed after it had written something, and there is no savepoint: all is to be done again.
+    LeftWrites,
+    /// SQLite has given it up, or must.
+    Lost(StoreError),
+}
+
+struct Asked<T, W> {
+    work: W,
+    result: Result<T, StoreError>,
+    tell: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, W> Job for Asked<T, W>
+where
+    T: Send,
+    W: Fn(&mut Scope<'_>) -> Result<T, StoreError> + Send,
+{
+    fn run(&mut self, scope: &mut Scope<'_>) -> Done {
+        self.result = (self.work)(scope);
+        match self.result {
+            Ok(_) => Done::Keep,
+            Err(_) => Done::Undo,
+        }
+    }
+
+    fn answer(self: Box<Self>, commit: Result<(), StoreError>) {
+        // Nobody listens any more: the caller gave up, and the rows say what happened.
+        drop(self.tell.send(commit.and(self.result)));
+    }
+}
+
 /// Wraps `work` and the way back to its caller.
-pub(super) fn job<T, W>(work: W) -> (Job, oneshot::Receiver<Result<T, StoreError>>)
+pub(super) fn job<T, W>(work: W) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>)
 where
     T: Send + 'static,
-    W: FnOnce(&mut Scope<'_>) -> Result<T, StoreError> + Send + 'static,
+    W: Fn(&mut Scope<'_>) -> Result<T, StoreError> + Send + 'static,
 {
     let (tell, answer) = oneshot::channel();
-    let job: Job = Box::new(move |scope| {
-        let result = work(scope);
-        let keep = result.is_ok();
-        // Nobody listens any more: the caller gave up, and the rows say what happened.
-        let answer: Answer = Box::new(move |commit| drop(tell.send(commit.and(result))));
-        Done { keep, answer }
-    });
-    (job, answer)
+    let result = Err(StoreError::Unknown);
+    (Box::new(Asked { work, result, tell }), answer)
 }
 
 /// Starts the thread.
@@ -163,34 +208,40 @@ impl Writer {
     }
 
     /// Runs the jobs in as few transactions as can be, normally one.
-    fn commit(&mut self, batch: &mut Vec<Job>) -> Batch {
-        let mut jobs = batch.drain(..).peekable();
-        while jobs.peek().is_some() {
-            if let Err(error) = self.conn.execute_batch("BEGIN IMMEDIATE") {
+    fn commit(&mut self, batch: &mut Vec<Box<dyn Job>>) -> Batch {
+        let mut care = Care::Together;
+        while !batch.is_empty() {
+            if let Err(error) = self.statement("BEGIN IMMEDIATE") {
                 // The jobs are dropped, which their callers read as Unknown.
                 tracing::error!(%error, "the store cannot begin a transaction");
+                batch.clear();
                 return Batch::GoOn;
             }
-            let mut answers = Vec::new();
-            let mut outcome = Ok(());
-            for job in jobs.by_ref() {
-                let (answer, result) = self.run_one(job);
-                answers.push(answer);
-                outcome = result;
-                if outcome.is_err() {
-                    break;
-                }
-            }
-            match outcome.and_then(|()| self.end_transaction()) {
+            let day = self.day.clone();
+            let (tried, outcome) = self.run_all(batch, care);
+            let outcome = match outcome {
+                Ok(()) => self.end_transaction(),
+                Err(Broken::LeftWrites) => match self.statement("ROLLBACK") {
+                    Ok(()) => {
+                        self.day = day;
+                        care = Care::EachAlone;
+                        continue;
+                    }
+                    Err(error) => Err(self.give_up(StoreError::from(error))),
+                },
+                Err(Broken::Lost(error)) => Err(self.give_up(error)),
+            };
+            let rest = batch.split_off(tried);
+            let done = std::mem::replace(batch, rest);
+            match outcome {
                 Ok(()) => {
-                    answers.into_iter().for_each(|answer| answer(Ok(())));
+                    done.into_iter().for_each(|job| job.answer(Ok(())));
                     self.committed.send_replace(());
                 }
                 Err((told, end)) => {
                     self.day = DaySums::default();
-                    answers
-                        .into_iter()
-                        .for_each(|answer| answer(Err(told.clone())));
+                    done.into_iter()
+                        .for_each(|job| job.answer(Err(told.clone())));
                     if matches!(end, Batch::End) {
                         return Batch::End;
                     }
@@ -200,29 +251,62 @@ impl Writer {
         Batch::GoOn
     }
 
-    /// Runs a job in its savepoint. An error says that the whole transaction is gone.
-    fn run_one(&mut self, job: Job) -> (Answer, Result<(), (StoreError, Batch)>) {
-        let before = self.day.clone();
+    /// Runs jobs until the transaction is of no more use, and tells how many were run.
+    fn run_all(&mut self, jobs: &mut [Box<dyn Job>], care: Care) -> (usize, Result<(), Broken>) {
+        for (at, job) in jobs.iter_mut().enumerate() {
+            let result = match care {
+                Care::Together => self.run_one(job.as_mut()),
+                Care::EachAlone => self.run_alone(job.as_mut()),
+            };
+            if result.is_err() {
+                return (at + 1, result);
+            }
+        }
+        (jobs.len(), Ok(()))
+    }
+
+    fn run_one(&mut self, job: &mut dyn Job) -> Result<(), Broken> {
+        let day = self.day.clone();
+        let written = self.conn.total_changes();
+        let done = self.work(job);
+        if self.conn.is_autocommit() {
+            return Err(Broken::Lost(StoreError::Full));
+        }
+        if done == Done::Undo {
+            self.day = day;
+            if self.conn.total_changes() != written {
+                return Err(Broken::LeftWrites);
+            }
+        }
+        Ok(())
+    }
+
+    /// The same in a savepoint, in which a job that fails leaves nothing.
+    fn run_alone(&mut self, job: &mut dyn Job) -> Result<(), Broken> {
+        let day = self.day.clone();
         let opened = self.statement("SAVEPOINT job");
-        let done = job(&mut Scope {
-            conn: &self.conn,
-            identity: &self.identity,
-            day: &mut self.day,
-        });
+        let done = self.work(job);
         let closed = opened.and_then(|()| {
-            if !done.keep {
-                self.day = before;
+            if done == Done::Undo {
+                self.day = day;
                 // SQLite may have given up the whole transaction, and the savepoint with it.
                 self.statement("ROLLBACK TO job")?;
             }
             self.statement("RELEASE job")
         });
-        let lost = match closed {
+        match closed {
             Ok(()) if !self.conn.is_autocommit() => Ok(()),
-            Ok(()) => Err(StoreError::Full),
-            Err(error) => Err(StoreError::from(error)),
-        };
-        (done.answer, lost.map_err(|error| self.give_up(error)))
+            Ok(()) => Err(Broken::Lost(StoreError::Full)),
+            Err(error) => Err(Broken::Lost(StoreError::from(error))),
+        }
+    }
+
+    fn work(&mut self, job: &mut dyn Job) -> Done {
+        job.run(&mut Scope {
+            conn: &self.conn,
+            identity: &self.identity,
+            day: &mut self.day,
+        })
     }
 
     fn end_transaction(&self) -> Result<(), (StoreError, Batch)> {

@@ -2,15 +2,19 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use paygate_payments::payment::StateName;
 use paygate_payments::step::Event;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use xrpl_tx::{AccountId, Hash256};
 
 use super::world::{NOON, World, key, ledger, limits, new, options, payment_tx, shown, signed};
-use crate::store::{OpenError, Store, StoreError, StoreOptions};
+use crate::store::writer::Scope;
+use crate::store::{Accept, OpenError, Store, StoreError, StoreOptions, accept};
 
 #[tokio::test]
 async fn reopening_gives_equal_records() {
@@ -194,6 +198,60 @@ async fn a_damaged_row_is_named_and_harms_no_other() {
         );
         store.close().await;
     }
+}
+
+/// Jobs share a transaction. One that fails after it has written something takes nobody with it, and leaves nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_fails_halfway_harms_no_neighbour() {
+    let world = World::new().await;
+    let store = &world.store;
+    // While the writer waits here, what follows lines up behind it and becomes one transaction.
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let (held, begun) = (std::sync::Mutex::new(held), Arc::new(Notify::new()));
+    let holding = tokio::spawn({
+        let (store, begun) = (store.clone(), Arc::clone(&begun));
+        let hold = move |_: &mut Scope<'_>| {
+            begun.notify_one();
+            let _ = held.lock().unwrap().recv();
+            Ok(())
+        };
+        async move { store.write(hold).await }
+    });
+    begun.notified().await;
+    let runs = Arc::new(AtomicUsize::new(0));
+    let halfway = {
+        let runs = Arc::clone(&runs);
+        store.write(move |scope| {
+            runs.fetch_add(1, Ordering::SeqCst);
+            accept::create(scope, &new("halfway"))?;
+            Err::<(), _>(StoreError::Full)
+        })
+    };
+    // The three before it in the join are polled, and so in line, first.
+    let release = async { drop(release) };
+    let (before, failed, after, ()) = tokio::join!(
+        store.create(new("before")),
+        halfway,
+        store.create(new("after")),
+        release
+    );
+    holding.await.unwrap().unwrap();
+    assert_eq!(failed, Err(StoreError::Full));
+    assert_eq!(
+        runs.load(Ordering::SeqCst),
+        2,
+        "tried with the others, and then by itself"
+    );
+    assert!(matches!(before, Ok(Accept::Created(_))), "{before:?}");
+    assert!(matches!(after, Ok(Accept::Created(_))), "{after:?}");
+    assert_eq!(store.get(&key("halfway")).await.unwrap(), None);
+    let summary = store.summary(NOON).await.unwrap();
+    assert_eq!(summary.pending, 2);
+    // The sum that the writer carries along agrees with the rows.
+    let drops = new("x").intent.drops().get();
+    assert_eq!(summary.day_used.get(), 2 * drops);
+    let carried = store.write(|scope| Ok(scope.day.map(|day| day.drops)));
+    assert_eq!(carried.await.unwrap(), Some(2 * drops));
 }
 
 #[tokio::test]
