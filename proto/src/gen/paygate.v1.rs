@@ -292,6 +292,8 @@ pub enum PaymentReason {
     InsufficientFunds = 11,
     /// Live: the network asks for a higher fee than the cap or the hourly fee budget allows.
     FeeAboveCap = 12,
+    /// Live, bound: the destination as it is now would not take the payment, a server says. Only a validated ledger decides.
+    DestinationNotReady = 13,
     /// Live: no gateway dispatches at the moment.
     NoDispatcher = 14,
     /// Live: a cancellation is committed; the ledger decides whether the payment or the no-op won.
@@ -355,6 +357,7 @@ impl PaymentReason {
             Self::WalletFrozen => "PAYMENT_REASON_WALLET_FROZEN",
             Self::InsufficientFunds => "PAYMENT_REASON_INSUFFICIENT_FUNDS",
             Self::FeeAboveCap => "PAYMENT_REASON_FEE_ABOVE_CAP",
+            Self::DestinationNotReady => "PAYMENT_REASON_DESTINATION_NOT_READY",
             Self::NoDispatcher => "PAYMENT_REASON_NO_DISPATCHER",
             Self::CancelRequested => "PAYMENT_REASON_CANCEL_REQUESTED",
             Self::SlotTaken => "PAYMENT_REASON_SLOT_TAKEN",
@@ -393,6 +396,7 @@ impl PaymentReason {
             "PAYMENT_REASON_WALLET_FROZEN" => Some(Self::WalletFrozen),
             "PAYMENT_REASON_INSUFFICIENT_FUNDS" => Some(Self::InsufficientFunds),
             "PAYMENT_REASON_FEE_ABOVE_CAP" => Some(Self::FeeAboveCap),
+            "PAYMENT_REASON_DESTINATION_NOT_READY" => Some(Self::DestinationNotReady),
             "PAYMENT_REASON_NO_DISPATCHER" => Some(Self::NoDispatcher),
             "PAYMENT_REASON_CANCEL_REQUESTED" => Some(Self::CancelRequested),
             "PAYMENT_REASON_SLOT_TAKEN" => Some(Self::SlotTaken),
