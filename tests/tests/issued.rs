@@ -34,7 +34,10 @@ async fn holds(ledger: &Ledger, holder: &str, issuer: &str, value: &str) {
         if held.as_deref() == Some(value) {
             return;
         }
-        assert!(Instant::now() < deadline, "{holder} holds {held:?}, not {value}");
+        assert!(
+            Instant::now() < deadline,
+            "{holder} holds {held:?}, not {value}"
+        );
         tokio::time::sleep(POLL).await;
     }
 }
@@ -121,7 +124,10 @@ impl Story {
         let output = Command::new(&self.world.binaries().ctl)
             .args(arguments)
             .env_clear()
-            .env("PAYGATE_ENDPOINT", format!("http://{}", self.world.listeners().grpc))
+            .env(
+                "PAYGATE_ENDPOINT",
+                format!("http://{}", self.world.listeners().grpc),
+            )
             .output()
             .unwrap();
         String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
@@ -131,17 +137,27 @@ impl Story {
 fn reason(status: &Status) -> (Code, String, String) {
     let info = status.get_details_error_info().unwrap();
     let field = info.metadata.get("field").or(info.metadata.get("quota"));
-    (status.code(), info.reason, field.cloned().unwrap_or_default())
+    (
+        status.code(),
+        info.reason,
+        field.cloned().unwrap_or_default(),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_issued_payment_pays_the_amount_and_the_issuers_fee_and_no_more() {
     let mut story = story().await;
     let client = story.world.client();
-    let stored = client.create(story.asks("rent", story.dollars("12.5"))).await.unwrap();
+    let stored = client
+        .create(story.asks("rent", story.dollars("12.5")))
+        .await
+        .unwrap();
     assert_eq!(stored.send_max, "12.5625", "the cap of 0.5 % on top");
     let paid = story.paid("rent").await;
-    assert_eq!(paid.amount, Some(payment::Amount::Issued(story.dollars("12.5"))));
+    assert_eq!(
+        paid.amount,
+        Some(payment::Amount::Issued(story.dollars("12.5")))
+    );
     assert_eq!(paid.send_max, "12.5625");
     let evidence = paid.evidence.as_ref().unwrap();
     assert_eq!(evidence.kind(), EvidenceKind::Presence);
@@ -161,9 +177,18 @@ async fn an_issued_payment_pays_the_amount_and_the_issuers_fee_and_no_more() {
     story.world.kill_gateway();
     story.world.start_gateway().await.unwrap();
     assert_eq!(story.paid("rent").await.evidence, paid.evidence);
-    let again = story.world.client().create(story.asks("rent", story.dollars("12.50"))).await;
+    let again = story
+        .world
+        .client()
+        .create(story.asks("rent", story.dollars("12.50")))
+        .await;
     assert_eq!(again.unwrap().state(), PaymentState::Paid);
-    story.world.client().create(story.asks("tip", story.dollars("1"))).await.unwrap();
+    story
+        .world
+        .client()
+        .create(story.asks("tip", story.dollars("1")))
+        .await
+        .unwrap();
     story.paid("tip").await;
     story.wallet_holds("86.473").await;
     let left = story.refused(story.asks("more", story.dollars("20"))).await;
@@ -209,38 +234,72 @@ async fn limits_are_of_the_currency(story: &Story) {
     }
     // XRP has a day of its own.
     let client = story.world.client();
-    client.create(xrp_payment("xrp", &story.alice, 5 * DROPS_PER_XRP)).await.unwrap();
+    client
+        .create(xrp_payment("xrp", &story.alice, 5 * DROPS_PER_XRP))
+        .await
+        .unwrap();
     story.paid("xrp").await;
 }
 
 async fn people_and_graphs_see_it(story: &Story) {
-    let wallet = story.world.client().wallet().get_wallet(GetWalletRequest {}).await;
+    let wallet = story
+        .world
+        .client()
+        .wallet()
+        .get_wallet(GetWalletRequest {})
+        .await;
     let asset = wallet.unwrap().into_inner().assets.remove(0);
     assert_eq!(
-        (asset.currency.as_str(), asset.daily_used.as_str(), asset.daily_left.as_str()),
+        (
+            asset.currency.as_str(),
+            asset.daily_used.as_str(),
+            asset.daily_left.as_str()
+        ),
         ("USD", "12.5625", "17.4375")
     );
     let line = asset.line.unwrap();
-    assert_eq!((line.balance.as_str(), line.limit.as_str(), line.frozen), ("87.475", "1000", false));
+    assert_eq!(
+        (line.balance.as_str(), line.limit.as_str(), line.frozen),
+        ("87.475", "1000", false)
+    );
 
     let shown = story.types(&["get", "rent"]);
-    for words in ["PAID  12.5 USD of", "12.5625 USD with the issuer's transfer fee"] {
+    for words in [
+        "PAID  12.5 USD of",
+        "12.5625 USD with the issuer's transfer fee",
+    ] {
         let there = shown.contains(words);
         assert!(there, "{words:?} is not in\n{shown}");
     }
     let told = story.types(&["explain", "rent"]);
-    assert!(told.contains("with the issuer's fee at most 12.5625"), "{told}");
-    let json: Value = serde_json::from_str(&story.types(&["--output", "json", "get", "rent"])).unwrap();
+    assert!(
+        told.contains("with the issuer's fee at most 12.5625"),
+        "{told}"
+    );
+    let json: Value =
+        serde_json::from_str(&story.types(&["--output", "json", "get", "rent"])).unwrap();
     assert_eq!(json["issued"]["value"], "12.5");
     assert_eq!(json["send_max"], "12.5625");
     assert_eq!(json["evidence"]["delivered_issued"]["value"], "12.5");
     let shown = story.types(&["wallet"]);
     assert!(shown.contains("87.475 (limit of the line 1000)"), "{shown}");
-    let trial = ["pay", "--amount", "1", "--currency", "USD", "--issuer", &story.issuer, "--to", &story.alice];
+    let trial = [
+        "pay",
+        "--amount",
+        "1",
+        "--currency",
+        "USD",
+        "--issuer",
+        &story.issuer,
+        "--to",
+        &story.alice,
+    ];
     let trial = story.types(&[&trial[..], &["--validate-only"]].concat());
     assert!(trial.contains("it would be accepted"), "{trial}");
 
-    let metrics = http::get(&story.world.listeners().metrics, "/metrics").await.unwrap();
+    let metrics = http::get(&story.world.listeners().metrics, "/metrics")
+        .await
+        .unwrap();
     let counted = format!(
         "paygate_payment_amount_issued_total{{currency=\"USD\",issuer=\"{}\"}} 12.5",
         story.issuer

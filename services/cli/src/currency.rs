@@ -11,7 +11,9 @@ const NAME_CHARS: std::ops::RangeInclusive<usize> = 4..=20;
 
 /// Text that names no issued currency.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is no issued currency: write three characters (USD), a longer name (RLUSD), or {HEX_DIGITS} hex digits")]
+#[error(
+    "{0} is no issued currency: write three characters (USD), a longer name (RLUSD), or {HEX_DIGITS} hex digits"
+)]
 pub struct CurrencyError(String);
 
 /// `USD` for `USD`, 40 hex digits for `RLUSD` or for themselves.
@@ -64,7 +66,15 @@ mod tests {
         ] {
             assert_eq!(currency_code(text).as_deref(), Ok(code));
         }
-        for bad in ["", "US", "XRP", "U D", "RL USD", "Übung", "524C55534400000000000000000000000000000G"] {
+        for bad in [
+            "",
+            "US",
+            "XRP",
+            "U D",
+            "RL USD",
+            "Übung",
+            "524C55534400000000000000000000000000000G",
+        ] {
             assert!(currency_code(bad).is_err(), "{bad}");
         }
     }
@@ -73,9 +83,18 @@ mod tests {
     fn a_name_never_looks_like_a_standard_code() {
         assert_eq!(currency_name(RLUSD).as_deref(), Some("RLUSD"));
         // The bytes of "USD" in another place than a standard code has them.
-        assert_eq!(currency_name("5553440000000000000000000000000000000000"), None);
-        assert_eq!(currency_name("0000000000000000000000005553440000000000"), None);
-        assert_eq!(currency_name("0158415500000000C1F76FF6ECB0BAC600000000"), None);
+        assert_eq!(
+            currency_name("5553440000000000000000000000000000000000"),
+            None
+        );
+        assert_eq!(
+            currency_name("0000000000000000000000005553440000000000"),
+            None
+        );
+        assert_eq!(
+            currency_name("0158415500000000C1F76FF6ECB0BAC600000000"),
+            None
+        );
         assert_eq!(currency_name("USD"), None);
     }
 }

@@ -9,7 +9,9 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use paygate_client::proto::PaymentState;
 
-use super::parse::{When, currency, decimal, drops, duration, payment_id, state, tx_hash, when, xrp};
+use super::parse::{
+    When, currency, decimal, drops, duration, payment_id, state, tx_hash, when, xrp,
+};
 
 const TOP_HELP: &str = "\
 Examples:

@@ -76,7 +76,9 @@ pub(crate) fn tx_hash(text: &str) -> Result<String, String> {
     if text.len() == TX_HASH_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         Ok(text.to_ascii_uppercase())
     } else {
-        Err(format!("{text} is no transaction hash: {TX_HASH_DIGITS} hex digits"))
+        Err(format!(
+            "{text} is no transaction hash: {TX_HASH_DIGITS} hex digits"
+        ))
     }
 }
 
@@ -196,7 +198,9 @@ mod tests {
         for good in ["12", "12.5", "0.000001", "1e-5", "1000000000000000e-21"] {
             assert_eq!(decimal(good).as_deref(), Ok(good));
         }
-        for bad in ["", "-1", "+1", "1,5", ".5", "5.", "1e", "NaN", "1 USD", "0x1"] {
+        for bad in [
+            "", "-1", "+1", "1,5", ".5", "5.", "1e", "NaN", "1 USD", "0x1",
+        ] {
             assert!(decimal(bad).is_err(), "{bad}");
         }
         assert_eq!(tx_hash(&"ab".repeat(32)), Ok("AB".repeat(32)));

@@ -32,7 +32,9 @@ pub(crate) async fn unfreeze(context: &Context, asked: Unfreeze) -> Exit {
     if !asked.yes {
         note(about(&freeze, &asked).trim_end());
         if !io::stdin().is_terminal() {
-            note("paygatectl: nobody can be asked here: look at what froze it, then repeat with --yes. Nothing was changed.");
+            note(
+                "paygatectl: nobody can be asked here: look at what froze it, then repeat with --yes. Nothing was changed.",
+            );
             return Exit::Usage;
         }
         note(format_args!("Let sending go on? Type {CONSENT}:"));
@@ -127,6 +129,9 @@ mod tests {
         };
         let text = about(&freeze, &asked);
         assert!(text.contains("not ours, used a slot\\u{7}"), "{text}");
-        assert!(text.contains(&"AB".repeat(32)) && text.contains("made by hand"), "{text}");
+        assert!(
+            text.contains(&"AB".repeat(32)) && text.contains("made by hand"),
+            "{text}"
+        );
     }
 }

@@ -100,7 +100,10 @@ fn asset_text(out: Out, wallet: &GetWalletResponse, asset: &WalletAsset) -> Stri
             let frozen = format!("{}, FROZEN by the issuer", line.balance);
             out.paint(Tone::Bad, &frozen)
         }
-        (Some(line), _) => clean(&format!("{} (limit of the line {})", line.balance, line.limit)),
+        (Some(line), _) => clean(&format!(
+            "{} (limit of the line {})",
+            line.balance, line.limit
+        )),
     };
     let fee = match asset.max_transfer_fee_ppm {
         0 => String::new(),
@@ -198,9 +201,10 @@ pub(crate) fn json(wallet: &GetWalletResponse) -> Value {
 }
 
 fn asset_json(asset: &WalletAsset) -> Value {
-    let line = asset.line.as_ref().map(|line| {
-        json!({ "balance": line.balance, "limit": line.limit, "frozen": line.frozen })
-    });
+    let line = asset
+        .line
+        .as_ref()
+        .map(|line| json!({ "balance": line.balance, "limit": line.limit, "frozen": line.frozen }));
     json!({
         "currency": asset.currency,
         "issuer": asset.issuer,

@@ -43,7 +43,10 @@ pub(crate) fn xrp(drops: u64) -> String {
 pub(crate) fn at_most(payment: &Payment) -> String {
     match (&payment.amount, payment.send_max.as_str()) {
         (Some(payment::Amount::Issued(issued)), most) if !most.is_empty() => {
-            format!("{most} {} with the issuer's transfer fee", currency(&issued.currency))
+            format!(
+                "{most} {} with the issuer's transfer fee",
+                currency(&issued.currency)
+            )
         }
         _ => String::new(),
     }

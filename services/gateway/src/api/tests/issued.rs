@@ -46,7 +46,12 @@ fn pay_issued(payment_id: &str, amount: IssuedAmount) -> CreatePaymentRequest {
 async fn an_issued_payment_is_stored_and_shown_with_its_send_max() {
     let gateway = gateway().await;
     let request = pay_issued("a", amount(&RLUSD.to_lowercase(), "12.50"));
-    let created = gateway.create(request.clone()).await.unwrap().payment.unwrap();
+    let created = gateway
+        .create(request.clone())
+        .await
+        .unwrap()
+        .payment
+        .unwrap();
     assert!(gateway.create(request).await.unwrap().existed);
     let shown = gateway.get("a").await.unwrap();
     for payment in [&created, &shown] {
@@ -74,11 +79,21 @@ async fn an_issued_payment_is_stored_and_shown_with_its_send_max() {
     let rlusd = &wallet.assets[0];
     assert_eq!(rlusd.currency, RLUSD);
     assert_eq!(
-        (rlusd.daily_limit.as_str(), rlusd.daily_used.as_str(), rlusd.daily_left.as_str()),
+        (
+            rlusd.daily_limit.as_str(),
+            rlusd.daily_used.as_str(),
+            rlusd.daily_left.as_str()
+        ),
         ("1500", "12.525", "1487.475")
     );
-    assert_eq!((rlusd.accepted.as_str(), rlusd.at_large.as_str()), ("12.525", "0"));
-    assert_eq!((wallet.assets[1].daily_used.as_str(), &wallet.assets[1].line), ("0", &None));
+    assert_eq!(
+        (rlusd.accepted.as_str(), rlusd.at_large.as_str()),
+        ("12.525", "0")
+    );
+    assert_eq!(
+        (wallet.assets[1].daily_used.as_str(), &wallet.assets[1].line),
+        ("0", &None)
+    );
 }
 
 #[tokio::test]
@@ -93,24 +108,69 @@ async fn what_cannot_be_paid_is_refused_by_field_value_and_limit() {
         ..amount("USD", "1")
     };
     for (asked, expected, field, words) in [
-        (amount("XRP", "1"), "FIELD_INVALID", "issued.currency", "pay it as XRP"),
-        (amount("DOLLAR", "1"), "FIELD_INVALID", "issued.currency", "40 hex digits"),
-        (bad_issuer, "FIELD_INVALID", "issued.issuer", "looks like a seed"),
+        (
+            amount("XRP", "1"),
+            "FIELD_INVALID",
+            "issued.currency",
+            "pay it as XRP",
+        ),
+        (
+            amount("DOLLAR", "1"),
+            "FIELD_INVALID",
+            "issued.currency",
+            "40 hex digits",
+        ),
+        (
+            bad_issuer,
+            "FIELD_INVALID",
+            "issued.issuer",
+            "looks like a seed",
+        ),
         (amount("USD", "0"), "FIELD_INVALID", "issued.value", "is 0"),
-        (amount("USD", "-1"), "FIELD_INVALID", "issued.value", "decimal"),
-        (amount("USD", "1.2345678901234567"), "FIELD_INVALID", "issued.value", "16"),
-        (amount("USD", "1e-9"), "FIELD_INVALID", "issued.value", "second implementation"),
+        (
+            amount("USD", "-1"),
+            "FIELD_INVALID",
+            "issued.value",
+            "decimal",
+        ),
+        (
+            amount("USD", "1.2345678901234567"),
+            "FIELD_INVALID",
+            "issued.value",
+            "16",
+        ),
+        (
+            amount("USD", "1e-9"),
+            "FIELD_INVALID",
+            "issued.value",
+            "second implementation",
+        ),
         (
             amount("5200000000000000000000005553440000000000", "1"),
             "FIELD_INVALID",
             "issued.currency",
             "second implementation",
         ),
-        (amount("EUR", "1"), "ASSET_NOT_CONFIGURED", "issued", "EUR.r"),
+        (
+            amount("EUR", "1"),
+            "ASSET_NOT_CONFIGURED",
+            "issued",
+            "EUR.r",
+        ),
         (other_issuer, "ASSET_NOT_CONFIGURED", "issued", "USD.r"),
-        (amount("USD", "0.009"), "LIMIT_PAYMENT_MIN", "issued.value", "assets.min_payment 0.01"),
+        (
+            amount("USD", "0.009"),
+            "LIMIT_PAYMENT_MIN",
+            "issued.value",
+            "assets.min_payment 0.01",
+        ),
         // The value is below the maximum, what it may take with the issuer's fee is not.
-        (amount("USD", "999"), "LIMIT_PAYMENT_MAX", "issued.value", "1000.998"),
+        (
+            amount("USD", "999"),
+            "LIMIT_PAYMENT_MAX",
+            "issued.value",
+            "1000.998",
+        ),
     ] {
         let refusal = gateway.refused(pay_issued("p", asked.clone())).await;
         assert_eq!(
@@ -122,7 +182,9 @@ async fn what_cannot_be_paid_is_refused_by_field_value_and_limit() {
         assert!(refusal.message().contains(words), "{refusal:?}");
         assert!(!format!("{refusal:?}").contains(SEED));
     }
-    let nothing = gateway.refused(pay_issued("p", IssuedAmount::default())).await;
+    let nothing = gateway
+        .refused(pay_issued("p", IssuedAmount::default()))
+        .await;
     assert_eq!(
         fields(&nothing),
         ["issued.currency", "issued.issuer", "issued.value"]
@@ -133,7 +195,10 @@ async fn what_cannot_be_paid_is_refused_by_field_value_and_limit() {
 #[tokio::test]
 async fn a_day_of_one_currency_says_which_one_is_used_up() {
     let gateway = gateway().await;
-    gateway.create(pay_issued("a", amount("USD", "990"))).await.unwrap();
+    gateway
+        .create(pay_issued("a", amount("USD", "990")))
+        .await
+        .unwrap();
     let refusal = gateway.refused(pay_issued("b", amount("USD", "600"))).await;
     assert_eq!(
         (refusal.code(), reason(&refusal).as_str()),
@@ -148,14 +213,20 @@ async fn a_day_of_one_currency_says_which_one_is_used_up() {
     );
     assert!(refusal.get_details_retry_info().is_some());
     assert!(refusal.message().contains("601.2 USD.r"), "{refusal:?}");
-    gateway.create(pay_issued("c", amount(RLUSD, "990"))).await.unwrap();
+    gateway
+        .create(pay_issued("c", amount(RLUSD, "990")))
+        .await
+        .unwrap();
     gateway.create(pay("d")).await.unwrap();
 }
 
 #[tokio::test]
 async fn another_issuer_under_the_same_id_is_named_and_a_removed_asset_still_finds_its_payment() {
     let mut gateway = gateway().await;
-    gateway.create(pay_issued("a", amount("USD", "5"))).await.unwrap();
+    gateway
+        .create(pay_issued("a", amount("USD", "5")))
+        .await
+        .unwrap();
     let other_issuer = IssuedAmount {
         issuer: AccountId::from_bytes([8; 20]).to_address(),
         ..amount("USD", "5")
@@ -176,7 +247,10 @@ async fn another_issuer_under_the_same_id_is_named_and_a_removed_asset_still_fin
     gateway.api.limits.assets.clear();
     let Gateway { api, _dir, .. } = gateway;
     let gateway = Gateway::serve(api, _dir).await;
-    let again = gateway.create(pay_issued("a", amount("USD", "5"))).await.unwrap();
+    let again = gateway
+        .create(pay_issued("a", amount("USD", "5")))
+        .await
+        .unwrap();
     assert!(again.existed);
     assert_eq!(again.payment.unwrap().send_max, "5.01");
     let refusal = gateway.refused(pay_issued("b", amount("USD", "5"))).await;
