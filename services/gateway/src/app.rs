@@ -166,6 +166,7 @@ impl App {
             wallet,
             limits,
             wake,
+            inquiry: Some(engine.inquiry()),
             started: clock::now(),
             health,
         };

@@ -215,6 +215,7 @@ struct Inner {
     stages: TracedHistograms<StageLabel>,
     signer_requests: Family<ResultLabel, Counter>,
     preflight_refusals: Family<ReasonLabel, Counter>,
+    held_back: Family<ReasonLabel, Gauge>,
     headroom: Family<LimitLabel, FloatGauge>,
     validated_index: Gauge,
     ledger_lag: FloatGauge,
@@ -253,6 +254,7 @@ impl Metrics {
             stages: Family::new_with_constructor(|| Traced::new(STAGE_SECONDS.into_iter())),
             signer_requests: Family::default(),
             preflight_refusals: Family::default(),
+            held_back: Family::default(),
             headroom: Family::default(),
             validated_index: Gauge::default(),
             ledger_lag: FloatGauge::default(),
@@ -449,6 +451,14 @@ impl Metrics {
             .inc();
     }
 
+    /// So many accepted payments wait for something of their own, for `reason`, while others go on.
+    pub fn held_back(&self, reason: &'static str, count: usize) {
+        self.inner
+            .held_back
+            .get_or_create(&ReasonLabel { reason })
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
     /// What a limit still allows, for example of `daily`.
     pub fn limit_headroom(&self, limit: &'static str, left: Drops) {
         self.inner
@@ -557,6 +567,7 @@ impl Inner {
         );
         add(r, "paygate_payments_on_hold", &self.on_hold);
         add(r, "paygate_preflight_refusals", &self.preflight_refusals);
+        add(r, "paygate_held_back_payments", &self.held_back);
         add(r, "paygate_wallet_spendable_xrp", &self.spendable);
         add(r, "paygate_limit_headroom_xrp", &self.headroom);
         add(r, "paygate_wallet_frozen", &self.frozen);

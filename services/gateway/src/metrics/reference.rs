@@ -98,6 +98,14 @@ const REFUSALS: [&str; RefusalReason::ALL.len()] = {
     words
 };
 
+/// What single payments wait for, as the dispatcher tells it.
+const HELD_BACK: [&str; 4] = [
+    "LEDGER_UNAVAILABLE",
+    "ASSET_UNAVAILABLE",
+    "INSUFFICIENT_FUNDS",
+    "HEADROOM",
+];
+
 const ASSET_LABELS: [Label; 2] = [
     Label {
         name: "currency",
@@ -148,7 +156,7 @@ const fn metric(
 }
 
 /// Every metric, in the order of the page.
-pub const METRICS: [MetricDoc; 36] = [
+pub const METRICS: [MetricDoc; 37] = [
     metric(
         "payments_total",
         Kind::Counter,
@@ -212,6 +220,14 @@ pub const METRICS: [MetricDoc; 36] = [
         &[words("reason", &REFUSALS)],
         "Payments given up before they were bound, because their destination cannot receive them",
         "many of one reason: a payee or an issuer changed something, or callers pay wrong addresses",
+    ),
+    metric(
+        "paygate_held_back_payments",
+        Kind::Gauge,
+        "payments",
+        &[words("reason", &HELD_BACK)],
+        "Accepted payments that wait for something of their own, while others go on",
+        "above 0 for 10 minutes; GetPayment says what each waits for",
     ),
     metric(
         "wallet_balance_xrp",
