@@ -64,8 +64,8 @@ use tokio::task::JoinSet;
 
 pub use codes::Ter;
 pub use direct::{Direct, DirectSocket};
-pub use network::{Beginning, Network};
 pub use god::{Holding, SeenPayment};
+pub use network::{Beginning, Network};
 pub use node::Script;
 pub use rpc::COMMANDS;
 pub use standing::ServerMode;

@@ -563,6 +563,7 @@ async fn script_loses_answers_and_requests_of_submit() {
     handle.script(Script {
         drop_submit_answers: 1,
         drop_submit_requests: 0,
+        late_successors: 0,
     });
     socket
         .send(
