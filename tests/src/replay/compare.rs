@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 /// Fields of which only the type is compared: they say when and where a server ran, or follow from that.
-const OWN_TO_EACH_SERVER: [&str; 26] = [
+const OWN_TO_EACH_SERVER: [&str; 27] = [
     "age",
     "avg_time",
     "build_version",
@@ -22,6 +22,7 @@ const OWN_TO_EACH_SERVER: [&str; 26] = [
     "hostid",
     "initial_sync_duration_us",
     "io_latency_ms",
+    "ledger_data",
     "ledger_time",
     "meta_blob",
     "parent_close_time",

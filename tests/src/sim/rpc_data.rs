@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::node::Node;
 use super::rpc::{Answer, Call, RpcError};
 use super::settings::named_flags;
-use super::shapes::{ApiVersion, index_json, ledger_header, ledger_tx, object, tx_fields};
+use super::shapes::{ApiVersion, index_json, ledger_header, ledger_header_binary, ledger_tx, ledger_tx_binary, object, tx_fields};
 use super::state::Account;
 use super::types::{AccountId, Hash};
 use super::world::Release;
@@ -165,17 +165,23 @@ pub(super) fn ledger(node: &Node, call: &Call<'_>) -> Answer {
         Some(value) => value.as_bool().ok_or_else(RpcError::invalid_params),
     };
     let (transactions, expand) = (flag("transactions")?, flag("expand")?);
+    let binary = flag("binary")?;
     let which = which_ledger(node, call.params)?;
     let mut body = match which {
         Which::Current => open_header(node, call.api),
         Which::Validated(index) => {
-            ledger_header(node.world.ledger(index).expect("found before"), call.api)
+            let ledger = node.world.ledger(index).expect("found before");
+            if binary {
+                ledger_header_binary(ledger)
+            } else {
+                ledger_header(ledger, call.api)
+            }
         }
     };
     if transactions {
         body.insert(
             "transactions".into(),
-            ledger_transactions(node, &which, call.api, expand),
+            ledger_transactions(node, &which, call.api, (expand, binary)),
         );
     }
     let mut result = which.facts(node);
@@ -192,7 +198,12 @@ pub(super) fn ledger(node: &Node, call: &Call<'_>) -> Answer {
     Ok(result)
 }
 
-fn ledger_transactions(node: &Node, which: &Which, api: ApiVersion, expand: bool) -> Value {
+fn ledger_transactions(
+    node: &Node,
+    which: &Which,
+    api: ApiVersion,
+    (expand, binary): (bool, bool),
+) -> Value {
     match which {
         Which::Current if !expand => node.open_txs().iter().map(|tx| json!(tx.hash.to_string())).collect(),
         Which::Current => node
@@ -212,7 +223,9 @@ fn ledger_transactions(node: &Node, which: &Which, api: ApiVersion, expand: bool
         Which::Validated(index) => {
             let ledger = node.world.ledger(*index).expect("found before");
             let txs = ledger.txs.iter();
-            if expand {
+            if expand && binary {
+                txs.map(|included| ledger_tx_binary(included, api)).collect()
+            } else if expand {
                 txs.map(|included| ledger_tx(ledger, included, api)).collect()
             } else {
                 txs.map(|included| json!(included.tx.hash.to_string())).collect()

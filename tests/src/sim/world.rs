@@ -101,6 +101,24 @@ pub(super) struct Ledger {
     pub txs: Vec<Included>,
 }
 
+impl Ledger {
+    /// The bytes that its hash is made of.
+    pub(super) fn header(&self) -> Vec<u8> {
+        let resolution = u8::try_from(CLOSE_TIME_RESOLUTION_S).expect("10 fits a byte");
+        let parts: [&[u8]; 8] = [
+            &self.index.to_be_bytes(),
+            &self.total_drops.to_be_bytes(),
+            &self.parent_hash.0,
+            &self.transaction_hash.0,
+            &self.account_hash.0,
+            &self.parent_close_time.to_be_bytes(),
+            &self.close_time.to_be_bytes(),
+            &[resolution, 0],
+        ];
+        parts.concat()
+    }
+}
+
 /// A ledger that is built but not yet part of the chain.
 #[derive(Debug)]
 pub(super) struct Built {
@@ -402,20 +420,7 @@ fn next_close_time(parent: u32, now: u32) -> u32 {
 }
 
 fn header_hash(ledger: &Ledger) -> Hash {
-    sha512_half(&[
-        &LEDGER_PREFIX,
-        &ledger.index.to_be_bytes(),
-        &ledger.total_drops.to_be_bytes(),
-        &ledger.parent_hash.0,
-        &ledger.transaction_hash.0,
-        &ledger.account_hash.0,
-        &ledger.parent_close_time.to_be_bytes(),
-        &ledger.close_time.to_be_bytes(),
-        &[
-            u8::try_from(CLOSE_TIME_RESOLUTION_S).expect("10 fits a byte"),
-            0,
-        ],
-    ])
+    sha512_half(&[&LEDGER_PREFIX, &ledger.header()])
 }
 
 fn account_hash(parent: Hash, changed: &Overlay) -> Hash {

@@ -53,7 +53,7 @@ pub(crate) const REASONS: &[Reason] = &[
         "01",
         "\"binary\": true",
         "",
-        "ledger headers in binary are not built",
+        RECORDERS_PAYMENTS,
     ),
     reason(
         "01",
