@@ -106,6 +106,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
         start_index: cli.start_index,
         expected_size: cli.expected_size,
         release: Release::V3_3,
+        without_amendments: false,
     })
     .await?;
     println!("{}", ready_line(&handle));

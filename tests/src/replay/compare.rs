@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 /// Fields of which only the type is compared: they say when and where a server ran, or follow from that.
-const OWN_TO_EACH_SERVER: [&str; 27] = [
+const OWN_TO_EACH_SERVER: [&str; 30] = [
     "age",
     "avg_time",
     "build_version",
@@ -22,12 +22,15 @@ const OWN_TO_EACH_SERVER: [&str; 27] = [
     "hostid",
     "initial_sync_duration_us",
     "io_latency_ms",
+    "job_types",
     "ledger_data",
     "ledger_time",
     "meta_blob",
     "parent_close_time",
+    "peer_disconnects",
     "ports",
     "pubkey_node",
+    "pubkey_validator",
     "server_state_duration_us",
     "time",
     "total_coins",

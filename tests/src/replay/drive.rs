@@ -1,7 +1,8 @@
 //! Holds a recorded conversation again, with a simulated server.
 //!
-//! Owns: the order of things, and the guess of what happened between two recorded steps. May not: look at the simulated
-//! server's answers for anything but the comparison.
+//! Owns: the order of things, and what happened between two recorded steps: for a standalone server that is seen from
+//! its answers (only how many ledgers it closed), for a network it is written down as its schedule. May not: look at the
+//! simulated server's answers for anything but the comparison, nor hand a recorded answer to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::compare::{Difference, compare};
 use super::genesis::Genesis;
-use super::recording::{Recording, Run, Step};
-use crate::sim::{COMMANDS, Direct, DirectSocket, Fees, Millis, Options, Release};
+use super::recording::{Happening, Recording, Run, Step};
+use crate::sim::{Beginning, COMMANDS, DirectSocket, Fees, Millis, Network, Options, Release};
 
 /// 2026-11-23 04:35:00 UTC, when the recordings began.
 const START: Millis = Millis(1_795_408_500_000);
@@ -69,7 +70,9 @@ pub fn replay(recording: &Recording) -> Vec<Replayed<'_>> {
                 .find_map(validated_before);
             stage.close_up_to(begun);
             let steps = recording.steps.iter().enumerate();
-            for (position, step) in steps.filter(|(_, step)| step.scenario == *scenario) {
+            let steps = steps.filter(|(_, step)| step.scenario == *scenario);
+            for (number, (position, step)) in steps.enumerate() {
+                stage.happen(scenario, number);
                 all.extend(stage.play(position, step));
             }
             all.extend(stage.deliver(true));
@@ -96,7 +99,7 @@ pub fn replay(recording: &Recording) -> Vec<Replayed<'_>> {
 /// A server in the middle of a conversation.
 struct Stage<'r> {
     run: &'r Run,
-    server: Direct,
+    network: Network,
     genesis: Genesis,
     sockets: BTreeMap<String, DirectSocket>,
     /// Ledgers whose unrecorded transactions are done.
@@ -114,17 +117,68 @@ impl<'r> Stage<'r> {
             start_index: FIRST_LEDGER,
             expected_size: Some(run.expected_size),
             release,
+            without_amendments: run
+                .network
+                .as_ref()
+                .is_some_and(|network| network.without_amendments),
             ..Options::default()
         };
-        let server = Direct::new(options, START).expect("nobody but the genesis account is funded");
+        let network = match &run.network {
+            None => Network::standalone(options, START),
+            Some(network) => {
+                let beginning = Beginning {
+                    servers: network.servers,
+                    validator_lists: network.validator_lists,
+                    peers_min: network.peers_min,
+                    first_validated: network.first_validated,
+                    validated: network.validated,
+                    closed: network.closed,
+                    mode: network.mode,
+                };
+                Network::new(options, beginning, Millis(network.clock))
+            }
+        };
+        let network = network.expect("nobody but the genesis account is funded");
         Self {
             run,
-            server,
+            network,
             genesis: Genesis::new(run.network_id),
             sockets: BTreeMap::new(),
             prepared: BTreeSet::new(),
             filled: BTreeSet::new(),
             waiting: Vec::new(),
+        }
+    }
+
+    /// What the network did before a step.
+    fn happen(&mut self, scenario: &str, number: usize) {
+        let mut looks = true;
+        let events = self.run.schedule.get(scenario).into_iter().flatten();
+        for event in events.filter(|event| event.before == number) {
+            let network = &mut self.network;
+            match event.what {
+                Happening::Clock(clock) => network.pass_to(Millis(clock)),
+                Happening::Close(ledgers) => {
+                    (0..ledgers).for_each(|_| agree(network, false));
+                }
+                Happening::CloseSlowly(ledgers) => {
+                    (0..ledgers).for_each(|_| agree(network, true));
+                }
+                Happening::Propose(()) => network.propose(),
+                Happening::Accept(()) => accept(network, false),
+                Happening::Validate(server, index) => network.validate(server, index),
+                Happening::Mode(server, mode) => network.enter(server, mode),
+                Happening::Lose(server) => network.lose(server),
+                Happening::Restart(server) => network
+                    .restart(server)
+                    .expect("it was started with the same options before"),
+                Happening::Link(server) => network.link(server),
+                Happening::Join(server) => network.join(server),
+                Happening::InFlight(()) => looks = false,
+            }
+        }
+        if looks {
+            self.network.receive();
         }
     }
 
@@ -137,7 +191,7 @@ impl<'r> Stage<'r> {
         if step.transport == "summary" {
             return vec![replayed(Outcome::Note)];
         }
-        self.server.pass(STEP_MS);
+        self.network.pass(STEP_MS);
         if step.is_push() {
             self.waiting.push((position, step));
             return self.deliver(false);
@@ -152,6 +206,7 @@ impl<'r> Stage<'r> {
             }
             Some(_) | None => self.ask(step),
         };
+        self.network.relay();
         let mut all = vec![replayed(outcome)];
         all.extend(self.deliver(false));
         all
@@ -161,10 +216,7 @@ impl<'r> Stage<'r> {
     fn deliver(&mut self, end: bool) -> Vec<Replayed<'r>> {
         let mut all = Vec::new();
         for (position, step) in std::mem::take(&mut self.waiting) {
-            // These come whenever a real server finds the time; the simulated one has no such stream.
-            let is_status = step.response["type"] == "serverStatus";
             let socket = self.sockets.get_mut(socket_name(&step.transport));
-            let socket = socket.filter(|_| !is_status);
             let outcome = match socket.and_then(DirectSocket::pushed) {
                 Some(text) => Outcome::Compared(compare(&step.response, &parse(&text))),
                 None if end => Outcome::Compared(compare(&step.response, &Value::Null)),
@@ -187,7 +239,7 @@ impl<'r> Stage<'r> {
         if step.transport.starts_with("ws") {
             let text = step.request.get("text").and_then(Value::as_str);
             let text = text.map_or_else(|| step.request.to_string(), binary_as_text);
-            let server = &self.server;
+            let server = self.network.server(step.server());
             let socket = self
                 .sockets
                 .entry(socket_name(&step.transport).to_owned())
@@ -197,34 +249,39 @@ impl<'r> Stage<'r> {
         }
         let body = match step.request.get("http_method") {
             Some(_) => step.request["body"].as_str().unwrap_or_default().to_owned(),
+            None if step.is_bare() => {
+                json!({ "method": step.command(), "params": [step.request] }).to_string()
+            }
             None => step.request.to_string(),
         };
-        let (status, text) = self.server.http(admin, &body);
-        // A real server signs for its administrator, the simulated one for nobody; the conversation goes on as if it had.
-        if let (Some(_), Some(blob)) = (step.params().get("secret"), step.result().get("tx_blob"))
-            && step.result().get("engine_result").is_some()
-        {
-            self.submit(blob.as_str().unwrap_or_default());
+        let (status, text) = self.network.server(step.server()).http(admin, &body);
+        if step.is_bare() {
+            return Outcome::Compared(compare(&step.response, &parse(&text)["result"]));
         }
+        // Where no status was written down, none is compared.
+        let status = step.http_status.map(|_| status);
         let frame =
             |status: Option<u16>, body: &Value| json!({ "http_status": status, "body": body });
         let (real, simulated) = (
             frame(step.http_status, &step.response),
-            frame(Some(status), &parse(&text)),
+            frame(status, &parse(&text)),
         );
         Outcome::Compared(compare(&real, &simulated))
     }
 
     /// Does what the recorder did since the step before: the answer says in which ledger it was given.
     fn catch_up(&mut self, step: &Step) {
+        if self.run.network.is_some() {
+            return;
+        }
         self.close_up_to(validated_before(step));
-        let open_index = self.server.validated_index() + 1;
+        let open_index = self.network.server(1).validated_index() + 1;
         let run = self.run;
         let fill = run.filled.iter().find(|(ledger, ..)| *ledger == open_index);
         if let Some((_, size, to)) = fill
             && self.filled.insert(open_index)
         {
-            while self.server.open_size() < *size {
+            while self.network.server(1).open_size() < *size {
                 let blob = self.genesis.fills(to);
                 self.submit(&blob);
             }
@@ -232,22 +289,24 @@ impl<'r> Stage<'r> {
     }
 
     fn close_up_to(&mut self, validated: Option<u32>) {
-        while validated.is_some_and(|index| self.server.validated_index() < index) {
+        if self.run.network.is_some() {
+            return;
+        }
+        while validated.is_some_and(|index| self.network.server(1).validated_index() < index) {
             self.close();
         }
     }
 
     fn close(&mut self) {
         self.fund();
-        self.server.pass(STEP_MS);
-        self.server
-            .close_ledger()
-            .expect("nothing is kept in a file");
+        self.network.pass(STEP_MS);
+        let server = self.network.server(1);
+        server.close_ledger().expect("nothing is kept in a file");
     }
 
     /// The payments that were made into the ledger that is open now.
     fn fund(&mut self) {
-        let open_index = self.server.validated_index() + 1;
+        let open_index = self.network.server(1).validated_index() + 1;
         if !self.prepared.insert(open_index) {
             return;
         }
@@ -264,12 +323,22 @@ impl<'r> Stage<'r> {
 
     fn submit(&mut self, blob: &str) {
         let body = json!({ "method": "submit", "params": [{ "tx_blob": blob }] });
-        let (_, answer) = self.server.http(true, &body.to_string());
+        let (_, answer) = self.network.server(1).http(true, &body.to_string());
         assert!(
             answer.contains("tesSUCCESS"),
             "a payment of the genesis account is good: {answer}"
         );
     }
+}
+
+fn agree(network: &mut Network, is_slow: bool) {
+    network.receive();
+    network.propose();
+    accept(network, is_slow);
+}
+
+fn accept(network: &mut Network, is_slow: bool) {
+    network.accept(is_slow).expect("nothing is kept in a file");
 }
 
 /// True if a real server knows the command; asking for others is a test of how it says no.

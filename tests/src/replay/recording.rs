@@ -10,6 +10,8 @@ use flate2::read::GzDecoder;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::sim::ServerMode;
+
 /// One exchange, or one message that a server pushed, or a note of the recorder's.
 #[derive(Debug, Deserialize)]
 pub struct Step {
@@ -53,8 +55,24 @@ impl Step {
             }
             _ => &self.request,
         };
-        let name = request.get("method").or_else(|| request.get("command"))?;
-        Some(name.as_str()?.to_owned())
+        let name = request.get("method").or_else(|| request.get("command"));
+        if name.is_none() && self.is_bare() {
+            let is_submit = self.request.get("tx_blob").is_some();
+            return Some(if is_submit { "submit" } else { "tx" }.to_owned());
+        }
+        Some(name?.as_str()?.to_owned())
+    }
+
+    /// True if only the parameters of a request and the result of its answer were written down.
+    pub(super) fn is_bare(&self) -> bool {
+        let transport = self.transport.split_once(' ');
+        transport.is_some_and(|(_, server)| server.starts_with("node"))
+    }
+
+    /// The number of the server that was asked.
+    pub(super) fn server(&self) -> usize {
+        let second = self.is_bare() || self.title.contains("node 2");
+        if second { 2 } else { 1 }
     }
 
     /// The parameters of the request.
@@ -75,6 +93,71 @@ impl Step {
     }
 }
 
+/// How a network of servers stood when a recording began.
+#[derive(Debug, Deserialize)]
+pub struct Beginning {
+    /// Number of servers.
+    pub servers: usize,
+    /// Lists of validators in each one's configuration.
+    pub validator_lists: usize,
+    /// A server with fewer peers gives the network up.
+    pub peers_min: usize,
+    /// The first ledger that the servers counted as validated; none if they never heard of one.
+    pub first_validated: Option<u32>,
+    /// The last one that they did.
+    pub validated: u32,
+    /// The last one that they closed.
+    pub closed: u32,
+    /// How far they had come.
+    pub mode: ServerMode,
+    /// No amendment was in force yet.
+    #[serde(default)]
+    pub without_amendments: bool,
+    /// The time in milliseconds since 1970.
+    pub clock: u64,
+}
+
+/// What happened in a network before a step, counted from the scenario's first.
+#[derive(Debug, Deserialize)]
+pub struct Event {
+    /// The step.
+    pub before: usize,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: Happening,
+}
+
+/// What a network of servers does by itself: what consensus decided and when, and how servers found and lost each other.
+/// Nothing in it says what a server answers.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Happening {
+    /// It was this time, in milliseconds since 1970.
+    Clock(u64),
+    /// So many ledgers closed, with what was in the servers' open ledgers.
+    Close(u32),
+    /// The same once, but agreeing took long.
+    CloseSlowly(u32),
+    /// The servers closed their open ledgers and began to agree on the next one.
+    Propose(()),
+    /// They agreed on it.
+    Accept(()),
+    /// A server learnt that ledgers up to this one are validated.
+    Validate(usize, u32),
+    /// A server's mode changed.
+    Mode(usize, ServerMode),
+    /// A server was lost.
+    Lose(usize),
+    /// It was started again.
+    Restart(usize),
+    /// It found the others.
+    Link(usize),
+    /// It had fetched the network's last closed ledger.
+    Join(usize),
+    /// What servers had sent each other was not yet looked at.
+    InFlight(()),
+}
+
 /// Scenarios that one server ran one after the other since it was started on a new ledger.
 #[derive(Debug, Deserialize)]
 pub struct Run {
@@ -86,6 +169,11 @@ pub struct Run {
     pub funded: Vec<(u32, String, u64)>,
     /// Transactions a ledger is expected to hold before fees escalate, as configured.
     pub expected_size: u64,
+    /// How its network stood when it began, if it is not one standalone server.
+    pub network: Option<Beginning>,
+    /// What happened between the steps of each scenario, for a network.
+    #[serde(default)]
+    pub schedule: BTreeMap<String, Vec<Event>>,
     /// Ledger, size and address: unrecorded payments of a drop to it that filled the open ledger up to that size.
     #[serde(default)]
     pub filled: Vec<(u32, usize, String)>,

@@ -15,6 +15,7 @@ use super::money::Money;
 use super::offers::{check_offer, offer_create};
 use super::preflight::{TF_PARTIAL_PAYMENT, TICKETS_MAX, preflight};
 use super::settings::{account_set, check_account_set};
+use super::signers::{check_signers, list_index, set_signer_list};
 use super::state::{
     Account, Draft, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_PASSWORD_SPENT, LSF_REQUIRE_DEST_TAG,
     View,
@@ -154,7 +155,7 @@ pub(super) fn check(view: &View<'_>, tx: &Tx, mode: Mode) -> Result<(), Ter> {
     if tx.last_ledger.is_some_and(|last| view.index > last) {
         return Err(Ter::TefMaxLedger);
     }
-    check_key(account, tx)?;
+    check_key(view, account, tx)?;
     check_fee(view, account, tx, mode)?;
     if let Kind::NoSuchObject(ter) = tx.kind {
         return Err(ter);
@@ -194,9 +195,9 @@ fn check_slot<'v>(view: &'v View<'_>, tx: &Tx) -> Result<&'v Account, Ter> {
     Ok(account)
 }
 
-fn check_key(account: &Account, tx: &Tx) -> Result<(), Ter> {
+fn check_key(view: &View<'_>, account: &Account, tx: &Tx) -> Result<(), Ter> {
     match tx.signer {
-        None => Err(Ter::TefNotMultiSigning),
+        None => check_signers(view, account, &tx.signers),
         Some(signer) if account.regular_key == Some(signer) => Ok(()),
         Some(signer) if signer != account.id => Err(Ter::TefBadAuth),
         Some(_) if account.has(LSF_DISABLE_MASTER) => Err(Ter::TefMasterDisabled),
@@ -287,10 +288,12 @@ fn do_apply(
         Kind::OfferCreate => offer_create(draft, tx, balance_before)?,
         Kind::Creates(made) => create(draft, tx, balance_before, made)?,
         Kind::AccountSet { set, clear } => {
-            let after = account_set(tx, draft.account(&tx.account), set, clear)?;
+            let has_list = draft.entry(&list_index(&tx.account)).is_some();
+            let after = account_set(tx, draft.account(&tx.account), has_list, (set, clear))?;
             draft.put(after);
         }
         Kind::SetRegularKey { key } => set_regular_key(draft, tx, key)?,
+        Kind::SignerListSet => set_signer_list(draft, tx, balance_before)?,
         Kind::TicketCreate { count } => create_tickets(draft, tx, balance_before, count)?,
         Kind::DepositPreauth {
             authorize,
@@ -303,7 +306,8 @@ fn do_apply(
 
 fn set_regular_key(draft: &mut Draft<'_, '_>, tx: &Tx, key: Option<AccountId>) -> Result<(), Ter> {
     let account = draft.account(&tx.account);
-    if key.is_none() && account.has(LSF_DISABLE_MASTER) {
+    let has_list = draft.entry(&list_index(&tx.account)).is_some();
+    if key.is_none() && account.has(LSF_DISABLE_MASTER) && !has_list {
         return Err(Ter::TecNoAlternativeKey);
     }
     let is_free = tx.signer == Some(tx.account) && !account.has(LSF_PASSWORD_SPENT);

@@ -16,6 +16,7 @@ use super::codes::Ter;
 use super::decimal::Decimal;
 use super::entries::Made;
 use super::money::Money;
+use super::signers::{MultiSigner, multi_signers};
 use super::state::TOTAL_DROPS;
 use super::types::{AccountId, Hash, sha512_half};
 
@@ -67,6 +68,8 @@ pub(super) struct Tx {
     pub account: AccountId,
     /// The account of the key that signed; None if it is multi-signed.
     pub signer: Option<AccountId>,
+    /// Those who signed, if it is multi-signed.
+    pub signers: Vec<MultiSigner>,
     /// 0 with a ticket.
     pub sequence: u32,
     /// Slot outside the Sequence.
@@ -105,6 +108,8 @@ pub(super) enum Kind {
         /// None removes it.
         key: Option<AccountId>,
     },
+    /// Makes, replaces or ends the list of those who may sign together.
+    SignerListSet,
     /// Sets Sequences aside.
     TicketCreate {
         /// How many.
@@ -153,9 +158,9 @@ impl Tx {
     pub(super) fn from_bytes(blob: Vec<u8>) -> Result<Self, BlobError> {
         let mut json = decode_exactly(&blob)?;
         check_memos(&json)?;
-        let signer = check_signature(&blob, &json)?;
+        let signers = check_signatures(&blob, &json)?;
         print_as_servers_do(&mut json);
-        Self::from_parts(blob, json, signer)
+        Self::from_parts(blob, json, signers)
     }
 
     /// True if the account holds it by its Sequence or ticket before the other, in canonical order.
@@ -180,7 +185,7 @@ impl Tx {
     fn from_parts(
         blob: Vec<u8>,
         json: Map<String, Value>,
-        signer: Option<AccountId>,
+        (signer, signers): (Option<AccountId>, Vec<MultiSigner>),
     ) -> Result<Self, BlobError> {
         let account =
             account_field(&json, "Account").ok_or_else(|| invalid("missing field Account"))?;
@@ -208,6 +213,7 @@ impl Tx {
                 destination: account_field(&json, "Destination")
                     .ok_or_else(|| invalid("missing field Destination"))?,
             },
+            Some("SignerListSet") => Kind::SignerListSet,
             Some("TrustSet") => Kind::TrustSet,
             Some("MPTokenIssuanceCreate") => Kind::Creates(Made::Issuance),
             Some("CredentialCreate") => Kind::Creates(Made::Credential {
@@ -232,6 +238,7 @@ impl Tx {
             hash: Self::hash_of(&blob),
             account,
             signer,
+            signers,
             sequence: u32_field(&json, "Sequence")
                 .ok_or_else(|| invalid("missing field Sequence"))?,
             ticket: u32_field(&json, "TicketSequence"),
@@ -250,7 +257,7 @@ fn invalid(text: &str) -> BlobError {
     BlobError::Invalid(text.to_owned())
 }
 
-fn local_check(text: &str) -> BlobError {
+pub(super) fn local_check(text: &str) -> BlobError {
     BlobError::Invalid(format!("fails local checks: {text}"))
 }
 
@@ -373,18 +380,20 @@ fn is_url_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte)
 }
 
-/// The account of the signing key; None for a multi-signed transaction, which no account here can authorise.
-fn check_signature(blob: &[u8], json: &Map<String, Value>) -> Result<Option<AccountId>, BlobError> {
+/// The account of the one signing key, or those who signed together.
+fn check_signatures(
+    blob: &[u8],
+    json: &Map<String, Value>,
+) -> Result<(Option<AccountId>, Vec<MultiSigner>), BlobError> {
     let key = json
         .get("SigningPubKey")
         .and_then(Value::as_str)
         .unwrap_or_default();
     if key.is_empty() {
-        return if json.contains_key("Signers") {
-            Ok(None)
-        } else {
-            Err(local_check("Empty SigningPubKey."))
-        };
+        return Ok((None, multi_signers(json)?));
+    }
+    if json.contains_key("Signers") {
+        return Err(local_check("Cannot both single- and multi-sign."));
     }
     let key_bytes = hex::decode(key).map_err(|_| local_check("Invalid signature."))?;
     let signature = json
@@ -401,7 +410,7 @@ fn check_signature(blob: &[u8], json: &Map<String, Value>) -> Result<Option<Acco
         return Err(local_check("Invalid signature."));
     }
     let address = derive_classic_address(key).map_err(|_| local_check("Invalid signature."))?;
-    Ok(AccountId::from_address(&address))
+    Ok((AccountId::from_address(&address), Vec::new()))
 }
 
 /// What a single signature covers: the blob, without the field that holds the signature itself.
@@ -417,7 +426,7 @@ fn signed_bytes(blob: &[u8], signature: &[u8]) -> Option<Vec<u8>> {
     Some([&SIGNING_PREFIX, &blob[..at], &blob[at + field.len()..]].concat())
 }
 
-fn verifies(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+pub(super) fn verifies(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     match key {
         [0xED, rest @ ..] if rest.len() == 32 => UnparsedPublicKey::new(&ED25519, rest)
             .verify(message, signature)
@@ -456,6 +465,6 @@ fn is_empty_list(json: &Map<String, Value>, name: &str) -> bool {
         .is_some_and(Vec::is_empty)
 }
 
-fn account_field(json: &Map<String, Value>, name: &str) -> Option<AccountId> {
+pub(super) fn account_field(json: &Map<String, Value>, name: &str) -> Option<AccountId> {
     AccountId::from_address(json.get(name)?.as_str()?)
 }

@@ -68,6 +68,9 @@ results! {
     TemInvalidCount = "temINVALID_COUNT", -266, "Malformed: Count field outside valid range.";
     TemSeqAndTicket = "temSEQ_AND_TICKET", -263, "Transaction contains a TicketSequence and a non-zero Sequence.";
     TemArrayEmpty = "temARRAY_EMPTY", -253, "Malformed: Array is empty.";
+    TemBadSigner = "temBAD_SIGNER", -272, "Malformed: No signer may duplicate account or other signers.";
+    TemBadQuorum = "temBAD_QUORUM", -271, "Malformed: Quorum is unreachable.";
+    TemBadWeight = "temBAD_WEIGHT", -270, "Malformed: Weight must be a positive value.";
     TefAlready = "tefALREADY", -198, "The exact transaction was already in this ledger.";
     TefBadAuth = "tefBAD_AUTH", -196, "Transaction's public key is not authorized.";
     TefException = "tefEXCEPTION", -193, "Unexpected program state.";
@@ -76,6 +79,8 @@ results! {
     TefWrongPrior = "tefWRONG_PRIOR", -189, "This previous transaction does not match.";
     TefMasterDisabled = "tefMASTER_DISABLED", -188, "Master key is disabled.";
     TefMaxLedger = "tefMAX_LEDGER", -187, "Ledger sequence too high.";
+    TefBadSignature = "tefBAD_SIGNATURE", -186, "A signature is provided for a non-signer.";
+    TefBadQuorum = "tefBAD_QUORUM", -185, "Signatures provided do not meet the quorum.";
     TefNotMultiSigning = "tefNOT_MULTI_SIGNING", -184, "Account has no appropriate list of multi-signers.";
     TefNoTicket = "tefNO_TICKET", -180, "Ticket is not in ledger.";
     TerInsufFeeB = "terINSUF_FEE_B", -97, "Account balance can't pay fee.";

@@ -47,11 +47,22 @@ impl Direct {
         })?;
         let mut node = Node::new(world, None, options.capacity);
         node.world.release = options.release;
+        node.world.without_amendments = options.without_amendments;
         node.queue = options.expected_size.map(Queue::new);
         Ok(Self {
             node: Shared::new(node),
             now,
         })
+    }
+
+    /// The node, for who plays several of them together.
+    pub(super) fn shared(&self) -> Shared {
+        self.node.clone()
+    }
+
+    /// Its time.
+    pub(super) fn now(&self) -> Millis {
+        self.now
     }
 
     /// Lets time pass.
@@ -88,6 +99,11 @@ impl Direct {
     /// Transactions in the open ledger.
     pub fn open_size(&self) -> usize {
         self.node.lock().open_txs().len()
+    }
+
+    /// Index of the open ledger.
+    pub fn open_index(&self) -> u32 {
+        self.node.lock().open_index()
     }
 
     /// Index of the last validated ledger.

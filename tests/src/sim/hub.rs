@@ -18,6 +18,9 @@ use super::world::{Ledger, Release, World};
 /// simulated ledger must fit.
 const QUEUE_MESSAGES_MAX: usize = 20_000;
 
+/// Units that a simple transaction cost before fees were told in drops alone.
+const FEE_UNITS: u32 = 10;
+
 /// Identifies a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct SocketId(u64);
@@ -31,7 +34,7 @@ pub(super) enum Stream {
     Transactions,
     /// Validated transactions and those just applied to the open ledger.
     TransactionsProposed,
-    /// The server's load; nothing is ever pushed here.
+    /// The server's load and mode.
     Server,
     /// Accepted, but nothing is ever pushed here.
     Silent,
@@ -154,9 +157,11 @@ impl Hub {
         );
     }
 
-    /// The last ledger of the chain is validated: first the ledger, then its transactions in order.
-    pub(super) fn publish_ledger(&mut self, world: &World) {
-        let ledger = world.validated();
+    /// A ledger is validated: first the ledger, then its transactions in order.
+    pub(super) fn publish_ledger(&mut self, world: &World, index: u32) {
+        let Some(ledger) = world.ledger(index) else {
+            return;
+        };
         let closed = ledger_closed_message(world, ledger);
         self.push(
             |subscriber| usize::from(subscriber.streams.contains(&Stream::Ledger)),
@@ -180,6 +185,21 @@ impl Hub {
                 |api| validated_message(world, ledger, position, api),
             );
         }
+    }
+
+    /// True if anybody wants to hear of the server's load and mode.
+    pub(super) fn has_server_stream(&self) -> bool {
+        self.subscribers
+            .values()
+            .any(|subscriber| subscriber.streams.contains(&Stream::Server))
+    }
+
+    /// The server's load or mode changed.
+    pub(super) fn publish_status(&mut self, status: &Map<String, Value>) {
+        self.push(
+            |subscriber| usize::from(subscriber.streams.contains(&Stream::Server)),
+            |_| status.clone(),
+        );
     }
 
     /// Queues copies of a message, printed once per version, and drops who does not read.
@@ -221,6 +241,9 @@ pub(super) fn ledger_facts(world: &World, ledger: &Ledger) -> Map<String, Value>
     }));
     if world.release == Release::V3_3 {
         facts.insert("network_id".into(), json!(world.genesis.network_id));
+    }
+    if world.without_amendments {
+        facts.insert("fee_ref".into(), json!(FEE_UNITS));
     }
     facts
 }

@@ -10,11 +10,13 @@
 //! `preflight`, `apply`, `nodes` (the transaction engine), `state`, `blob`, `codes`, `types`. Beside `net` stands `direct`,
 //! the same front without sockets and clocks.
 //!
-//! As in a real server's standalone mode a ledger is validated the moment it closes. Not built: trust lines,
-//! multi-signing, several servers. What is not built is refused as `temDISABLED` or `unknownCmd`, or answered as if
+//! `standing` and `archive` say what a server that is part of a network knows and refuses to say; `network` plays several of
+//! them together. By itself a server is alone, and as in a real server's standalone mode a ledger is validated the
+//! moment it closes. What is not built is refused as `temDISABLED` or `unknownCmd`, or answered as if
 //! nobody had ever made such an object.
 
 mod apply;
+mod archive;
 mod blob;
 mod codes;
 mod decimal;
@@ -28,6 +30,7 @@ mod hub;
 mod lines;
 mod money;
 mod net;
+mod network;
 mod node;
 mod nodes;
 mod offers;
@@ -39,8 +42,11 @@ mod rpc_data;
 mod rpc_history;
 mod rpc_lines;
 mod rpc_owned;
+mod rpc_sign;
 mod settings;
 mod shapes;
+mod signers;
+mod standing;
 mod state;
 mod store;
 #[cfg(test)]
@@ -59,8 +65,10 @@ use tokio::task::JoinSet;
 pub use codes::Ter;
 pub use direct::{Direct, DirectSocket};
 pub use god::{Holding, SeenPayment};
+pub use network::{Beginning, Network};
 pub use node::Script;
 pub use rpc::COMMANDS;
+pub use standing::ServerMode;
 pub use state::Fees;
 pub use store::StoreError;
 pub use types::{Hash, Millis};
@@ -98,6 +106,8 @@ pub struct Options {
     pub expected_size: Option<u64>,
     /// Which real server it answers like.
     pub release: Release,
+    /// The network is young and has voted no amendment in yet: fees are also told in units, for example.
+    pub without_amendments: bool,
 }
 
 impl Default for Options {
@@ -119,6 +129,7 @@ impl Default for Options {
             start_index: 1000,
             expected_size: None,
             release: Release::V3_3,
+            without_amendments: false,
         }
     }
 }
@@ -164,6 +175,7 @@ pub async fn serve(options: Options) -> Result<Handle, ServeError> {
     let (rpc_listener, rpc) = listen(options.rpc_port).await?;
     let mut node = Node::new(world, store, options.capacity);
     node.world.release = options.release;
+    node.world.without_amendments = options.without_amendments;
     node.queue = options.expected_size.map(queue::Queue::new);
     let node = Shared::new(node);
     let mut tasks = JoinSet::new();

@@ -12,7 +12,9 @@ use super::codes::Ter;
 use super::entries::Entry;
 use super::hub::Hub;
 use super::lines::{Line, LineKey};
-use super::queue::{BASE_LEVEL, Queue, mul_div, paid_level};
+use super::queue::{BASE_LEVEL, Pace, Queue, mul_div, paid_level};
+use super::rpc::server_status;
+use super::standing::{ServerMode, Standing};
 use super::state::{Account, Overlay};
 use super::store::{Store, StoreError};
 use super::types::{AccountId, Hash, Millis};
@@ -70,6 +72,15 @@ pub struct Script {
     pub drop_submit_requests: u32,
 }
 
+/// Who gave a server a transaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Giver {
+    /// A client; the server goes on trying what it was given.
+    Client,
+    /// Another server, which does so itself.
+    Peer,
+}
+
 struct Local {
     tx: Arc<Tx>,
     expires: u32,
@@ -87,6 +98,12 @@ pub(super) struct Node {
     pub world: World,
     /// Who listens.
     pub hub: Hub,
+    /// How it stands to its network.
+    pub standing: Standing,
+    /// What it has for its peers.
+    pub outbox: Vec<Arc<Tx>>,
+    /// What peers have sent and it has not looked at yet.
+    pub inbox: VecDeque<Arc<Tx>>,
     /// Faults to come.
     pub script: Script,
     /// What waits for the open ledger's fee to drop; None if every ledger is large enough.
@@ -95,6 +112,8 @@ pub(super) struct Node {
     pub bad_signatures: HashSet<Hash>,
     /// Every blob that arrived and passed the local checks.
     pub arrivals: Vec<Arrival>,
+    /// The fee level that subscribers were told last.
+    told_level: Option<u64>,
     store: Option<Store>,
     stopped: bool,
     capacity: Option<usize>,
@@ -114,10 +133,14 @@ impl Node {
         Self {
             world,
             hub: Hub::default(),
+            standing: Standing::default(),
+            outbox: Vec::new(),
+            inbox: VecDeque::new(),
             script: Script::default(),
             queue: None,
             bad_signatures: HashSet::new(),
             arrivals: Vec::new(),
+            told_level: None,
             store,
             stopped: false,
             capacity,
@@ -134,7 +157,7 @@ impl Node {
 
     /// Index of the open ledger.
     pub(super) fn open_index(&self) -> u32 {
-        self.world.validated().index + 1
+        self.world.closed().index + 1
     }
 
     /// The transactions in the open ledger, in the order in which they were applied.
@@ -171,8 +194,49 @@ impl Node {
         self.cache.get(hash)
     }
 
-    /// Takes a transaction from a client.
+    /// Takes a transaction from a client. If a peer's copy of it waits to be looked at, the answer tells what came of that.
     pub(super) fn submit(&mut self, tx: &Arc<Tx>, fail_hard: bool, now: Millis) -> Submitted {
+        if self.inbox.iter().any(|waiting| waiting.hash == tx.hash) {
+            self.inbox.retain(|waiting| waiting.hash != tx.hash);
+            return self.take(tx, fail_hard, Giver::Peer, now);
+        }
+        self.take(tx, fail_hard, Giver::Client, now)
+    }
+
+    /// Its mode changes, and who listens hears of it.
+    pub(super) fn enter(&mut self, mode: ServerMode) {
+        self.standing.mode = mode;
+        self.publish_status();
+    }
+
+    /// Tells who listens if the fees are not what they were told last.
+    pub(super) fn report_fees(&mut self) {
+        if self.told_level != Some(self.required_level()) {
+            self.publish_status();
+        }
+    }
+
+    fn publish_status(&mut self) {
+        if self.hub.has_server_stream() {
+            self.told_level = Some(self.required_level());
+            self.hub.publish_status(&server_status(self));
+        }
+    }
+
+    /// It has fetched the network's ledgers and begins with them.
+    pub(super) fn join(&mut self, world: World) {
+        self.world = world;
+        self.open = Open::default();
+    }
+
+    /// Looks at what peers have sent.
+    pub(super) fn receive(&mut self, now: Millis) {
+        while let Some(tx) = self.inbox.pop_front() {
+            self.take(&tx, false, Giver::Peer, now);
+        }
+    }
+
+    fn take(&mut self, tx: &Arc<Tx>, fail_hard: bool, giver: Giver, now: Millis) -> Submitted {
         self.remember(tx);
         if self
             .bad_until
@@ -201,7 +265,7 @@ impl Node {
             tx: tx.clone(),
             ter,
         });
-        let kept = !fail_hard || ter == Ter::TesSuccess;
+        let kept = giver == Giver::Client && (!fail_hard || ter == Ter::TesSuccess);
         if kept {
             let last = self.open_index() + LOCAL_LEDGERS;
             let expires = tx
@@ -212,11 +276,14 @@ impl Node {
                 expires,
             });
         }
-        if kept && holds(ter) {
+        if !fail_hard && holds(ter) {
             self.hold(tx.clone());
         }
         let queued = ter == Ter::TerQueued;
-        let broadcast = (applied || queued) && self.relay(tx.hash, now);
+        // A server that is not sure of itself lets others judge.
+        let asks_others =
+            giver == Giver::Client && !fail_hard && self.standing.mode != ServerMode::Full;
+        let broadcast = (applied || queued || asks_others) && self.relay(tx, now);
         // The successors come after the answer: as recorded, it does not count them.
         let account_sequence = self
             .open_account(&tx.account)
@@ -227,6 +294,9 @@ impl Node {
         let open_ledger_cost = self.open_ledger_cost(tx);
         if ter == Ter::TesSuccess {
             self.pop_successors(tx, now);
+        }
+        if applied {
+            self.report_fees();
         }
         Submitted {
             ter,
@@ -269,13 +339,16 @@ impl Node {
     }
 
     /// True if it goes out to peers: not if it did a moment ago.
-    fn relay(&mut self, hash: Hash, now: Millis) -> bool {
+    fn relay(&mut self, tx: &Arc<Tx>, now: Millis) -> bool {
         let recently = self
             .relayed_at
-            .get(&hash)
+            .get(&tx.hash)
             .is_some_and(|at| now.0 < at.0 + RELAY_MS);
         if !recently {
-            self.relayed_at.insert(hash, now);
+            self.relayed_at.insert(tx.hash, now);
+            if self.standing.peers > 0 {
+                self.outbox.push(tx.clone());
+            }
         }
         !recently
     }
@@ -337,7 +410,7 @@ impl Node {
     fn retry_held(&mut self, tx: Arc<Tx>, now: Millis) {
         let (ter, applied) = self.try_open(&tx, false, now);
         if applied {
-            self.relay(tx.hash, now);
+            self.relay(&tx, now);
         } else if holds(ter) {
             // A passed end wraps around to a distance that is not near.
             let distance = tx
@@ -350,22 +423,39 @@ impl Node {
         }
     }
 
-    /// Closes the open ledger and validates it: held ones get a last try, the ledger is built, made durable, published,
-    /// and what is left goes into the next open ledger.
+    /// Closes the open ledger and validates it, as standalone servers do.
     pub(super) fn close(&mut self, now: Millis) -> Result<(), StoreError> {
         if self.stopped {
             return Ok(());
         }
+        let proposed = self.propose(now);
+        let room = self.capacity.unwrap_or(usize::MAX).min(proposed.len());
+        let (candidates, overflow) = proposed.split_at(room);
+        self.build(candidates, overflow, Pace::Normal, now)?;
+        self.validate(self.world.closed().index, now);
+        self.report_fees();
+        Ok(())
+    }
+
+    /// The open ledger's transactions as this server would close it: held ones get a last try before.
+    pub(super) fn propose(&mut self, now: Millis) -> Vec<Arc<Tx>> {
         for (_, tx) in std::mem::take(&mut self.held) {
             self.retry_held(tx, now);
         }
-        let room = self.capacity.unwrap_or(usize::MAX).min(self.open.txs.len());
-        let (candidates, overflow) = self.open.txs.split_at(room);
+        self.open.txs.clone()
+    }
+
+    /// Builds the next ledger of these transactions and makes it durable; the others go into the next open ledger with
+    /// what is left.
+    pub(super) fn build(
+        &mut self,
+        candidates: &[Arc<Tx>],
+        others: &[Arc<Tx>],
+        pace: Pace,
+        now: Millis,
+    ) -> Result<(), StoreError> {
         let (built, leftover) = self.world.build(candidates, now.ledger_time());
-        let next: Leftover = leftover
-            .into_iter()
-            .chain(overflow.iter().cloned())
-            .collect();
+        let next: Leftover = leftover.into_iter().chain(others.iter().cloned()).collect();
         if let Some(store) = &mut self.store {
             store.append(&built)?;
         }
@@ -377,12 +467,30 @@ impl Node {
                 .txs
                 .iter()
                 .map(|included| paid_level(&view, &included.tx));
-            queue.ledger_closed(levels.collect(), ledger.index, ledger.hash);
+            queue.ledger_closed(levels.collect(), pace, ledger.index, ledger.hash);
         }
-        self.world.push(built);
-        self.hub.publish_ledger(&self.world);
+        self.world.append(built, now);
         self.reopen(next, now);
         Ok(())
+    }
+
+    /// All closed ledgers up to this one are validated: tells who listens, and stops trying what is decided.
+    pub(super) fn validate(&mut self, index: u32, now: Millis) {
+        for published in self.world.archive.validate(index, now) {
+            self.world.archive.publish(published);
+            self.hub.publish_ledger(&self.world, published);
+        }
+        let world = &self.world;
+        self.locals.retain(|local| {
+            let account = world.accounts.get_at(&local.tx.account, index);
+            let passed = account.is_some_and(|account| match local.tx.ticket {
+                None => account.sequence > local.tx.sequence,
+                Some(ticket) => account.sequence > ticket && !account.tickets.contains_key(&ticket),
+            });
+            let included = world.included_in(local.tx.hash);
+            let is_in = included.is_some_and(|(ledger, _)| ledger.index <= index);
+            local.expires >= index && !passed && !is_in
+        });
     }
 
     /// Ends it: no ledger closes any more, and its file is free for the next server.
@@ -407,20 +515,6 @@ impl Node {
         for tx in &locals {
             self.re_enter(tx, now);
         }
-        let validated = self.world.validated().index;
-        let world = &self.world;
-        self.locals.retain(|local| {
-            let passed = world
-                .accounts
-                .get(&local.tx.account)
-                .is_some_and(|account| match local.tx.ticket {
-                    None => account.sequence > local.tx.sequence,
-                    Some(ticket) => {
-                        account.sequence > ticket && !account.tickets.contains_key(&ticket)
-                    }
-                });
-            local.expires >= validated && !passed && world.find(local.tx.hash).is_none()
-        });
         self.bad_until.retain(|_, until| now < *until);
         self.relayed_at.retain(|_, at| now.0 < at.0 + RELAY_MS);
     }
@@ -428,7 +522,7 @@ impl Node {
 
 impl Node {
     fn re_enter(&mut self, tx: &Arc<Tx>, now: Millis) {
-        if self.world.find(tx.hash).is_some()
+        if self.world.included_in(tx.hash).is_some()
             || self.open.txs.iter().any(|open| open.hash == tx.hash)
         {
             return;
@@ -440,7 +534,7 @@ impl Node {
         };
         if applied.effect.is_some() {
             self.open.txs.push(tx.clone());
-            self.relay(tx.hash, now);
+            self.relay(tx, now);
         }
     }
 }

@@ -9,6 +9,7 @@ use super::lines::{TRUST_SET_FLAGS, preflight_trust_set};
 use super::money::Money;
 use super::offers::{OFFER_FLAGS, preflight_offer};
 use super::settings::{ACCOUNT_SET_FLAGS, preflight_account_set};
+use super::signers::preflight_signer_list;
 use super::state::{TOTAL_DROPS, View};
 use super::types::AccountId;
 
@@ -42,6 +43,7 @@ pub(super) fn preflight(view: &View<'_>, tx: &Tx) -> Result<(), Ter> {
         Kind::Creates(Made::Issuance) => TF_FULLY_CANONICAL | ISSUANCE_FLAGS,
         Kind::Creates(Made::Credential { .. })
         | Kind::SetRegularKey { .. }
+        | Kind::SignerListSet
         | Kind::TicketCreate { .. }
         | Kind::DepositPreauth { .. }
         | Kind::AccountDelete { .. }
@@ -75,6 +77,7 @@ pub(super) fn preflight(view: &View<'_>, tx: &Tx) -> Result<(), Ter> {
             unauthorize,
         } if authorize.is_some() == unauthorize.is_some() => Err(Ter::TemMalformed),
         Kind::NoSuchObject(ter) if ter.is_tem() => Err(ter),
+        Kind::SignerListSet => preflight_signer_list(tx),
         Kind::TrustSet => preflight_trust_set(tx),
         Kind::OfferCreate => preflight_offer(tx),
         Kind::AccountDelete { destination } if destination == tx.account => Err(Ter::TemDstIsSrc),

@@ -27,6 +27,10 @@ const TARGET_SIZE: u64 = 256;
 const RECENT_LEDGERS_MAX: usize = 20;
 /// A full ledger raises the expectation to so many hundredths of its size.
 const INCREASE_PERCENT: u64 = 120;
+/// After a slow ledger the expectation is so many hundredths of its size, and at most of what it was.
+const SLOW_PERCENT: u64 = 50;
+/// But never less than this.
+const EXPECTED_MIN: u64 = 32;
 /// The queue holds as many transactions as this many ledgers.
 const LEDGERS_IN_QUEUE: u64 = 20;
 /// But never fewer than this.
@@ -58,6 +62,15 @@ impl Queued {
 /// The Sequence or ticket of a transaction; Sequences come before tickets.
 fn slot(tx: &Tx) -> (bool, u32) {
     (tx.ticket.is_some(), tx.ticket.unwrap_or(tx.sequence))
+}
+
+/// How long the servers took to agree on a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// As ever.
+    Normal,
+    /// Too long: ledgers are taken to be too large.
+    Slow,
 }
 
 /// The queue of one server.
@@ -370,11 +383,21 @@ impl Queue {
         });
     }
 
-    /// Learns from a ledger that closed: its transactions' fee levels, and its index and hash.
-    pub(super) fn ledger_closed(&mut self, mut levels: Vec<u64>, index: u32, hash: Hash) {
+    /// Learns from a ledger that closed: its transactions' fee levels, how long it took, and its index and hash.
+    pub(super) fn ledger_closed(
+        &mut self,
+        mut levels: Vec<u64>,
+        pace: Pace,
+        index: u32,
+        hash: Hash,
+    ) {
         levels.sort_unstable();
         let size = levels.len() as u64;
-        if size > self.expected || size > TARGET_SIZE.max(self.expected) {
+        if pace == Pace::Slow {
+            self.recent.clear();
+            let most = mul_div(self.expected, SLOW_PERCENT, 100).max(EXPECTED_MIN);
+            self.expected = mul_div(size, SLOW_PERCENT, 100).clamp(EXPECTED_MIN, most);
+        } else if size > self.expected || size > TARGET_SIZE.max(self.expected) {
             self.recent.push_back(mul_div(size, INCREASE_PERCENT, 100));
             if self.recent.len() > RECENT_LEDGERS_MAX {
                 self.recent.pop_front();
@@ -468,7 +491,7 @@ fn spend(tx: &Tx) -> u64 {
 /// True if it may change who can sign, so that nothing may wait beside it.
 fn blocks(tx: &Tx) -> bool {
     match tx.kind {
-        Kind::SetRegularKey { .. } => true,
+        Kind::SetRegularKey { .. } | Kind::SignerListSet => true,
         Kind::AccountSet { set, clear } => [set, clear].iter().any(|flag| [2, 4, 5].contains(flag)),
         _ => false,
     }

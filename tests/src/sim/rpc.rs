@@ -17,6 +17,7 @@ use super::rpc_data;
 use super::rpc_history;
 use super::rpc_lines;
 use super::rpc_owned;
+use super::rpc_sign::{sign_and_submit, submit_multisigned};
 use super::shapes::{ApiVersion, complete_ledgers, ctid, object};
 use super::types::{AccountId, Hash, Millis};
 use super::world::Release;
@@ -35,7 +36,7 @@ const EXPECTED_SIZE: u64 = 1000;
 const QUEUE_SIZE: u64 = 20_000;
 
 /// The commands that this server knows and a real one does too.
-pub const COMMANDS: [&str; 20] = [
+pub const COMMANDS: [&str; 21] = [
     "account_currencies",
     "account_info",
     "account_lines",
@@ -53,6 +54,7 @@ pub const COMMANDS: [&str; 20] = [
     "server_info",
     "server_state",
     "submit",
+    "submit_multisigned",
     "subscribe",
     "tx",
     "unsubscribe",
@@ -158,12 +160,18 @@ pub(super) fn parse_submit(
 
 /// Runs a command.
 pub(super) fn dispatch(node: &mut Node, command: &str, call: &Call<'_>) -> Answer {
+    if call.role == Role::Public && matches!(command, "ledger_accept" | "sim_script") {
+        return Err(RpcError::new("forbidden", 3, "Bad credentials."));
+    }
+    node.standing
+        .check(&node.world, command, call.api, call.now)?;
     match command {
         "ping" => Ok(ping(call)),
         "server_info" => Ok(object(json!({ "info": server(node, call, true) }))),
         "server_state" => Ok(object(json!({ "state": server(node, call, false) }))),
         "fee" => Ok(fee(node)),
         "submit" => submit(node, call),
+        "submit_multisigned" => submit_multisigned(node, call),
         "tx" => rpc_history::tx(node, call),
         "account_info" => rpc_data::account_info(node, call),
         "account_currencies" => rpc_lines::account_currencies(node, call),
@@ -176,16 +184,13 @@ pub(super) fn dispatch(node: &mut Node, command: &str, call: &Call<'_>) -> Answe
         "ledger" => rpc_data::ledger(node, call),
         "ledger_current" => Ok(object(json!({ "ledger_current_index": node.open_index() }))),
         "ledger_closed" => {
-            let closed = node.world.validated();
+            let closed = node.world.closed();
             Ok(object(
                 json!({ "ledger_hash": closed.hash.to_string(), "ledger_index": closed.index }),
             ))
         }
         "subscribe" => subscribe(node, call),
         "unsubscribe" => unsubscribe(node, call),
-        "ledger_accept" | "sim_script" if call.role == Role::Public => {
-            Err(RpcError::new("forbidden", 3, "Bad credentials."))
-        }
         "ledger_accept" => {
             node.close(call.now)
                 .expect("the state directory takes the closed ledger");
@@ -237,8 +242,7 @@ fn build_version(release: Release) -> &'static str {
 /// The body of `server_info` (human units) and of `server_state` (drops).
 fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
     let world = &node.world;
-    let validated = world.validated();
-    let fees = world.genesis.fees;
+    let standing = &node.standing;
     let states = ["connected", "disconnected", "full", "syncing", "tracking"];
     let accounting: Map<String, Value> = states
         .iter()
@@ -253,37 +257,41 @@ fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
     let mut body = object(json!({
         "build_version": build_version(world.release),
         "complete_ledgers": complete_ledgers(world),
-        "initial_sync_duration_us": "0",
         "io_latency_ms": 1,
         "jq_trans_overflow": "0",
         "network_id": world.genesis.network_id,
         "peer_disconnects": "0",
         "peer_disconnects_resources": "0",
-        "peers": 0,
+        "peers": standing.peers,
         "ports": [],
         "pubkey_node": PUBKEY_NODE,
-        "server_state": "full",
+        "server_state": standing.mode_name(call.role),
         "server_state_duration_us": "0",
         "state_accounting": accounting,
         "time": super::types::human(call.now.ledger_time()),
         "uptime": 0,
         "validation_quorum": 1,
     }));
+    let (validated, published) = (world.archive.validated(), world.archive.published());
+    if validated.is_some() {
+        body.insert("initial_sync_duration_us".into(), json!("0"));
+    }
+    if published != validated || validated.is_none() {
+        let published = published.map_or(json!("none"), |published| json!(published));
+        body.insert("published_ledger".into(), published);
+    }
+    let name = match validated {
+        Some(_) => "validated_ledger",
+        None => "closed_ledger",
+    };
+    body.insert(name.into(), Value::Object(server_ledger(node, call, human)));
+    let proposers = standing.proposers;
+    let level = node.required_level();
     if human {
-        body.extend(object(json!({
-            "hostid": "FUM",
-            "last_close": { "converge_time_s": 2, "proposers": 0 },
-            "load_factor": 1,
-            "validated_ledger": {
-                "age": call.now.ledger_time().saturating_sub(validated.close_time),
-                "base_fee_xrp": xrp(fees.base_drops),
-                "hash": validated.hash.to_string(),
-                "reserve_base_xrp": xrp(fees.reserve_base_drops),
-                "reserve_inc_xrp": xrp(fees.reserve_inc_drops),
-                "seq": validated.index,
-            },
-        })));
-        let level = node.required_level();
+        let last_close = json!({ "converge_time_s": 2, "proposers": proposers });
+        body.extend(object(
+            json!({ "hostid": "FUM", "last_close": last_close, "load_factor": 1 }),
+        ));
         if level > REFERENCE_LEVEL {
             // Millionths of a multiple of the base fee, printed as `xrp` prints drops.
             let factor = xrp(mul_div(level, 1_000_000, REFERENCE_LEVEL));
@@ -292,42 +300,69 @@ fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
             body.insert("load_factor_server".into(), json!(1));
         }
     } else {
-        body.extend(object(json!({
-            "last_close": { "converge_time": 2000, "proposers": 0 },
-            "load_base": REFERENCE_LEVEL,
-            "load_factor": node.required_level(),
-            "load_factor_fee_escalation": node.required_level(),
-            "load_factor_fee_queue": REFERENCE_LEVEL,
-            "load_factor_fee_reference": REFERENCE_LEVEL,
-            "load_factor_server": REFERENCE_LEVEL,
-            "validated_ledger": {
-                "base_fee": fees.base_drops,
-                "close_time": validated.close_time,
-                "hash": validated.hash.to_string(),
-                "reserve_base": fees.reserve_base_drops,
-                "reserve_inc": fees.reserve_inc_drops,
-                "seq": validated.index,
-            },
-        })));
+        let last_close = json!({ "converge_time": 2000, "proposers": proposers });
+        body.insert("last_close".into(), last_close);
+        body.extend(load_facts(level));
     }
     if call.role == Role::Admin {
-        body.extend(object(json!({
-            "load": { "job_types": [], "threads": 1 },
-            "node_size": "small",
-            "pubkey_validator": "none",
-        })));
+        body.extend(standing.admin_facts(human));
         if world.release == Release::V3_3 {
             let git = json!({ "branch": "develop", "hash": "86d8b244d" });
             body.insert("git".into(), git);
         }
-        if human {
-            let list = json!({ "count": 0, "expiration": "unknown", "status": "unknown" });
-            body.insert("validator_list".into(), list);
-        } else {
-            body.insert("validator_list_expires".into(), json!(0));
-        }
     }
     body
+}
+
+/// What a server says of the last validated ledger, or of the last closed one if there is none.
+fn server_ledger(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
+    let (world, fees) = (&node.world, node.world.genesis.fees);
+    let ledger = world.validated();
+    let mut facts = object(json!({ "hash": ledger.hash.to_string(), "seq": ledger.index }));
+    if !human {
+        facts.extend(object(json!({
+            "base_fee": fees.base_drops,
+            "close_time": ledger.close_time,
+            "reserve_base": fees.reserve_base_drops,
+            "reserve_inc": fees.reserve_inc_drops,
+        })));
+        return facts;
+    }
+    facts.extend(object(json!({
+        "base_fee_xrp": xrp(fees.base_drops),
+        "reserve_base_xrp": xrp(fees.reserve_base_drops),
+        "reserve_inc_xrp": xrp(fees.reserve_inc_drops),
+    })));
+    let is_validated = world.last_validated().is_some();
+    // The old release says no age of a ledger that is only closed.
+    if is_validated || world.release == Release::V3_3 {
+        let age = call.now.ledger_time().saturating_sub(ledger.close_time);
+        facts.insert("age".into(), json!(age));
+    }
+    facts
+}
+
+/// The fee levels of a server, as its state and its messages show them.
+fn load_facts(level: u64) -> Map<String, Value> {
+    object(json!({
+        "load_base": REFERENCE_LEVEL,
+        "load_factor": level,
+        "load_factor_fee_escalation": level,
+        "load_factor_fee_queue": REFERENCE_LEVEL,
+        "load_factor_fee_reference": REFERENCE_LEVEL,
+        "load_factor_server": REFERENCE_LEVEL,
+    }))
+}
+
+/// The message about a new mode.
+pub(super) fn server_status(node: &Node) -> Map<String, Value> {
+    let mut message = load_facts(node.required_level());
+    message.extend(object(json!({
+        "base_fee": node.world.genesis.fees.base_drops,
+        "server_status": node.standing.mode_name(Role::Public),
+        "type": "serverStatus",
+    })));
+    message
 }
 
 /// Drops as a JSON number of XRP, which `server_info` shows; nothing computes with it.
@@ -375,7 +410,14 @@ fn fee(node: &Node) -> Map<String, Value> {
 fn submit(node: &mut Node, call: &Call<'_>) -> Answer {
     let parsed = match &call.parsed {
         Some(parsed) => parsed,
-        None if call.role == Role::Public || call.params.contains_key("secret") => {
+        None if call.role == Role::Admin && call.params.contains_key("secret") => {
+            let deprecated = object(json!({ "deprecated": DEPRECATED }));
+            return sign_and_submit(node, call).map(|mut result| {
+                result.extend(deprecated);
+                result
+            });
+        }
+        None if call.role == Role::Public => {
             return Err(RpcError::new(
                 "notSupported",
                 75,
@@ -432,8 +474,10 @@ fn submit(node: &mut Node, call: &Call<'_>) -> Answer {
             "account_sequence_available": submitted.sequence_available,
             "account_sequence_next": sequence,
             "open_ledger_cost": submitted.open_ledger_cost.to_string(),
-            "validated_ledger_index": node.world.validated().index,
         })));
+        if let Some(validated) = node.world.archive.validated() {
+            result.insert("validated_ledger_index".into(), json!(validated));
+        }
     }
     Ok(result)
 }
@@ -445,8 +489,8 @@ fn subscribe(node: &mut Node, call: &Call<'_>) -> Answer {
     let shows_server = wanted.streams.contains(&Stream::Server);
     node.hub.subscribe(socket, call.api, wanted);
     let mut result = Map::new();
-    if shows_ledger {
-        result = ledger_facts(&node.world, node.world.validated());
+    if shows_ledger && let Some(validated) = node.world.last_validated() {
+        result = ledger_facts(&node.world, validated);
     }
     if shows_server {
         result.extend(object(json!({
@@ -454,9 +498,11 @@ fn subscribe(node: &mut Node, call: &Call<'_>) -> Answer {
             "load_factor": REFERENCE_LEVEL,
             "pubkey_node": PUBKEY_NODE,
             "random": node.world.validated().hash.to_string(),
-            "server_status": "full",
-            "stand_alone": true,
+            "server_status": node.standing.mode_name(call.role),
         })));
+        if node.standing.standalone {
+            result.insert("stand_alone".into(), json!(true));
+        }
         if call.role == Role::Admin {
             result.insert("hostid".into(), json!("vm"));
         }

@@ -6,8 +6,12 @@ use serde_json::{Map, Value, json};
 
 use super::node::Node;
 use super::rpc::{Answer, Call, RpcError};
+use super::rpc_owned::signer_lists;
 use super::settings::named_flags;
-use super::shapes::{ApiVersion, index_json, ledger_header, ledger_header_binary, ledger_tx, ledger_tx_binary, object, tx_fields};
+use super::shapes::{
+    ApiVersion, index_json, ledger_header, ledger_header_binary, ledger_tx, ledger_tx_binary,
+    object, tx_fields,
+};
 use super::state::Account;
 use super::types::{AccountId, Hash};
 use super::world::Release;
@@ -15,7 +19,7 @@ use super::world::Release;
 /// The ledger that a request is about.
 pub(super) enum Which {
     Current,
-    Validated(u32),
+    Closed(u32),
 }
 
 impl Which {
@@ -25,14 +29,17 @@ impl Which {
             Self::Current => {
                 object(json!({ "ledger_current_index": node.open_index(), "validated": false }))
             }
-            Self::Validated(index) => {
+            Self::Closed(index) => {
                 let hash = node
                     .world
                     .ledger(*index)
                     .expect("found before")
                     .hash
                     .to_string();
-                object(json!({ "ledger_hash": hash, "ledger_index": index, "validated": true }))
+                let validated = node.world.is_validated(*index);
+                object(
+                    json!({ "ledger_hash": hash, "ledger_index": index, "validated": validated }),
+                )
             }
         }
     }
@@ -43,7 +50,13 @@ fn ledger_not_found() -> RpcError {
 }
 
 /// The ledger that the request names; the open one if it names none.
-pub(super) fn which_ledger(node: &Node, params: &Map<String, Value>) -> Result<Which, RpcError> {
+pub(super) fn which_ledger(node: &Node, call: &Call<'_>) -> Result<Which, RpcError> {
+    let params = call.params;
+    let shortcut = |which: Which| {
+        let world = &node.world;
+        let checked = node.standing.check_shortcut(world, call.api, call.now);
+        checked.map(|()| which)
+    };
     if let Some(hash) = params.get("ledger_hash") {
         let hash = hash.as_str().and_then(Hash::from_hex);
         let hash = hash.ok_or_else(|| {
@@ -52,7 +65,7 @@ pub(super) fn which_ledger(node: &Node, params: &Map<String, Value>) -> Result<W
         return node
             .world
             .ledger_by_hash(hash)
-            .map(|ledger| Which::Validated(ledger.index))
+            .map(|ledger| Which::Closed(ledger.index))
             .ok_or_else(ledger_not_found);
     }
     let malformed = || {
@@ -62,10 +75,11 @@ pub(super) fn which_ledger(node: &Node, params: &Map<String, Value>) -> Result<W
         })
     };
     let number = match params.get("ledger_index") {
-        None => return Ok(Which::Current),
+        None => return shortcut(Which::Current),
         Some(Value::String(name)) => match name.as_str() {
-            "current" | "" => return Ok(Which::Current),
-            "validated" | "closed" => return Ok(Which::Validated(node.world.validated().index)),
+            "current" | "" => return shortcut(Which::Current),
+            "validated" => return shortcut(Which::Closed(node.world.validated().index)),
+            "closed" => return shortcut(Which::Closed(node.world.closed().index)),
             digits => digits.parse().map_err(|_| malformed())?,
         },
         Some(value) => {
@@ -75,9 +89,10 @@ pub(super) fn which_ledger(node: &Node, params: &Map<String, Value>) -> Result<W
     if number == node.open_index() {
         return Ok(Which::Current);
     }
-    node.world
-        .ledger(number)
-        .map(|ledger| Which::Validated(ledger.index))
+    let ledger = node.world.ledger(number);
+    ledger
+        .filter(|ledger| node.world.archive.holds(ledger.index))
+        .map(|ledger| Which::Closed(ledger.index))
         .ok_or_else(ledger_not_found)
 }
 
@@ -91,13 +106,13 @@ pub(super) fn account_info(node: &mut Node, call: &Call<'_>) -> Answer {
         Some(Value::String(address)) => address,
         Some(_) => return Err(RpcError::invalid_params_because("Invalid field 'account'.")),
     };
-    let which = which_ledger(node, call.params)?;
+    let which = which_ledger(node, call)?;
     let facts = which.facts(node);
     let malformed = || RpcError::new("actMalformed", 35, "Account malformed.").with(facts.clone());
     let id = AccountId::from_address(address).ok_or_else(malformed)?;
     let account = match which {
         Which::Current => node.open_account(&id),
-        Which::Validated(index) => node.world.accounts.get_at(&id, index).cloned(),
+        Which::Closed(index) => node.world.accounts.get_at(&id, index).cloned(),
     };
     let Some(account) = account else {
         let named = object(json!({ "account": address }));
@@ -111,18 +126,19 @@ pub(super) fn account_info(node: &mut Node, call: &Call<'_>) -> Answer {
             .and_then(Value::as_bool)
             .unwrap_or(false)
     };
-    if wants("queue") && matches!(which, Which::Validated(_)) {
+    if wants("queue") && matches!(which, Which::Closed(_)) {
         return Err(RpcError::invalid_params().with(facts));
     }
     let mut data = account_data(&account);
     let mut result = facts;
     if wants("signer_lists") {
+        let lists = signer_lists(node, &which, &account);
         let place = if call.api == ApiVersion::V1 {
             &mut data
         } else {
             &mut result
         };
-        place.insert("signer_lists".into(), json!([]));
+        place.insert("signer_lists".into(), lists);
     }
     if wants("queue") {
         let queue = node.queue.as_ref();
@@ -131,7 +147,7 @@ pub(super) fn account_info(node: &mut Node, call: &Call<'_>) -> Answer {
     }
     result.insert("account_data".into(), Value::Object(data));
     let mut flags = account_flags(&account);
-    if node.world.release == Release::V2_3 {
+    if node.world.release == Release::V2_3 || node.world.without_amendments {
         flags.remove("allowTrustLineLocking");
     }
     result.insert("account_flags".into(), Value::Object(flags));
@@ -155,7 +171,7 @@ fn account_flags(account: &Account) -> Map<String, Value> {
 pub(super) fn ledger(node: &Node, call: &Call<'_>) -> Answer {
     let named = call.params.contains_key("ledger_index") || call.params.contains_key("ledger_hash");
     if !named {
-        let closed = ledger_header(node.world.validated(), call.api);
+        let closed = ledger_header(node.world.closed(), call.api);
         return Ok(object(
             json!({ "closed": { "ledger": closed }, "open": { "ledger": open_header(node, call.api) } }),
         ));
@@ -166,10 +182,10 @@ pub(super) fn ledger(node: &Node, call: &Call<'_>) -> Answer {
     };
     let (transactions, expand) = (flag("transactions")?, flag("expand")?);
     let binary = flag("binary")?;
-    let which = which_ledger(node, call.params)?;
+    let which = which_ledger(node, call)?;
     let mut body = match which {
         Which::Current => open_header(node, call.api),
-        Which::Validated(index) => {
+        Which::Closed(index) => {
             let ledger = node.world.ledger(index).expect("found before");
             if binary {
                 ledger_header_binary(ledger)
@@ -220,7 +236,7 @@ fn ledger_transactions(
                 }
             })
             .collect(),
-        Which::Validated(index) => {
+        Which::Closed(index) => {
             let ledger = node.world.ledger(*index).expect("found before");
             let txs = ledger.txs.iter();
             if expand && binary {
@@ -238,6 +254,6 @@ fn open_header(node: &Node, api: ApiVersion) -> Map<String, Value> {
     object(json!({
         "closed": false,
         "ledger_index": index_json(node.open_index(), api),
-        "parent_hash": node.world.validated().hash.to_string(),
+        "parent_hash": node.world.closed().hash.to_string(),
     }))
 }

@@ -52,9 +52,9 @@ pub(super) fn tx(node: &Node, call: &Call<'_>) -> Answer {
     }
     let searched = range.map(|(first, last)| {
         let searched_all = (first..=last).all(|index| {
-            node.world
-                .ledger(index)
-                .is_some_and(|ledger| !ledger.txs.is_empty())
+            let ledger = node.world.ledger(index);
+            ledger
+                .is_some_and(|ledger| !ledger.txs.is_empty() && node.world.archive.has_saved(index))
         });
         object(json!({ "searched_all": searched_all }))
     });
@@ -172,7 +172,13 @@ pub(super) fn account_tx(node: &Node, call: &Call<'_>) -> Answer {
 
 /// The range as used: version 1 cuts it to what there is, version 2 refuses what there is not.
 fn account_tx_range(node: &Node, call: &Call<'_>) -> Result<(u32, u32), RpcError> {
-    let (held_first, held_last) = (node.world.first().index, node.world.validated().index);
+    let Some(held) = node.world.archive.searchable() else {
+        return Err(match call.api {
+            ApiVersion::V1 => RpcError::new("lgrIdxsInvalid", 57, "Ledger indexes invalid."),
+            ApiVersion::V2 => RpcError::new("notSynced", 18, "Not synced to the network."),
+        });
+    };
+    let (held_first, held_last) = (*held.start(), *held.end());
     let (low, high) = (
         call.params.get("ledger_index_min"),
         call.params.get("ledger_index_max"),
@@ -180,14 +186,16 @@ fn account_tx_range(node: &Node, call: &Call<'_>) -> Result<(u32, u32), RpcError
     if low.is_none() && high.is_none() {
         let named =
             call.params.contains_key("ledger_index") || call.params.contains_key("ledger_hash");
-        return match which_ledger(node, call.params)? {
-            Which::Validated(index) => Ok((index, index)),
-            Which::Current if named => Err(RpcError::new(
+        if !named {
+            return Ok((held_first, held_last));
+        }
+        return match which_ledger(node, call)? {
+            Which::Closed(index) if node.world.is_validated(index) => Ok((index, index)),
+            Which::Closed(_) | Which::Current => Err(RpcError::new(
                 "lgrNotValidated",
                 55,
                 "Ledger not validated.",
             )),
-            Which::Current => Ok((held_first, held_last)),
         };
     }
     // -1 and any other negative number mean "as far as there is".

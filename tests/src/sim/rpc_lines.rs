@@ -33,7 +33,7 @@ struct Subject<'a> {
 }
 
 fn subject<'a>(node: &mut Node, call: &Call<'a>) -> Result<Subject<'a>, RpcError> {
-    let which = which_ledger(node, call.params)?;
+    let which = which_ledger(node, call)?;
     let facts = which.facts(node);
     let id = address(call, "account", &facts)?;
     let not_found = || RpcError::new("actNotFound", 19, "Account not found.").with(facts.clone());
@@ -70,7 +70,7 @@ fn address(call: &Call<'_>, name: &str, facts: &Map<String, Value>) -> Result<Ac
 pub(super) fn line_in(node: &mut Node, which: &Which, key: &LineKey) -> Option<Line> {
     match which {
         Which::Current => node.open_line(key),
-        Which::Validated(index) => node.world.accounts.line_at(key, *index).cloned(),
+        Which::Closed(index) => node.world.accounts.line_at(key, *index).cloned(),
     }
 }
 
@@ -253,7 +253,7 @@ pub(super) fn gateway_balances(node: &mut Node, call: &Call<'_>) -> Answer {
 }
 
 pub(super) fn deposit_authorized(node: &mut Node, call: &Call<'_>) -> Answer {
-    let which = which_ledger(node, call.params)?;
+    let which = which_ledger(node, call)?;
     let facts = which.facts(node);
     let source = address(call, "source_account", &facts)?;
     let destination = address(call, "destination_account", &facts)?;

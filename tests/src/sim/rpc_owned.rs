@@ -14,6 +14,7 @@ use super::rpc::{Answer, Call, Role, RpcError};
 use super::rpc_data::{Which, account_data, which_ledger};
 use super::rpc_lines::line_in;
 use super::shapes::object;
+use super::signers::list_index;
 use super::state::Account;
 use super::types::{AccountId, Hash};
 
@@ -36,14 +37,14 @@ const KINDS: [(&str, &str); 7] = [
 pub(super) fn account_in(node: &mut Node, which: &Which, id: &AccountId) -> Option<Account> {
     match which {
         Which::Current => node.open_account(id),
-        Which::Validated(index) => node.world.accounts.get_at(id, *index).cloned(),
+        Which::Closed(index) => node.world.accounts.get_at(id, *index).cloned(),
     }
 }
 
 fn entry_in(node: &mut Node, which: &Which, key: &Hash) -> Option<Entry> {
     match which {
         Which::Current => node.open_entry(key),
-        Which::Validated(index) => node.world.accounts.entry_at(key, *index).cloned(),
+        Which::Closed(index) => node.world.accounts.entry_at(key, *index).cloned(),
     }
 }
 
@@ -92,13 +93,19 @@ fn owned_object(
     Some(fields)
 }
 
+/// The list of those who may sign for the account, if there is one.
+pub(super) fn signer_lists(node: &mut Node, which: &Which, owner: &Account) -> Value {
+    let list = owned_object(node, which, owner, &list_index(&owner.id));
+    Value::Array(list.map(Value::Object).into_iter().collect())
+}
+
 pub(super) fn account_objects(node: &mut Node, call: &Call<'_>) -> Answer {
     let address = match call.params.get("account") {
         None => return Err(RpcError::invalid_params_because("Missing field 'account'.")),
         Some(Value::String(address)) => address,
         Some(_) => return Err(RpcError::invalid_params_because("Invalid field 'account'.")),
     };
-    let which = which_ledger(node, call.params)?;
+    let which = which_ledger(node, call)?;
     let facts = which.facts(node);
     let malformed = || RpcError::new("actMalformed", 35, "Account malformed.").with(facts.clone());
     let id = AccountId::from_address(address).ok_or_else(malformed)?;
@@ -165,7 +172,7 @@ pub(super) fn account_objects(node: &mut Node, call: &Call<'_>) -> Answer {
 type Named = (Hash, Option<Map<String, Value>>);
 
 pub(super) fn ledger_entry(node: &mut Node, call: &Call<'_>) -> Answer {
-    let which = which_ledger(node, call.params)?;
+    let which = which_ledger(node, call)?;
     let facts = which.facts(node);
     let malformed = || RpcError::new("malformedRequest", 12, "Malformed request.");
     let named = named_entry(node, &which, call.params);

@@ -118,13 +118,18 @@ pub(super) fn check_account_set(account: &Account, set: u32) -> Result<(), Ter> 
 }
 
 /// The account after an AccountSet.
-pub(super) fn account_set(tx: &Tx, before: &Account, set: u32, clear: u32) -> Result<Account, Ter> {
+pub(super) fn account_set(
+    tx: &Tx,
+    before: &Account,
+    has_signer_list: bool,
+    (set, clear): (u32, u32),
+) -> Result<Account, Ter> {
     let is_master = tx.signer == Some(tx.account);
     if bit(set) == LSF_DISABLE_MASTER && !before.has(LSF_DISABLE_MASTER) {
         if !is_master {
             return Err(Ter::TecNeedMasterKey);
         }
-        if before.regular_key.is_none() {
+        if before.regular_key.is_none() && !has_signer_list {
             return Err(Ter::TecNoAlternativeKey);
         }
     }

@@ -26,14 +26,9 @@ pub(super) fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// The validated range as a server prints it; nothing is ever missing here.
+/// What a server has saved of the chain, as it prints it.
 pub(super) fn complete_ledgers(world: &World) -> String {
-    let (first, last) = (world.first().index, world.validated().index);
-    if first == last {
-        first.to_string()
-    } else {
-        format!("{first}-{last}")
-    }
+    world.archive.to_string()
 }
 
 /// The short name of a validated transaction; None where the numbers do not fit it.

@@ -12,6 +12,7 @@ use super::directory::Directory;
 use super::entries::Entry;
 use super::lines::{Line, LineKey};
 use super::types::{AccountId, Hash, Origin};
+use super::world::Release;
 
 /// The one free change of the regular key is used up.
 pub(super) const LSF_PASSWORD_SPENT: u32 = 0x0001_0000;
@@ -287,6 +288,8 @@ pub(super) struct View<'a> {
     pub fees: Fees,
     /// The network's id.
     pub network_id: u32,
+    /// The release that builds it.
+    pub release: Release,
 }
 
 impl View<'_> {
@@ -347,6 +350,11 @@ impl<'d, 'v> Draft<'d, 'v> {
     /// The ledger's index.
     pub(super) fn index(&self) -> u32 {
         self.below.index
+    }
+
+    /// The release that builds the ledger.
+    pub(super) fn release(&self) -> Release {
+        self.below.release
     }
 
     /// The network's fees.

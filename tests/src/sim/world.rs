@@ -1,6 +1,6 @@
 //! The god view: the validated chain, and how a set of transactions becomes its next ledger.
 //!
-//! Owns: ledgers, their hashes, the indexes over them. May not: know servers, sockets, files or clocks. Everything is
+//! Owns: ledgers, their hashes, the indexes over them, as one server has them. May not: know servers, sockets, files or clocks. Everything is
 //! synchronous and decided by its arguments.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -9,11 +9,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::apply::{Mode, apply};
+use super::archive::Archive;
 use super::blob::Tx;
 use super::codes::Ter;
 use super::money::Money;
 use super::state::{Account, Accounts, Fees, Overlay, TOTAL_DROPS, View};
-use super::types::{AccountId, Hash, sha512_half};
+use super::types::{AccountId, Hash, Millis, sha512_half};
 
 /// The account that holds all XRP that nobody else was given: seed `snoPBrXtMeMyMHUVTgbuqAfg1SUTb`, "masterpassphrase".
 pub const GENESIS_ADDRESS: &str = "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh";
@@ -78,7 +79,7 @@ pub(super) struct Included {
     pub affected: Vec<AccountId>,
 }
 
-/// A validated ledger.
+/// A closed ledger.
 #[derive(Debug)]
 pub(super) struct Ledger {
     /// Its number.
@@ -133,14 +134,18 @@ pub(super) type Leftover = Vec<Arc<Tx>>;
 /// A position in the chain: ledger index, and position in it.
 pub(super) type Position = (u32, usize);
 
-/// The validated chain.
+/// The chain as one server has it: closed ledgers, of which the last may not be validated yet.
 pub(super) struct World {
     /// How it began.
     pub genesis: Genesis,
     /// The release that its server is.
     pub release: Release,
-    /// Validated accounts.
+    /// Its network is young and has voted no amendment in yet.
+    pub without_amendments: bool,
+    /// The accounts as of the last closed ledger, and all they were before.
     pub accounts: Accounts,
+    /// What its server knows of it.
+    pub archive: Archive,
     ledgers: Vec<Ledger>,
     by_hash: HashMap<Hash, Position>,
     by_account: HashMap<AccountId, Vec<Position>>,
@@ -185,19 +190,39 @@ impl World {
         };
         first.hash = header_hash(&first);
         let (by_hash, by_account) = (HashMap::new(), HashMap::new());
+        let archive = Archive::whole(genesis.start_index);
         Ok(Self {
             genesis,
             release: Release::V3_3,
+            without_amendments: false,
             accounts,
+            archive,
             ledgers: vec![first],
             by_hash,
             by_account,
         })
     }
 
-    /// The last validated ledger.
-    pub(super) fn validated(&self) -> &Ledger {
+    /// The last closed ledger, on which the open one is built.
+    pub(super) fn closed(&self) -> &Ledger {
         self.ledgers.last().expect("a network has a first ledger")
+    }
+
+    /// The last validated ledger; None while nobody told this server of one.
+    pub(super) fn last_validated(&self) -> Option<&Ledger> {
+        self.ledger(self.archive.validated()?)
+    }
+
+    /// The last validated ledger; while there is none, the last closed one.
+    pub(super) fn validated(&self) -> &Ledger {
+        self.last_validated().unwrap_or_else(|| self.closed())
+    }
+
+    /// True if all servers agree on this ledger.
+    pub(super) fn is_validated(&self, index: u32) -> bool {
+        self.archive
+            .validated()
+            .is_some_and(|validated| index <= validated)
     }
 
     /// The first ledger: the anchor that identifies this network.
@@ -205,24 +230,31 @@ impl World {
         self.ledgers.first().expect("a network has a first ledger")
     }
 
-    /// A validated ledger by its index.
+    /// A ledger by its index.
     pub(super) fn ledger(&self, index: u32) -> Option<&Ledger> {
         self.ledgers
             .get(usize::try_from(index.checked_sub(self.genesis.start_index)?).ok()?)
     }
 
-    /// A validated ledger by its hash.
+    /// A ledger that its server can show, by its hash.
     pub(super) fn ledger_by_hash(&self, hash: Hash) -> Option<&Ledger> {
-        self.ledgers.iter().rev().find(|ledger| ledger.hash == hash)
+        let mut ledgers = self.ledgers.iter().rev();
+        ledgers.find(|ledger| ledger.hash == hash && self.archive.holds(ledger.index))
     }
 
-    /// A validated transaction.
-    pub(super) fn find(&self, hash: Hash) -> Option<(&Ledger, usize)> {
+    /// A transaction in a closed ledger, whether or not its server can find it.
+    pub(super) fn included_in(&self, hash: Hash) -> Option<(&Ledger, usize)> {
         let (index, position) = *self.by_hash.get(&hash)?;
         Some((self.ledger(index)?, position))
     }
 
-    /// Where the account's validated transactions are, oldest first.
+    /// A validated transaction that its server has saved.
+    pub(super) fn find(&self, hash: Hash) -> Option<(&Ledger, usize)> {
+        let found = self.included_in(hash);
+        found.filter(|(ledger, _)| self.archive.has_saved(ledger.index))
+    }
+
+    /// Where the account's transactions are, oldest first.
     pub(super) fn positions(&self, account: &AccountId) -> &[Position] {
         self.by_account.get(account).map_or(&[], Vec::as_slice)
     }
@@ -232,14 +264,15 @@ impl World {
         &self.ledgers
     }
 
-    /// An open view on the validated state.
+    /// An open view on the last closed state.
     pub(super) fn view<'a>(&'a self, over: &'a mut Overlay) -> View<'a> {
         View {
             base: &self.accounts,
             over,
-            index: self.validated().index + 1,
+            index: self.closed().index + 1,
             fees: self.genesis.fees,
             network_id: self.genesis.network_id,
+            release: self.release,
         }
     }
 
@@ -279,7 +312,7 @@ impl World {
                 certain_retry = false;
             }
         }
-        let close_time = next_close_time(self.validated().close_time, now);
+        let close_time = next_close_time(self.closed().close_time, now);
         (self.finish(included, over, close_time), waiting)
     }
 
@@ -295,8 +328,23 @@ impl World {
         Some(self.finish(included, over, close_time))
     }
 
+    /// The same chain as a server has it that has just fetched it: it counts nothing of it as validated yet.
+    pub(super) fn acquired(&self) -> World {
+        let genesis = self.genesis.clone();
+        let mut world = World::new(genesis).expect("a network with this genesis exists");
+        world.release = self.release;
+        world.without_amendments = self.without_amendments;
+        for ledger in self.ledgers.iter().skip(1) {
+            let txs = ledger.txs.iter().map(|included| included.tx.clone());
+            let built = world.rebuild(txs.collect(), ledger.close_time);
+            world.push(built.expect("a closed ledger can be built again"));
+        }
+        world.archive = Archive::joining(self.closed().index);
+        world
+    }
+
     fn finish(&self, txs: Vec<Included>, over: Overlay, close_time: u32) -> Built {
-        let parent = self.validated();
+        let parent = self.closed();
         let changed = over;
         let burned: u64 = txs.iter().map(|included| included.burned).sum();
         let mut ledger = Ledger {
@@ -314,12 +362,22 @@ impl World {
         Built { ledger, changed }
     }
 
-    /// Makes a built ledger the last validated one.
+    /// Makes a built ledger the last validated one, at once, as a real server does in standalone mode.
     pub(super) fn push(&mut self, built: Built) {
+        let at = Millis(0);
+        let index = built.ledger.index;
+        self.append(built, at);
+        for published in self.archive.validate(index, at) {
+            self.archive.publish(published);
+        }
+    }
+
+    /// Makes a built ledger the last closed one.
+    pub(super) fn append(&mut self, built: Built, now: Millis) {
         let Built { ledger, changed } = built;
         assert_eq!(
             ledger.parent_hash,
-            self.validated().hash,
+            self.closed().hash,
             "a ledger follows the one it was built on"
         );
         self.accounts.put_all(ledger.index, changed);
@@ -333,6 +391,7 @@ impl World {
                     .push((ledger.index, position));
             }
         }
+        self.archive.closed(ledger.index, now);
         self.ledgers.push(ledger);
     }
 
@@ -340,7 +399,7 @@ impl World {
     pub(super) fn assert_conserved(&self) {
         assert_eq!(
             self.accounts.total_drops(),
-            self.validated().total_drops,
+            self.closed().total_drops,
             "balances and burned fees do not add up"
         );
     }

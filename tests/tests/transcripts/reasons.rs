@@ -38,23 +38,12 @@ const OWN_WORDS: &str = "the words in which a body is refused that cannot be rea
 
 pub(crate) const REASONS: &[Reason] = &[
     reason(
-        "",
-        "",
-        "load.job_types",
-        "what a real machine was busy with",
-    ),
-    reason(
         "01",
         "\"ledger_index\": 1",
         "",
         "the simulated chain has no ledger before the first one that it keeps",
     ),
-    reason(
-        "01",
-        "\"binary\": true",
-        "",
-        RECORDERS_PAYMENTS,
-    ),
+    reason("01", "\"binary\": true", "", RECORDERS_PAYMENTS),
     reason(
         "01",
         "\"secret\"",
@@ -127,6 +116,13 @@ pub(crate) const REASONS: &[Reason] = &[
         "type",
         "the decoder leaves out a field of the JSON form that the binary form has",
     ),
+    reason(
+        "21_",
+        "back, tx of the first",
+        "Balance",
+        RECORDERS_PAYMENTS,
+    ),
+    reason("21_", "pushed", "Balance", RECORDERS_PAYMENTS),
     reason("07", "queue: pushed", "Balance", RECORDERS_PAYMENTS),
     reason("07", "queue: pushed", "ctid", RECORDERS_PAYMENTS),
     reason(
@@ -180,30 +176,6 @@ pub(crate) const NOT_REPLAYED: &[(&str, &str)] = &[
     (
         "12_public_limits",
         "only samples of the flood were recorded, and the simulated server has no limits for load",
-    ),
-    (
-        "16_not_synced",
-        "a server that never found its network; the simulated one always has",
-    ),
-    (
-        "19_real_consensus_one_validator",
-        "real consensus: ledgers closed by the clock and not by request",
-    ),
-    (
-        "20_two_validators",
-        "two servers with real consensus; the simulated network has one",
-    ),
-    (
-        "21_validator_lost",
-        "two servers with real consensus; the simulated network has one",
-    ),
-    (
-        "21b_validator_lost_quorum0",
-        "two servers with real consensus; the simulated network has one",
-    ),
-    (
-        "21c_executed_but_tx_says_not_validated",
-        "two servers with real consensus; the simulated network has one",
     ),
     (
         "22_concurrent_same_blob",

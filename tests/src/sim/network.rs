@@ -1,0 +1,284 @@
+//! Several simulated servers of one network, without sockets and clocks: who hears what from whom, who closes which
+//! ledger with whom, and who is lost and comes back.
+//!
+//! Owns: relay between servers, and the closing of one ledger by all that take part. May not: answer anything, nor decide
+//! when something happens. What consensus and the wires do by chance is told to it, as a schedule; what the servers then
+//! know and say follows from their own rules.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::archive::Archive;
+use super::blob::Tx;
+use super::direct::Direct;
+use super::queue::Pace;
+use super::standing::{ServerMode, Standing};
+use super::types::{Hash, Millis};
+use super::world::GenesisError;
+use super::{Options, StoreError};
+
+/// How often a server looks whether it still has peers enough.
+const HEARTBEAT_MS: u64 = 1000;
+
+/// How a network stood when a story began.
+#[derive(Clone, Copy, Debug)]
+pub struct Beginning {
+    /// Number of servers.
+    pub servers: usize,
+    /// Lists of validators in each one's configuration.
+    pub validator_lists: usize,
+    /// A server with fewer peers gives the network up.
+    pub peers_min: usize,
+    /// The first ledger that the servers counted as validated; None if they never heard of one.
+    pub first_validated: Option<u32>,
+    /// The last one that they did.
+    pub validated: u32,
+    /// The last one that they closed.
+    pub closed: u32,
+    /// How far the servers had come.
+    pub mode: ServerMode,
+}
+
+/// A ledger that the servers are about to agree on.
+struct Round {
+    txs: Vec<Arc<Tx>>,
+    proposers: usize,
+}
+
+/// The servers of one network; the first has number 1.
+pub struct Network {
+    options: Options,
+    peers_min: usize,
+    validator_lists: usize,
+    servers: Vec<Direct>,
+    /// Servers that the others can reach.
+    linked: Vec<bool>,
+    /// Servers that have the network's ledgers.
+    joined: Vec<bool>,
+    /// When a server was last lost or found.
+    counted_at: Millis,
+    round: Option<Round>,
+}
+
+impl Network {
+    /// One standalone server.
+    pub fn standalone(options: Options, now: Millis) -> Result<Self, GenesisError> {
+        Ok(Self {
+            servers: vec![Direct::new(options.clone(), now)?],
+            peers_min: 0,
+            validator_lists: 0,
+            linked: vec![true],
+            joined: vec![true],
+            counted_at: now,
+            round: None,
+            options,
+        })
+    }
+
+    /// Servers that validate, all connected, with empty ledgers behind them.
+    pub fn new(options: Options, beginning: Beginning, now: Millis) -> Result<Self, GenesisError> {
+        let count = beginning.servers;
+        let mut network = Self {
+            servers: Vec::new(),
+            peers_min: beginning.peers_min,
+            validator_lists: beginning.validator_lists,
+            linked: vec![true; count],
+            joined: vec![true; count],
+            counted_at: now,
+            round: None,
+            options,
+        };
+        for _ in 0..count {
+            let server = network.start(now)?;
+            let node = server.shared();
+            let mut node = node.lock();
+            while node.world.closed().index < beginning.closed {
+                let proposed = node.propose(now);
+                node.build(&proposed, &[], Pace::Normal, now)
+                    .expect("nothing is kept in a file");
+            }
+            node.world.archive = match beginning.first_validated {
+                None => Archive::joining(beginning.closed),
+                Some(first) => {
+                    let mut history = Archive::joining(first);
+                    for index in first..=beginning.closed {
+                        history.closed(index, now);
+                    }
+                    for index in first..=beginning.validated {
+                        history
+                            .validate(index, now)
+                            .for_each(|index| history.publish(index));
+                    }
+                    history
+                }
+            };
+            node.standing.mode = beginning.mode;
+            node.standing.validates = beginning.mode == ServerMode::Full;
+            node.standing.proposers = count - 1;
+            drop(node);
+            network.servers.push(server);
+        }
+        network.count_peers();
+        Ok(network)
+    }
+
+    fn start(&self, now: Millis) -> Result<Direct, GenesisError> {
+        let server = Direct::new(self.options.clone(), now)?;
+        server.shared().lock().standing = Standing {
+            standalone: false,
+            mode: ServerMode::Disconnected,
+            peers: 0,
+            peers_min: self.peers_min,
+            validator_lists: self.validator_lists,
+            validates: true,
+            proposers: 0,
+        };
+        Ok(server)
+    }
+
+    /// A server by its number.
+    pub fn server(&self, number: usize) -> &Direct {
+        &self.servers[number - 1]
+    }
+
+    /// Lets time pass for all.
+    pub fn pass(&mut self, milliseconds: u64) {
+        for server in &mut self.servers {
+            server.pass(milliseconds);
+        }
+    }
+
+    /// Moves the time of all to this instant, never back; whoever then has too few peers notices.
+    pub fn pass_to(&mut self, now: Millis) {
+        for server in &mut self.servers {
+            let behind = now.0.saturating_sub(server.now().0);
+            server.pass(behind);
+        }
+        if now.0 < self.counted_at.0 + HEARTBEAT_MS {
+            return;
+        }
+        for server in &self.servers {
+            let node = server.shared();
+            let mut node = node.lock();
+            let standing = &node.standing;
+            if standing.peers < standing.peers_min && standing.mode > ServerMode::Disconnected {
+                node.enter(ServerMode::Disconnected);
+            }
+        }
+    }
+
+    /// What servers have for each other goes out; it is looked at by [`Self::receive`].
+    pub fn relay(&mut self) {
+        for from in 0..self.servers.len() {
+            let sent = std::mem::take(&mut self.servers[from].shared().lock().outbox);
+            for to in (0..self.servers.len()).filter(|to| *to != from) {
+                if self.linked[from] && self.linked[to] && self.joined[to] {
+                    let node = self.servers[to].shared();
+                    node.lock().inbox.extend(sent.iter().cloned());
+                }
+            }
+        }
+    }
+
+    /// All servers look at what they were sent.
+    pub fn receive(&mut self) {
+        for server in &self.servers {
+            let now = server.now();
+            server.shared().lock().receive(now);
+        }
+    }
+
+    fn taking_part(&self) -> Vec<usize> {
+        let both = |number: &usize| self.linked[*number] && self.joined[*number];
+        (0..self.servers.len()).filter(both).collect()
+    }
+
+    /// The servers close their open ledgers and begin to agree on what is in the next one: what any of them has.
+    pub fn propose(&mut self) {
+        let mut seen: HashSet<Hash> = HashSet::new();
+        let mut txs = Vec::new();
+        let takers = self.taking_part();
+        for taker in &takers {
+            let server = &self.servers[*taker];
+            let proposed = server.shared().lock().propose(server.now());
+            txs.extend(proposed.into_iter().filter(|tx| seen.insert(tx.hash)));
+        }
+        let proposers = takers.len().saturating_sub(1);
+        self.round = Some(Round { txs, proposers });
+    }
+
+    /// They have agreed: all that are there build the ledger, and what came since waits for the next one.
+    pub fn accept(&mut self, is_slow: bool) -> Result<(), StoreError> {
+        let round = self
+            .round
+            .take()
+            .expect("a ledger is proposed before it is accepted");
+        let pace = if is_slow { Pace::Slow } else { Pace::Normal };
+        for taker in self.taking_part() {
+            let server = &self.servers[taker];
+            let node = server.shared();
+            let mut node = node.lock();
+            let is_new = |tx: &&Arc<Tx>| round.txs.iter().all(|proposed| proposed.hash != tx.hash);
+            let others: Vec<Arc<Tx>> = node.open_txs().iter().filter(is_new).cloned().collect();
+            node.build(&round.txs, &others, pace, server.now())?;
+            node.standing.proposers = round.proposers;
+            node.report_fees();
+        }
+        self.relay();
+        Ok(())
+    }
+
+    /// A server learns that its closed ledgers are validated up to this one.
+    pub fn validate(&mut self, number: usize, index: u32) {
+        let server = &self.servers[number - 1];
+        server.shared().lock().validate(index, server.now());
+    }
+
+    /// A server's mode changes.
+    pub fn enter(&mut self, number: usize, mode: ServerMode) {
+        self.servers[number - 1].shared().lock().enter(mode);
+    }
+
+    /// A server is gone.
+    pub fn lose(&mut self, number: usize) {
+        self.linked[number - 1] = false;
+        self.joined[number - 1] = false;
+        self.count_peers();
+    }
+
+    /// A lost server is started again. It remembers nothing and has no peers and no ledger yet.
+    pub fn restart(&mut self, number: usize) -> Result<(), GenesisError> {
+        let now = self.servers[number - 1].now();
+        self.servers[number - 1] = self.start(now)?;
+        Ok(())
+    }
+
+    /// The others find a server.
+    pub fn link(&mut self, number: usize) {
+        self.linked[number - 1] = true;
+        self.count_peers();
+    }
+
+    /// A server that was started again has fetched the last closed ledger and takes part from here on.
+    pub fn join(&mut self, number: usize) {
+        let from =
+            (0..self.servers.len()).find(|server| self.joined[*server] && self.linked[*server]);
+        let from = from.expect("somebody has the network's ledgers");
+        let acquired = self.servers[from].shared().lock().world.acquired();
+        let node = self.servers[number - 1].shared();
+        let mut node = node.lock();
+        node.join(acquired);
+        node.enter(ServerMode::Full);
+        drop(node);
+        self.joined[number - 1] = true;
+    }
+
+    fn count_peers(&mut self) {
+        self.counted_at = self.servers.first().map_or(self.counted_at, Direct::now);
+        let linked = self.linked.iter().filter(|linked| **linked).count();
+        for (server, is_linked) in self.servers.iter().zip(&self.linked) {
+            let peers = if *is_linked { linked - 1 } else { 0 };
+            server.shared().lock().standing.peers = peers;
+        }
+    }
+}
