@@ -15,7 +15,7 @@ use crate::sim::{Beginning, COMMANDS, DirectSocket, Fees, Millis, Network, Optio
 
 /// 2026-11-23 04:35:00 UTC, when the recordings began.
 const START: Millis = Millis(1_795_408_500_000);
-/// The servers' first ledger that anybody can ask for.
+/// The servers' first ledger that they save.
 const FIRST_LEDGER: u32 = 2;
 /// Time that a step took, about. Short enough that nothing is forgotten between two steps of a scenario.
 const STEP_MS: u64 = 10;
@@ -114,7 +114,7 @@ impl<'r> Stage<'r> {
         let options = Options {
             network_id: run.network_id,
             fees: FEES,
-            start_index: FIRST_LEDGER,
+            start_index: run.first_held.unwrap_or(FIRST_LEDGER),
             expected_size: Some(run.expected_size),
             release,
             without_amendments: run
@@ -124,7 +124,7 @@ impl<'r> Stage<'r> {
             ..Options::default()
         };
         let network = match &run.network {
-            None => Network::standalone(options, START),
+            None => Network::standalone(options, FIRST_LEDGER, START),
             Some(network) => {
                 let beginning = Beginning {
                     servers: network.servers,
@@ -174,6 +174,7 @@ impl<'r> Stage<'r> {
                     .expect("it was started with the same options before"),
                 Happening::Link(server) => network.link(server),
                 Happening::Join(server) => network.join(server),
+                Happening::LateSuccessors(server) => network.server(server).delay_successors(),
                 Happening::InFlight(()) => looks = false,
             }
         }

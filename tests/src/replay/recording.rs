@@ -154,6 +154,8 @@ pub enum Happening {
     Link(usize),
     /// It had fetched the network's last closed ledger.
     Join(usize),
+    /// A server left the held successors of the transaction that it was given to another thread, and that came too late.
+    LateSuccessors(usize),
     /// What servers had sent each other was not yet looked at.
     InFlight(()),
 }
@@ -169,9 +171,11 @@ pub struct Run {
     pub funded: Vec<(u32, String, u64)>,
     /// Transactions a ledger is expected to hold before fees escalate, as configured.
     pub expected_size: u64,
+    /// The first ledger that the server still held, if not the one from which on it had saved all.
+    pub first_held: Option<u32>,
     /// How its network stood when it began, if it is not one standalone server.
     pub network: Option<Beginning>,
-    /// What happened between the steps of each scenario, for a network.
+    /// What happened between the steps of each scenario that no answer tells in time.
     #[serde(default)]
     pub schedule: BTreeMap<String, Vec<Event>>,
     /// Ledger, size and address: unrecorded payments of a drop to it that filled the open ledger up to that size.

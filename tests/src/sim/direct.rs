@@ -101,6 +101,11 @@ impl Direct {
         self.node.lock().open_txs().len()
     }
 
+    /// The successors that the next success lets go wait for what comes after it.
+    pub fn delay_successors(&self) {
+        self.node.lock().script.late_successors = 1;
+    }
+
     /// Index of the open ledger.
     pub fn open_index(&self) -> u32 {
         self.node.lock().open_index()

@@ -27,6 +27,7 @@ use super::node::Node;
 use super::rpc::{Answer, Call, Role, RpcError, api_version, dispatch, parse_submit};
 use super::shapes::object;
 use super::types::Millis;
+use super::world::Release;
 
 /// The node as all tasks share it.
 #[derive(Clone)]
@@ -251,14 +252,28 @@ async fn rpc(State(node): State<Shared>, body: String) -> Response {
 /// Status and body of the answer to a JSON-RPC request.
 pub(super) fn rpc_body(node: &Shared, role: Role, body: &str, now: Millis) -> (StatusCode, String) {
     let refuse = |text: &str| (StatusCode::BAD_REQUEST, text.to_owned());
+    let unparsable = || match node.lock().world.release {
+        Release::V2_3 => refuse("params unparseable"),
+        Release::V3_3 => refuse("params unparsable"),
+    };
     // What follows the first value is not looked at.
     let first = serde_json::Deserializer::from_str(body).into_iter().next();
-    let request = match first.unwrap_or(Ok(Value::Bool(false))) {
-        Ok(Value::Object(request)) if !request.is_empty() => request,
-        Ok(Value::Object(_) | Value::Null | Value::Array(_)) => {
+    let request = match first {
+        Some(Ok(Value::Object(request))) if !request.is_empty() => request,
+        Some(Ok(Value::Object(_) | Value::Null | Value::Array(_))) => {
             return refuse("Unable to parse request:");
         }
-        _ => {
+        Some(Ok(_)) => {
+            return refuse(
+                "Unable to parse request: * Line 1, Column 1\n  A valid JSON document must be either an array or an object value.",
+            );
+        }
+        Some(Err(_)) if body.trim() == "{" => {
+            return refuse(
+                "Unable to parse request: * Line 1, Column 2\n  Missing '}' or object member name",
+            );
+        }
+        None | Some(Err(_)) => {
             return refuse(
                 "Unable to parse request: * Line 1, Column 1\n  Syntax error: value, object or array expected.",
             );
@@ -276,9 +291,9 @@ pub(super) fn rpc_body(node: &Shared, role: Role, body: &str, now: Millis) -> (S
         Some(Value::Object(params)) if params.is_empty() => Map::new(),
         Some(Value::Array(list)) => match list.as_slice() {
             [Value::Object(params)] => params.clone(),
-            _ => return refuse("params unparsable"),
+            _ => return unparsable(),
         },
-        Some(_) => return refuse("params unparsable"),
+        Some(_) => return unparsable(),
     };
     let Some(api) = api_version(&params) else {
         return refuse("invalid_API_version");

@@ -61,10 +61,16 @@ pub struct Network {
 }
 
 impl Network {
-    /// One standalone server.
-    pub fn standalone(options: Options, now: Millis) -> Result<Self, GenesisError> {
+    /// One standalone server. What it has before the first ledger that it saves it can only show.
+    pub fn standalone(
+        options: Options,
+        first_saved: u32,
+        now: Millis,
+    ) -> Result<Self, GenesisError> {
+        let server = Direct::new(options.clone(), now)?;
+        server.shared().lock().world.begin_at(first_saved);
         Ok(Self {
-            servers: vec![Direct::new(options.clone(), now)?],
+            servers: vec![server],
             peers_min: 0,
             validator_lists: 0,
             linked: vec![true],

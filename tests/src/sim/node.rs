@@ -70,6 +70,9 @@ pub struct Script {
     pub drop_submit_answers: u32,
     /// So many `submit` requests are not even processed, and never answered.
     pub drop_submit_requests: u32,
+    /// After so many successes the successors that were held get their turn only with what the server is given next, as
+    /// happens to releases that leave it to another thread.
+    pub late_successors: u32,
 }
 
 /// Who gave a server a transaction.
@@ -120,6 +123,7 @@ pub(super) struct Node {
     open: Open,
     held: BTreeMap<(AccountId, u32, Hash), Arc<Tx>>,
     held_before: HashSet<Hash>,
+    later: Vec<Arc<Tx>>,
     locals: Vec<Local>,
     cache: HashMap<Hash, Arc<Tx>>,
     cache_order: VecDeque<Hash>,
@@ -147,6 +151,7 @@ impl Node {
             open: Open::default(),
             held: BTreeMap::new(),
             held_before: HashSet::new(),
+            later: Vec::new(),
             locals: Vec::new(),
             cache: HashMap::new(),
             cache_order: VecDeque::new(),
@@ -238,6 +243,9 @@ impl Node {
 
     fn take(&mut self, tx: &Arc<Tx>, fail_hard: bool, giver: Giver, now: Millis) -> Submitted {
         self.remember(tx);
+        for successor in std::mem::take(&mut self.later) {
+            self.retry_held(successor, now);
+        }
         if self
             .bad_until
             .get(&tx.hash)
@@ -401,6 +409,11 @@ impl Node {
             };
             successors.extend(self.held.remove(&key));
             next = next.saturating_add(1);
+        }
+        if let Some(left) = self.script.late_successors.checked_sub(1) {
+            self.script.late_successors = left;
+            self.later.extend(successors);
+            return;
         }
         for successor in successors {
             self.retry_held(successor, now);

@@ -78,6 +78,7 @@ pub(super) struct Queue {
     expected: u64,
     recent: VecDeque<u64>,
     multiplier: u64,
+    has_closed: bool,
     parent: Hash,
     /// In the order in which they enter the open ledger.
     txs: Vec<Queued>,
@@ -90,6 +91,7 @@ impl Queue {
             expected,
             recent: VecDeque::new(),
             multiplier: MULTIPLIER_MIN,
+            has_closed: false,
             parent: Hash::default(),
             txs: Vec::new(),
         }
@@ -105,9 +107,10 @@ impl Queue {
         self.expected
     }
 
-    /// Transactions that may wait.
-    pub(super) fn max_len(&self) -> u64 {
-        (self.expected * LEDGERS_IN_QUEUE).max(QUEUE_TXS_MIN)
+    /// Transactions that may wait; None until a ledger closed, and then so many as come.
+    pub(super) fn max_len(&self) -> Option<u64> {
+        let most = (self.expected * LEDGERS_IN_QUEUE).max(QUEUE_TXS_MIN);
+        self.has_closed.then_some(most)
     }
 
     /// What fees are multiplied by when a ledger is full.
@@ -320,7 +323,10 @@ impl Queue {
         if !has_others {
             self.can_be_held(view, tx, sequence, fail_hard)?;
         }
-        if !replaces && self.txs.len() as u64 >= self.max_len() {
+        let is_full = self
+            .max_len()
+            .is_some_and(|most| self.txs.len() as u64 >= most);
+        if !replaces && is_full {
             let cheapest = self.txs.last().map(|queued| queued.level);
             if cheapest.is_some_and(|cheapest| level <= cheapest) {
                 return Err(Ter::TelCanNotQueueFull);
@@ -391,6 +397,7 @@ impl Queue {
         index: u32,
         hash: Hash,
     ) {
+        self.has_closed = true;
         levels.sort_unstable();
         let size = levels.len() as u64;
         if pace == Pace::Slow {

@@ -293,8 +293,7 @@ fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
             json!({ "hostid": "FUM", "last_close": last_close, "load_factor": 1 }),
         ));
         if level > REFERENCE_LEVEL {
-            // Millionths of a multiple of the base fee, printed as `xrp` prints drops.
-            let factor = xrp(mul_div(level, 1_000_000, REFERENCE_LEVEL));
+            let factor = load_factor(level);
             body.insert("load_factor".into(), factor.clone());
             body.insert("load_factor_fee_escalation".into(), factor);
             body.insert("load_factor_server".into(), json!(1));
@@ -312,6 +311,14 @@ fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value> {
         }
     }
     body
+}
+
+/// A fee level as a multiple of the base fee. Levels are 256ths, so eight decimals say it all.
+fn load_factor(level: u64) -> Value {
+    let (whole, rest) = (level / REFERENCE_LEVEL, level % REFERENCE_LEVEL);
+    let decimals = rest * 100_000_000 / REFERENCE_LEVEL;
+    let text = format!("{whole}.{decimals:08}");
+    json!(text.parse::<f64>().expect("digits, a point and digits"))
 }
 
 /// What a server says of the last validated ledger, or of the last closed one if there is none.
@@ -386,7 +393,7 @@ fn fee(node: &Node) -> Map<String, Value> {
     let open_ledger_fee = mul_div(level, base, REFERENCE_LEVEL);
     // Rounded up, so that it is enough.
     let is_short = mul_div(open_ledger_fee, REFERENCE_LEVEL, base) < level;
-    object(json!({
+    let mut facts = object(json!({
         "current_ledger_size": node.open_txs().len().to_string(),
         "current_queue_size": queue.map_or(0, Queue::len).to_string(),
         "drops": {
@@ -403,8 +410,12 @@ fn fee(node: &Node) -> Map<String, Value> {
             "open_ledger_level": level.to_string(),
             "reference_level": REFERENCE_LEVEL.to_string(),
         },
-        "max_queue_size": queue.map_or(QUEUE_SIZE, Queue::max_len).to_string(),
-    }))
+    }));
+    let most = queue.map_or(Some(QUEUE_SIZE), Queue::max_len);
+    if let Some(most) = most {
+        facts.insert("max_queue_size".into(), json!(most.to_string()));
+    }
+    facts
 }
 
 fn submit(node: &mut Node, call: &Call<'_>) -> Answer {

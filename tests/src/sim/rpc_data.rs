@@ -9,12 +9,11 @@ use super::rpc::{Answer, Call, RpcError};
 use super::rpc_owned::signer_lists;
 use super::settings::named_flags;
 use super::shapes::{
-    ApiVersion, index_json, ledger_header, ledger_header_binary, ledger_tx, ledger_tx_binary,
-    object, tx_fields,
+    ApiVersion, index_json, ledger_header, ledger_tx, ledger_tx_binary, object, tx_fields,
 };
 use super::state::Account;
 use super::types::{AccountId, Hash};
-use super::world::Release;
+use super::world::{Release, header_bytes};
 
 /// The ledger that a request is about.
 pub(super) enum Which {
@@ -185,13 +184,13 @@ pub(super) fn ledger(node: &Node, call: &Call<'_>) -> Answer {
     let which = which_ledger(node, call)?;
     let mut body = match which {
         Which::Current => open_header(node, call.api),
-        Which::Closed(index) => {
+        Which::Closed(index) if binary => {
             let ledger = node.world.ledger(index).expect("found before");
-            if binary {
-                ledger_header_binary(ledger)
-            } else {
-                ledger_header(ledger, call.api)
-            }
+            let data = hex::encode_upper(header_bytes(ledger));
+            object(json!({ "closed": true, "ledger_data": data }))
+        }
+        Which::Closed(index) => {
+            ledger_header(node.world.ledger(index).expect("found before"), call.api)
         }
     };
     if transactions {

@@ -177,28 +177,23 @@ pub(super) fn ledger_header(ledger: &Ledger, api: ApiVersion) -> Map<String, Val
     }))
 }
 
-/// The `ledger` object of a validated ledger in binary: the bytes that its hash is made of.
-pub(super) fn ledger_header_binary(ledger: &Ledger) -> Map<String, Value> {
-    object(json!({ "closed": true, "ledger_data": hex::encode_upper(ledger.header()) }))
-}
-
-/// A transaction in an expanded `ledger` answer in binary.
-pub(super) fn ledger_tx_binary(included: &Included, api: ApiVersion) -> Value {
-    let blob = hex::encode_upper(&included.tx.blob);
-    match api {
-        ApiVersion::V1 => json!({ "meta": meta_blob(included), "tx_blob": blob }),
-        ApiVersion::V2 => json!({
-            "hash": included.tx.hash.to_string(), "meta_blob": meta_blob(included), "tx_blob": blob,
-        }),
-    }
-}
-
 /// A ledger index inside a `ledger` object: text in version 1.
 pub(super) fn index_json(index: u32, api: ApiVersion) -> Value {
     match api {
         ApiVersion::V1 => json!(index.to_string()),
         ApiVersion::V2 => json!(index),
     }
+}
+
+/// A transaction in an expanded `ledger` answer in binary.
+pub(super) fn ledger_tx_binary(included: &Included, api: ApiVersion) -> Value {
+    let meta_name = if api == ApiVersion::V1 {
+        "meta"
+    } else {
+        "meta_blob"
+    };
+    let blob = hex::encode_upper(&included.tx.blob);
+    json!({ meta_name: meta_blob(included), "tx_blob": blob })
 }
 
 /// A transaction in an expanded `ledger` answer.

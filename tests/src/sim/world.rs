@@ -102,24 +102,6 @@ pub(super) struct Ledger {
     pub txs: Vec<Included>,
 }
 
-impl Ledger {
-    /// The bytes that its hash is made of.
-    pub(super) fn header(&self) -> Vec<u8> {
-        let resolution = u8::try_from(CLOSE_TIME_RESOLUTION_S).expect("10 fits a byte");
-        let parts: [&[u8]; 8] = [
-            &self.index.to_be_bytes(),
-            &self.total_drops.to_be_bytes(),
-            &self.parent_hash.0,
-            &self.transaction_hash.0,
-            &self.account_hash.0,
-            &self.parent_close_time.to_be_bytes(),
-            &self.close_time.to_be_bytes(),
-            &[resolution, 0],
-        ];
-        parts.concat()
-    }
-}
-
 /// A ledger that is built but not yet part of the chain.
 #[derive(Debug)]
 pub(super) struct Built {
@@ -328,6 +310,20 @@ impl World {
         Some(self.finish(included, over, close_time))
     }
 
+    /// Goes on with empty ledgers to this one, and has saved nothing before it.
+    pub(super) fn begin_at(&mut self, first_saved: u32) {
+        let first = self.closed().index;
+        if first >= first_saved {
+            return;
+        }
+        self.archive = Archive::joining(first);
+        self.archive.validate(first, Millis(0));
+        while self.closed().index < first_saved {
+            let (built, _) = self.build(&[], self.closed().close_time);
+            self.push(built);
+        }
+    }
+
     /// The same chain as a server has it that has just fetched it: it counts nothing of it as validated yet.
     pub(super) fn acquired(&self) -> World {
         let genesis = self.genesis.clone();
@@ -479,7 +475,23 @@ fn next_close_time(parent: u32, now: u32) -> u32 {
 }
 
 fn header_hash(ledger: &Ledger) -> Hash {
-    sha512_half(&[&LEDGER_PREFIX, &ledger.header()])
+    sha512_half(&[&LEDGER_PREFIX, &header_bytes(ledger)])
+}
+
+/// A ledger's header as its hash covers it.
+pub(super) fn header_bytes(ledger: &Ledger) -> Vec<u8> {
+    let resolution = u8::try_from(CLOSE_TIME_RESOLUTION_S).expect("10 fits a byte");
+    [
+        ledger.index.to_be_bytes().as_slice(),
+        &ledger.total_drops.to_be_bytes(),
+        &ledger.parent_hash.0,
+        &ledger.transaction_hash.0,
+        &ledger.account_hash.0,
+        &ledger.parent_close_time.to_be_bytes(),
+        &ledger.close_time.to_be_bytes(),
+        &[resolution, 0],
+    ]
+    .concat()
 }
 
 fn account_hash(parent: Hash, changed: &Overlay) -> Hash {

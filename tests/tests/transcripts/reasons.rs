@@ -28,69 +28,21 @@ const fn reason(
     }
 }
 
-const NO_MULTISIGNING: &str =
-    "signer lists and multi-signing are not built, and the Sequence that they used stays free";
-const RECORDERS_PAYMENTS: &str = "follows from payments of the recorder's that are not recorded and were made up: who paid, how often, in which order";
-const NO_SERVER_STATUS: &str = "messages about the server's load are not built";
-const HELD_LATER: &str = "2.3.0-b4 takes a held successor a moment after the answer, in these recordings too late for the ledger; 3.3.0-b0 and the simulated server take it at once";
+const RECORDERS_PAYMENTS: &str = "follows from payments of the recorder's that are not recorded and are made up: who paid, how much, how often, in which order";
 const OLD_TEXT: &str = "2.3.0-b4 has another text for the same result";
-const OWN_WORDS: &str = "the words in which a body is refused that cannot be read";
 
 pub(crate) const REASONS: &[Reason] = &[
-    reason(
-        "01",
-        "\"ledger_index\": 1",
-        "",
-        "the simulated chain has no ledger before the first one that it keeps",
-    ),
-    reason("01", "\"binary\": true", "", RECORDERS_PAYMENTS),
-    reason(
-        "01",
-        "\"secret\"",
-        "",
-        "the simulated server signs for nobody, not even for its administrator",
-    ),
-    reason("01", "raw body", "__not_json__", OWN_WORDS),
-    reason("01", "raw text", "", OWN_WORDS),
-    reason("01", "GET", "__not_json__", OWN_WORDS),
-    reason(
-        "",
-        "server_info",
-        "load_factor",
-        "the simulated server prints six decimals",
-    ),
-    reason(
-        "",
-        "server_info",
-        "load_factor_fee_escalation",
-        "the simulated server prints six decimals",
-    ),
     reason(
         "02",
         "trailing bytes",
         "error_exception",
         "the decoder's own words about bytes that are no transaction",
     ),
-    reason("06_", "", "", NO_MULTISIGNING),
-    reason("04_errors", "SignerList", "", NO_MULTISIGNING),
     reason(
         "04z",
         "",
         "",
         "2.3.0-b4 hangs after a fee that is not XRP: it answers no further submit",
-    ),
-    reason(
-        "04_errors",
-        "account_info current after the filler",
-        "",
-        HELD_LATER,
-    ),
-    reason("04_errors", "held tx one ledger later", "", HELD_LATER),
-    reason(
-        "04_errors",
-        "LLS = current open ledger",
-        "PreviousTxnLgrSeq",
-        HELD_LATER,
     ),
     reason(
         "04_errors",
@@ -147,28 +99,11 @@ pub(crate) const REASONS: &[Reason] = &[
         RECORDERS_PAYMENTS,
     ),
     reason(
-        "07",
-        "fee idle",
-        "max_queue_size",
-        "a real server says it from its first closed ledger on",
-    ),
-    reason("07", "queue: pushed", "", NO_SERVER_STATUS),
-    reason("03", "pushed after submit", "", NO_SERVER_STATUS),
-    reason("09", "gap filled after 1 closes", "inLedger", HELD_LATER),
-    reason(
         "09",
-        "gap filled after 1 closes",
-        "ledger_index",
-        HELD_LATER,
+        "account_tx does not show it",
+        "Balance",
+        RECORDERS_PAYMENTS,
     ),
-    reason("09", "gap filled after 1 closes", "ctid", HELD_LATER),
-    reason(
-        "09",
-        "gap filled after 1 closes",
-        "TransactionIndex",
-        HELD_LATER,
-    ),
-    reason("09", "account_tx does not show it", "", RECORDERS_PAYMENTS),
 ];
 
 /// Scenarios that cannot be held again, and why.
