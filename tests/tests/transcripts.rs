@@ -30,6 +30,10 @@ const DECISIVE: [&str; 8] = [
     "Sequence",
     "TransactionResult",
 ];
+/// Steps that must be compared, in hundredths of those whose command is served.
+const COMPARED_PERCENT_MIN: usize = 90;
+/// Compared steps that may differ, in hundredths.
+const DIFFERENT_PERCENT_MAX: usize = 2;
 /// Paths that a row of the table names; the rest are counted.
 const PATHS_SHOWN_MAX: usize = 4;
 
@@ -126,6 +130,18 @@ fn counts(page: &mut String, version: &str, replayed: &[Replayed<'_>]) {
         )
         .unwrap();
         if name == "all" {
+            assert!(
+                compared * 100 >= served * COMPARED_PERCENT_MIN,
+                "{version}: only {compared} of {served} steps are compared"
+            );
+            assert!(
+                different * 100 <= compared * DIFFERENT_PERCENT_MAX,
+                "{version}: {different} of {compared} compared steps differ"
+            );
+            assert_eq!(
+                decisive, 0,
+                "{version}: steps differ in what matters for money; no reason excuses that"
+            );
             println!(
                 "{version}: {recorded} steps recorded, {served} served, {compared} compared, {different} different, {decisive} decisively"
             );

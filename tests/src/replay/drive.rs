@@ -117,7 +117,10 @@ impl<'r> Stage<'r> {
             start_index: run.first_held.unwrap_or(FIRST_LEDGER),
             expected_size: Some(run.expected_size),
             release,
-            without_amendments: run.network.as_ref().is_some_and(|network| network.without_amendments),
+            without_amendments: run
+                .network
+                .as_ref()
+                .is_some_and(|network| network.without_amendments),
             ..Options::default()
         };
         let network = match &run.network {
@@ -299,9 +302,7 @@ impl<'r> Stage<'r> {
         self.fund();
         self.network.pass(STEP_MS);
         let server = self.network.server(1);
-        server
-            .close_ledger()
-            .expect("nothing is kept in a file");
+        server.close_ledger().expect("nothing is kept in a file");
     }
 
     /// The payments that were made into the ledger that is open now.
@@ -338,9 +339,7 @@ fn agree(network: &mut Network, is_slow: bool) {
 }
 
 fn accept(network: &mut Network, is_slow: bool) {
-    network
-        .accept(is_slow)
-        .expect("nothing is kept in a file");
+    network.accept(is_slow).expect("nothing is kept in a file");
 }
 
 /// True if a real server knows the command; asking for others is a test of how it says no.

@@ -1,7 +1,7 @@
 //! The transaction engine: what one transaction does to a ledger in the making, in the order of checks of a real server.
 //!
 //! Owns: the order of all checks, what is taken for a transaction, and payments of XRP. May not: know servers, retries or
-//! networks. Types that are not built (multi-signing) answer as if nobody had ever made such an object.
+//! networks. Types that are not built answer as if nobody had ever made such an object.
 
 use serde_json::{Value, json};
 

@@ -1,11 +1,12 @@
 //! Questions that only somebody who sees everything can answer, for who checks a gateway from above.
 //!
-//! Owns: the search for payments and for who used a slot. May not: be reachable over the network.
+//! Owns: the search for payments, for who used a slot, and for what somebody holds. May not: be reachable over the network.
 
 use serde_json::Value;
 
 use super::blob::{Kind, Tx};
-use super::money::Money;
+use super::lines::{End, LineKey};
+use super::money::{Currency, Money};
 use super::types::{AccountId, Hash};
 use super::world::{Included, World};
 
@@ -75,6 +76,15 @@ impl World {
                     && included.tx.sequence == sequence;
                 uses.then_some((included.tx.hash, *index))
             })
+    }
+
+    /// What the holder has of this issuer's money; negative what it owes. None without a line between them.
+    pub(super) fn held(&self, holder: &str, issuer: &str, currency: &str) -> Option<String> {
+        let holder = AccountId::from_address(holder)?;
+        let issuer = AccountId::from_address(issuer)?;
+        let key = LineKey::new(holder, issuer, Currency::parse(currency)?);
+        let line = self.accounts.line(&key)?;
+        Some(line.held_by(End::of(&holder, &issuer)).to_string())
     }
 
     fn included(&self) -> impl Iterator<Item = (u32, &Included)> {

@@ -1,13 +1,15 @@
 //! The simulated XRP Ledger: one network with one server that answers like rippled 3.3 over WebSocket and JSON-RPC.
 //!
-//! Owns: everything a gateway may ask of such a server for XRP payments, AccountSet, SetRegularKey, DepositPreauth and
-//! TicketCreate. May not: use the
-//! project's own encoder (blobs are decoded and verified by xrpl-rust) nor depend on the gateway or the signer.
+//! Owns: everything a gateway may ask of such a server for payments of XRP and of issued currencies by the default path, and
+//! the transactions that decide whether a payment arrives: AccountSet, TrustSet, DepositPreauth, SetRegularKey,
+//! SignerListSet, TicketCreate, AccountDelete. Offers are taken down, and nobody takes them. May not: use the project's own
+//! encoder or arithmetic (blobs are decoded and verified by xrpl-rust) nor depend on the gateway or the signer.
 //!
-//! Layers, outside in: `net` (frames, sockets, clock) -> `rpc`, `rpc_data`, `rpc_history`, `rpc_owned` (commands), `hub` (streams), `shapes` (how
+//! Layers, outside in: `net` (frames, sockets, clock) -> `rpc`, `rpc_data`, `rpc_history`, `rpc_owned`, `rpc_lines` (commands), `refusals` (words of the releases), `hub` (streams), `shapes` (how
 //! things are printed) -> `node` (one server: open ledger, held and retried transactions) -> `world` (the validated
 //! chain), `queue` (what waits for a cheaper ledger), `store` (its file), `god` (what tests ask) ->
-//! `preflight`, `apply`, `nodes` (the transaction engine), `state`, `blob`, `codes`, `types`. Beside `net` stand `direct`,
+//! `preflight`, `apply` (the transaction engine) with `settings`, `lines`, `tokens`, `offers`, `entries`, `delete` for its types,
+//! `effect`, `nodes` (metadata) -> `state`, `directory`, `blob`, `money`, `decimal`, `codes`, `types`. Beside `net` stand `direct`,
 //! the same front without sockets and clocks, and `script`, the faults on demand.
 //!
 //! `standing` and `archive` say what a server that is part of a network knows and refuses to say; `network` plays several of
@@ -257,6 +259,11 @@ impl Handle {
     pub fn balance(&self, address: &str) -> Option<u64> {
         let id = AccountId::from_address(address)?;
         Some(self.node.lock().world.accounts.get(&id)?.balance)
+    }
+
+    /// What the holder has of this issuer's money as servers print it, validated; None without a line between them.
+    pub fn held(&self, holder: &str, issuer: &str, currency: &str) -> Option<String> {
+        self.node.lock().world.held(holder, issuer, currency)
     }
 
     /// Validated Sequence; None if there is no such account.

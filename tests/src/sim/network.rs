@@ -8,9 +8,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::archive::Archive;
 use super::blob::Tx;
 use super::direct::Direct;
-use super::archive::Archive;
 use super::queue::Pace;
 use super::standing::{ServerMode, Standing};
 use super::types::{Hash, Millis};
@@ -267,7 +267,8 @@ impl Network {
 
     /// A server that was started again has fetched the last closed ledger and takes part from here on.
     pub fn join(&mut self, number: usize) {
-        let from = (0..self.servers.len()).find(|server| self.joined[*server] && self.linked[*server]);
+        let from =
+            (0..self.servers.len()).find(|server| self.joined[*server] && self.linked[*server]);
         let from = from.expect("somebody has the network's ledgers");
         let acquired = self.servers[from].shared().lock().world.acquired();
         let node = self.servers[number - 1].shared();

@@ -323,7 +323,9 @@ impl Queue {
         if !has_others {
             self.can_be_held(view, tx, sequence, fail_hard)?;
         }
-        let is_full = self.max_len().is_some_and(|most| self.txs.len() as u64 >= most);
+        let is_full = self
+            .max_len()
+            .is_some_and(|most| self.txs.len() as u64 >= most);
         if !replaces && is_full {
             let cheapest = self.txs.last().map(|queued| queued.level);
             if cheapest.is_some_and(|cheapest| level <= cheapest) {

@@ -8,7 +8,9 @@ use super::node::Node;
 use super::rpc::{Answer, Call, RpcError};
 use super::rpc_owned::signer_lists;
 use super::settings::named_flags;
-use super::shapes::{ApiVersion, index_json, ledger_header, ledger_tx, ledger_tx_binary, object, tx_fields};
+use super::shapes::{
+    ApiVersion, index_json, ledger_header, ledger_tx, ledger_tx_binary, object, tx_fields,
+};
 use super::state::Account;
 use super::types::{AccountId, Hash};
 use super::world::{Release, header_bytes};

@@ -53,9 +53,8 @@ pub(super) fn tx(node: &Node, call: &Call<'_>) -> Answer {
     let searched = range.map(|(first, last)| {
         let searched_all = (first..=last).all(|index| {
             let ledger = node.world.ledger(index);
-            ledger.is_some_and(|ledger| {
-                !ledger.txs.is_empty() && node.world.archive.has_saved(index)
-            })
+            ledger
+                .is_some_and(|ledger| !ledger.txs.is_empty() && node.world.archive.has_saved(index))
         });
         object(json!({ "searched_all": searched_all }))
     });

@@ -71,21 +71,25 @@ pub(super) fn sign_and_submit(node: &mut Node, call: &Call<'_>) -> Answer {
         fields.ok_or_else(|| RpcError::invalid_params_because("Missing field 'tx_json'."))?;
     let secret = call.params.get("secret").and_then(Value::as_str);
     let wallet = secret.and_then(|secret| Wallet::from_seed(secret).ok());
-    let wallet = wallet.ok_or_else(|| RpcError::new("badSecret", 41, "Secret does not match account."))?;
+    let wallet =
+        wallet.ok_or_else(|| RpcError::new("badSecret", 41, "Secret does not match account."))?;
     let account = fields.get("Account").and_then(Value::as_str);
     let account = account.and_then(AccountId::from_address);
-    let account = account.ok_or_else(|| RpcError::new("srcActMalformed", 65, "Source account is malformed."))?;
+    let account = account
+        .ok_or_else(|| RpcError::new("srcActMalformed", 65, "Source account is malformed."))?;
     let root = node.open_account(&account);
-    let root = root.ok_or_else(|| RpcError::new("srcActNotFound", 67, "Source account not found."))?;
+    let root =
+        root.ok_or_else(|| RpcError::new("srcActNotFound", 67, "Source account not found."))?;
     let mut fields = fields.clone();
     let base = node.world.genesis.fees.base_drops;
-    for (name, value) in [("Fee", json!(base.to_string())), ("Sequence", json!(root.sequence))] {
+    for (name, value) in [
+        ("Fee", json!(base.to_string())),
+        ("Sequence", json!(root.sequence)),
+    ] {
         fields.entry(name).or_insert(value);
     }
     if node.world.release == Release::V2_3 {
-        fields
-            .entry("Flags")
-            .or_insert(json!(TF_FULLY_CANONICAL));
+        fields.entry("Flags").or_insert(json!(TF_FULLY_CANONICAL));
     }
     let blob = signed(fields, &wallet).ok_or_else(RpcError::invalid_params)?;
     let tx = Tx::from_bytes(blob).map(Arc::new);
@@ -99,7 +103,10 @@ fn signed(mut fields: Map<String, Value>, wallet: &Wallet) -> Option<Vec<u8>> {
         Ed25519KeyPair::from_seed_unchecked(&wallet.private_key)
             .expect("any 32 bytes are an ed25519 seed")
     });
-    let (curve, key) = (Secp256k1::new(), SecretKey::from_byte_array(&wallet.private_key).ok());
+    let (curve, key) = (
+        Secp256k1::new(),
+        SecretKey::from_byte_array(&wallet.private_key).ok(),
+    );
     let public = match &pair {
         Some(pair) => {
             use ring::signature::KeyPair;

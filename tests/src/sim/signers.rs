@@ -43,7 +43,9 @@ pub(super) fn multi_signers(json: &Map<String, Value>) -> Result<Vec<MultiSigner
     }
     let mut unsigned = json.clone();
     unsigned.remove("Signers");
-    let body = encode(&unsigned).ok().and_then(|text| hex::decode(text).ok());
+    let body = encode(&unsigned)
+        .ok()
+        .and_then(|text| hex::decode(text).ok());
     let body = body.ok_or_else(|| local_check("Invalid signature."))?;
     let payer = account_field(json, "Account");
     let mut signers: Vec<MultiSigner> = Vec::new();
@@ -65,9 +67,8 @@ pub(super) fn multi_signers(json: &Map<String, Value>) -> Result<Vec<MultiSigner
             _ => {}
         }
         let key = signed_by(fields, &account, &body);
-        let key = key.ok_or_else(|| {
-            local_check(&format!("Invalid signature on account {account}."))
-        })?;
+        let key =
+            key.ok_or_else(|| local_check(&format!("Invalid signature on account {account}.")))?;
         signers.push(MultiSigner { account, key });
     }
     Ok(signers)

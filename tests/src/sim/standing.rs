@@ -153,7 +153,11 @@ impl Standing {
 
     /// What `server_info` and `server_state` say of it to an administrator.
     pub(super) fn admin_facts(&self, human: bool) -> Map<String, Value> {
-        let threads = if self.standalone { THREADS.0 } else { THREADS.1 };
+        let threads = if self.standalone {
+            THREADS.0
+        } else {
+            THREADS.1
+        };
         let key = if self.validates {
             "n9KnrcCmL5psyKtk2KWP6jy14Hj4EXuZDg7XMdQJ9cSDoFSp53hu"
         } else {

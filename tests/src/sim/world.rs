@@ -9,9 +9,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::apply::{Mode, apply};
+use super::archive::Archive;
 use super::blob::Tx;
 use super::codes::Ter;
-use super::archive::Archive;
 use super::money::Money;
 use super::state::{Account, Accounts, Fees, Overlay, TOTAL_DROPS, View};
 use super::types::{AccountId, Hash, Millis, sha512_half};

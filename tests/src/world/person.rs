@@ -199,3 +199,67 @@ impl Person {
             .await
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a story ends where it goes wrong")]
+mod tests {
+    use super::*;
+    use crate::sim::{Options, serve};
+
+    /// RLUSD in the form that is not three characters.
+    const CURRENCY: &str = "524C555344000000000000000000000000000000";
+    const XRP: u64 = 1_000_000;
+
+    #[tokio::test]
+    async fn an_issuer_and_its_holders_do_as_they_are_told() {
+        let names = ["issuer", "ann", "ben"];
+        let funded = names.map(|name| (Person::wallet_of(name).address(), 100 * XRP));
+        let options = Options {
+            network_id: NETWORK_ID,
+            funded: funded.into(),
+            ..Options::default()
+        };
+        let handle = serve(options).await.unwrap();
+        let ledger = Ledger::at(&handle.rpc_url());
+        let [issuer, ann, ben] = names.map(|name| Person::named(name, &ledger));
+        let done = async |result: Result<String, LedgerError>| {
+            assert_eq!(result.unwrap(), "tesSUCCESS");
+            ledger.close_ledger().await.unwrap();
+        };
+        let held = async |holder: &Person| {
+            let seen = ledger
+                .held(&holder.address(), &issuer.address(), CURRENCY)
+                .await;
+            let held = handle.held(&holder.address(), &issuer.address(), CURRENCY);
+            assert_eq!(seen.unwrap(), held, "the server says what is");
+            held.unwrap_or_default()
+        };
+        let pays = |value: &str| {
+            let amount = |value: &str| json!({ "currency": CURRENCY, "issuer": issuer.address(), "value": value });
+            json!({ "TransactionType": "Payment", "Destination": ben.address(), "Amount": amount(value), "SendMax": amount("60") })
+        };
+        done(issuer.sets(Rule::Rippling, true).await).await;
+        for holder in [&ann, &ben] {
+            done(holder.trusts(&issuer.address(), CURRENCY, "1000").await).await;
+        }
+        done(issuer.issues(&ann.address(), CURRENCY, "100").await).await;
+        done(issuer.charges_ppm(2000).await).await;
+        done(ann.sends(pays("10")).await).await;
+        assert_eq!(
+            (held(&ann).await, held(&ben).await),
+            ("89.98".into(), "10".into())
+        );
+        done(issuer.freezes(&ann.address(), CURRENCY, true).await).await;
+        // A ledger of its own for each refusal: in one with what heals it the order decides.
+        assert_eq!(ann.sends(pays("1")).await.unwrap(), "tecPATH_DRY");
+        ledger.close_ledger().await.unwrap();
+        done(issuer.freezes(&ann.address(), CURRENCY, false).await).await;
+        done(ben.sets(Rule::DepositAuthorization, true).await).await;
+        assert_eq!(ann.sends(pays("1")).await.unwrap(), "tecNO_PERMISSION");
+        ledger.close_ledger().await.unwrap();
+        done(ben.preauthorizes(&ann.address()).await).await;
+        done(ann.sends(pays("1")).await).await;
+        assert_eq!(held(&ben).await, "11");
+        handle.assert_conserved();
+    }
+}

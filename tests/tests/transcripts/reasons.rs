@@ -68,7 +68,12 @@ pub(crate) const REASONS: &[Reason] = &[
         "type",
         "the decoder leaves out a field of the JSON form that the binary form has",
     ),
-    reason("21_", "back, tx of the first", "Balance", RECORDERS_PAYMENTS),
+    reason(
+        "21_",
+        "back, tx of the first",
+        "Balance",
+        RECORDERS_PAYMENTS,
+    ),
     reason("21_", "pushed", "Balance", RECORDERS_PAYMENTS),
     reason("07", "queue: pushed", "Balance", RECORDERS_PAYMENTS),
     reason("07", "queue: pushed", "ctid", RECORDERS_PAYMENTS),
@@ -93,7 +98,12 @@ pub(crate) const REASONS: &[Reason] = &[
         "PreviousTxnLgrSeq",
         RECORDERS_PAYMENTS,
     ),
-    reason("09", "account_tx does not show it", "Balance", RECORDERS_PAYMENTS),
+    reason(
+        "09",
+        "account_tx does not show it",
+        "Balance",
+        RECORDERS_PAYMENTS,
+    ),
 ];
 
 /// Scenarios that cannot be held again, and why.

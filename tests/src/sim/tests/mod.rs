@@ -4,7 +4,9 @@
 mod crowd;
 mod engine;
 mod lines;
+mod network;
 mod server;
+mod signers;
 mod wire;
 
 use std::sync::Arc;

@@ -562,8 +562,7 @@ async fn script_loses_answers_and_requests_of_submit() {
     let mut socket = Client::connect(&handle).await;
     handle.script(Script {
         drop_submit_answers: 1,
-        drop_submit_requests: 0,
-        late_successors: 0,
+        ..Script::default()
     });
     socket
         .send(
