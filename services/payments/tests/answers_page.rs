@@ -19,7 +19,7 @@ to a person. `paygatectl explain PAYMENT_ID` shows the same for one payment, wit
 
 **An answer never decides.** Whatever a server says to a `submit`, the payment stays AT_LARGE and is not `safe_to_repay`: servers keep
 what they refuse, and execute it up to some ledgers later without being asked again. Only a validated ledger ends it.
-A code or an error that is not on this page freezes sending and pages, as do those marked here.
+A code or an error that is not on this page freezes sending and pages, as do those of which this page says so.
 
 This page is generated: `UPDATE_GENERATED=1 cargo test -p paygate-payments --test answers_page` writes it anew.
 ";
@@ -38,11 +38,10 @@ impl Blocks {
         writeln!(page, "\n## {title}").unwrap();
         let mut blocks: Vec<_> = self.0.into_iter().collect();
         blocks.sort_by_key(|((freezes, ..), entries)| (*freezes, entries.len()));
-        for ((freezes, gateway, person), entries) in blocks {
-            let mark = if freezes { " Sending is frozen." } else { "" };
+        for ((_, gateway, person), entries) in blocks {
             writeln!(
                 page,
-                "\n- **The gateway.** {gateway}\n- **You.** {person}{mark}\n"
+                "\n- **The gateway.** {gateway}\n- **You.** {person}\n"
             )
             .unwrap();
             writeln!(page, "| answer | what it says |\n|---|---|").unwrap();

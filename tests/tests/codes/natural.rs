@@ -29,7 +29,7 @@ async fn a_follower_waits_for_the_slot_before_it() {
     let follower = stage.until_answered("follower", "terPRE_SEQ").await;
     let natural = Answer {
         word: "terPRE_SEQ",
-        calls: Calls::ForTheLowerSlot,
+        calls: Calls::LowerSlot,
         answer: Value::Null,
     };
     assert_is_only_an_answer(&follower, &natural);

@@ -29,24 +29,24 @@ const ERROR_FIELDS: [&str; 4] = ["error", "error_code", "error_exception", "erro
 
 /// All of it, over both versions.
 #[derive(Default)]
-pub struct Recorded {
+pub(crate) struct Recorded {
     /// Result codes that `submit` answered, each with such an answer, as it was.
-    pub results: BTreeMap<String, Value>,
+    pub(crate) results: BTreeMap<String, Value>,
     /// Result codes in validated metadata.
-    pub validated: BTreeSet<String>,
+    pub(crate) validated: BTreeSet<String>,
     /// Errors, each as it was.
-    pub errors: BTreeMap<String, Value>,
+    pub(crate) errors: BTreeMap<String, Value>,
     /// Commands, each with the errors that it was answered with.
-    pub refused: BTreeSet<(String, String)>,
+    pub(crate) refused: BTreeSet<(String, String)>,
     /// The transports on which a server answered with plain text.
-    pub plain_texts: BTreeSet<String>,
+    pub(crate) plain_texts: BTreeSet<String>,
     /// How WebSockets were closed by the server.
-    pub closes: BTreeSet<String>,
+    pub(crate) closes: BTreeSet<String>,
 }
 
 impl Recorded {
     /// Reads the committed recordings.
-    pub fn read() -> Recorded {
+    pub(crate) fn read() -> Recorded {
         let directory = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/data/transcripts"));
         let mut found = Recorded::default();
         for recording in Recording::read_all(directory) {

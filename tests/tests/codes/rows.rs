@@ -6,36 +6,36 @@
 
 use paygate_proto::v1::PaymentReason as Reason;
 
-/// What an answer to `submit` calls for.
+/// What an answer to `submit` calls for: whatever it is, not for paying elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Calls {
+pub(crate) enum Calls {
     /// Nothing, and it is a good sign.
-    ForPatience,
+    Patience,
     /// Nothing: a lower slot comes first.
-    ForTheLowerSlot,
+    LowerSlot,
     /// Nothing: fees will fall.
-    ForLowerFees,
+    LowerFees,
     /// A look at what used the slot.
-    ForALookAtTheSlot,
+    LookAtTheSlot,
     /// Money for the wallet.
-    ForMoney,
+    Money,
     /// A word with the payee.
-    ForThePayee(&'static str),
+    Payee(&'static str),
     /// A look at trust lines.
-    ForTrustLines(&'static str),
+    TrustLines(&'static str),
     /// A better server.
-    ForAServer,
+    BetterServer,
     /// Another address.
-    ForAnAddress,
+    OtherAddress,
     /// A stop, and somebody who checks key, network and server.
-    ForAKeyCheck,
+    KeyCheck,
     /// A stop, and a report: the gateway should never cause it.
-    ForAReport,
+    Report,
 }
 
 /// How a payment ends with a code in a validated ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ends {
+pub(crate) enum Ends {
     /// FAILED, for this reason, and with a word on what to do before paying again.
     Failed(Reason, &'static str),
     /// FAILED, and sending stops: nothing of ours causes it.
@@ -43,50 +43,50 @@ pub enum Ends {
 }
 
 /// A recorded code of the engine.
-pub struct Row {
+pub(crate) struct Row {
     /// Its name.
-    pub code: &'static str,
+    pub(crate) code: &'static str,
     /// Preliminary.
-    pub calls: Calls,
+    pub(crate) calls: Calls,
     /// Validated, if a recorded ledger holds it. `tesSUCCESS` ends PAID.
-    pub ends: Option<Ends>,
+    pub(crate) ends: Option<Ends>,
 }
 
 /// A recorded error.
-pub struct ErrorRow {
+pub(crate) struct ErrorRow {
     /// The server's word.
-    pub token: &'static str,
+    pub(crate) token: &'static str,
     /// After a `submit`.
-    pub calls: Calls,
+    pub(crate) calls: Calls,
 }
 
 impl Calls {
     /// Whether sending stops.
-    pub fn freezes(self) -> bool {
-        matches!(self, Calls::ForAKeyCheck | Calls::ForAReport)
+    pub(crate) fn freezes(self) -> bool {
+        matches!(self, Calls::KeyCheck | Calls::Report)
     }
 
     /// The reason of the live payment.
-    pub fn reason(self) -> Reason {
+    pub(crate) fn reason(self) -> Reason {
         match self {
-            Calls::ForPatience
-            | Calls::ForTheLowerSlot
-            | Calls::ForLowerFees
-            | Calls::ForALookAtTheSlot
-            | Calls::ForTrustLines(_) => Reason::None,
-            Calls::ForMoney => Reason::InsufficientFunds,
-            Calls::ForThePayee(_) => Reason::DestinationNotReady,
-            Calls::ForAServer | Calls::ForAnAddress => Reason::LedgerUnavailable,
-            Calls::ForAKeyCheck | Calls::ForAReport => Reason::WalletFrozen,
+            Calls::Patience
+            | Calls::LowerSlot
+            | Calls::LowerFees
+            | Calls::LookAtTheSlot
+            | Calls::TrustLines(_) => Reason::None,
+            Calls::Money => Reason::InsufficientFunds,
+            Calls::Payee(_) => Reason::DestinationNotReady,
+            Calls::BetterServer | Calls::OtherAddress => Reason::LedgerUnavailable,
+            Calls::KeyCheck | Calls::Report => Reason::WalletFrozen,
         }
     }
 
     /// What the gateway says that it does.
-    pub fn gateway(self) -> &'static str {
+    pub(crate) fn gateway(self) -> &'static str {
         match self {
-            Calls::ForALookAtTheSlot => "reads in the next validated ledgers what used the slot",
-            Calls::ForLowerFees => "the next version offers what the ledger then asks for",
-            Calls::ForAKeyCheck | Calls::ForAReport => {
+            Calls::LookAtTheSlot => "reads in the next validated ledgers what used the slot",
+            Calls::LowerFees => "the next version offers what the ledger then asks for",
+            Calls::KeyCheck | Calls::Report => {
                 "signs and sends nothing until a person calls Unfreeze"
             }
             _ => "sends the same transaction again",
@@ -94,17 +94,17 @@ impl Calls {
     }
 
     /// What a person is told to do.
-    pub fn person(self) -> &'static str {
+    pub(crate) fn person(self) -> &'static str {
         match self {
-            Calls::ForPatience | Calls::ForALookAtTheSlot => "Nothing: wait for a validated ledger",
-            Calls::ForTheLowerSlot => "the payment on the lowest open slot",
-            Calls::ForLowerFees => "patience costs less than fees",
-            Calls::ForMoney => "end XRP to the wallet",
-            Calls::ForThePayee(remedy) | Calls::ForTrustLines(remedy) => remedy,
-            Calls::ForAServer => "check the ledger's server",
-            Calls::ForAnAddress => "Check that xrpl.servers names an XRP Ledger server",
-            Calls::ForAKeyCheck => "Compare the signing key, the network and the configured server",
-            Calls::ForAReport => "should never send what is answered so: report it",
+            Calls::Patience | Calls::LookAtTheSlot => "Nothing: wait for a validated ledger",
+            Calls::LowerSlot => "the payment on the lowest open slot",
+            Calls::LowerFees => "patience costs less than fees",
+            Calls::Money => "end XRP to the wallet",
+            Calls::Payee(remedy) | Calls::TrustLines(remedy) => remedy,
+            Calls::BetterServer => "check the ledger's server",
+            Calls::OtherAddress => "Check that xrpl.servers names an XRP Ledger server",
+            Calls::KeyCheck => "Compare the signing key, the network and the configured server",
+            Calls::Report => "should never send what is answered so: report it",
         }
     }
 }
@@ -136,110 +136,110 @@ const fn failed(code: &'static str, calls: Calls, reason: Reason, remedy: &'stat
 const fn never_ours(code: &'static str) -> Row {
     Row {
         code,
-        calls: Calls::ForAReport,
+        calls: Calls::Report,
         ends: Some(Ends::FailedAndFrozen),
     }
 }
 
 /// Every recorded result code.
-pub const ROWS: &[Row] = &[
-    row("tesSUCCESS", Calls::ForPatience),
-    row("telBAD_PATH_COUNT", Calls::ForAReport),
-    row("telCAN_NOT_QUEUE", Calls::ForLowerFees),
-    row("telCAN_NOT_QUEUE_BLOCKED", Calls::ForPatience),
-    row("telCAN_NOT_QUEUE_BLOCKS", Calls::ForAReport),
-    row("telCAN_NOT_QUEUE_FEE", Calls::ForPatience),
-    row("telCAN_NOT_QUEUE_FULL", Calls::ForLowerFees),
-    row("telINSUF_FEE_P", Calls::ForLowerFees),
-    row("telNETWORK_ID_MAKES_TX_NON_CANONICAL", Calls::ForAKeyCheck),
-    row("telREQUIRES_NETWORK_ID", Calls::ForAKeyCheck),
-    row("telWRONG_NETWORK", Calls::ForAKeyCheck),
-    row("temARRAY_EMPTY", Calls::ForAReport),
-    row("temBAD_AMOUNT", Calls::ForAReport),
-    row("temBAD_FEE", Calls::ForAReport),
-    row("temBAD_OFFER", Calls::ForAReport),
-    row("temBAD_QUORUM", Calls::ForAReport),
-    row("temBAD_REGKEY", Calls::ForAReport),
-    row("temBAD_SEND_XRP_LIMIT", Calls::ForAReport),
-    row("temBAD_SEND_XRP_MAX", Calls::ForAReport),
-    row("temBAD_SEND_XRP_NO_DIRECT", Calls::ForAReport),
-    row("temBAD_SEND_XRP_PARTIAL", Calls::ForAReport),
-    row("temBAD_SEND_XRP_PATHS", Calls::ForAReport),
-    row("temBAD_TRANSFER_RATE", Calls::ForAReport),
-    row("temDISABLED", Calls::ForPatience),
-    row("temDST_IS_SRC", Calls::ForAReport),
-    row("temDST_NEEDED", Calls::ForAReport),
-    row("temINVALID", Calls::ForAReport),
-    row("temINVALID_COUNT", Calls::ForAReport),
-    row("temINVALID_FLAG", Calls::ForAReport),
-    row("temREDUNDANT", Calls::ForAReport),
-    row("temSEQ_AND_TICKET", Calls::ForAReport),
-    row("tefBAD_AUTH", Calls::ForAKeyCheck),
-    row("tefBAD_QUORUM", Calls::ForAKeyCheck),
-    row("tefBAD_SIGNATURE", Calls::ForAKeyCheck),
-    row("tefMASTER_DISABLED", Calls::ForAKeyCheck),
-    row("tefMAX_LEDGER", Calls::ForPatience),
-    row("tefNOT_MULTI_SIGNING", Calls::ForAKeyCheck),
-    row("tefNO_TICKET", Calls::ForALookAtTheSlot),
-    row("tefPAST_SEQ", Calls::ForALookAtTheSlot),
-    row("tefWRONG_PRIOR", Calls::ForAReport),
-    row("terINSUF_FEE_B", Calls::ForMoney),
-    row("terNO_ACCOUNT", Calls::ForAKeyCheck),
-    row("terNO_AMM", Calls::ForAReport),
-    row("terPRE_SEQ", Calls::ForTheLowerSlot),
-    row("terPRE_TICKET", Calls::ForTheLowerSlot),
-    row("terQUEUED", Calls::ForPatience),
+pub(crate) const ROWS: &[Row] = &[
+    row("tesSUCCESS", Calls::Patience),
+    row("telBAD_PATH_COUNT", Calls::Report),
+    row("telCAN_NOT_QUEUE", Calls::LowerFees),
+    row("telCAN_NOT_QUEUE_BLOCKED", Calls::Patience),
+    row("telCAN_NOT_QUEUE_BLOCKS", Calls::Report),
+    row("telCAN_NOT_QUEUE_FEE", Calls::Patience),
+    row("telCAN_NOT_QUEUE_FULL", Calls::LowerFees),
+    row("telINSUF_FEE_P", Calls::LowerFees),
+    row("telNETWORK_ID_MAKES_TX_NON_CANONICAL", Calls::KeyCheck),
+    row("telREQUIRES_NETWORK_ID", Calls::KeyCheck),
+    row("telWRONG_NETWORK", Calls::KeyCheck),
+    row("temARRAY_EMPTY", Calls::Report),
+    row("temBAD_AMOUNT", Calls::Report),
+    row("temBAD_FEE", Calls::Report),
+    row("temBAD_OFFER", Calls::Report),
+    row("temBAD_QUORUM", Calls::Report),
+    row("temBAD_REGKEY", Calls::Report),
+    row("temBAD_SEND_XRP_LIMIT", Calls::Report),
+    row("temBAD_SEND_XRP_MAX", Calls::Report),
+    row("temBAD_SEND_XRP_NO_DIRECT", Calls::Report),
+    row("temBAD_SEND_XRP_PARTIAL", Calls::Report),
+    row("temBAD_SEND_XRP_PATHS", Calls::Report),
+    row("temBAD_TRANSFER_RATE", Calls::Report),
+    row("temDISABLED", Calls::Patience),
+    row("temDST_IS_SRC", Calls::Report),
+    row("temDST_NEEDED", Calls::Report),
+    row("temINVALID", Calls::Report),
+    row("temINVALID_COUNT", Calls::Report),
+    row("temINVALID_FLAG", Calls::Report),
+    row("temREDUNDANT", Calls::Report),
+    row("temSEQ_AND_TICKET", Calls::Report),
+    row("tefBAD_AUTH", Calls::KeyCheck),
+    row("tefBAD_QUORUM", Calls::KeyCheck),
+    row("tefBAD_SIGNATURE", Calls::KeyCheck),
+    row("tefMASTER_DISABLED", Calls::KeyCheck),
+    row("tefMAX_LEDGER", Calls::Patience),
+    row("tefNOT_MULTI_SIGNING", Calls::KeyCheck),
+    row("tefNO_TICKET", Calls::LookAtTheSlot),
+    row("tefPAST_SEQ", Calls::LookAtTheSlot),
+    row("tefWRONG_PRIOR", Calls::Report),
+    row("terINSUF_FEE_B", Calls::Money),
+    row("terNO_ACCOUNT", Calls::KeyCheck),
+    row("terNO_AMM", Calls::Report),
+    row("terPRE_SEQ", Calls::LowerSlot),
+    row("terPRE_TICKET", Calls::LowerSlot),
+    row("terQUEUED", Calls::Patience),
     failed(
         "tecDIR_FULL",
-        Calls::ForPatience,
+        Calls::Patience,
         Reason::TecOther,
         "owns as many objects",
     ),
     failed(
         "tecDST_TAG_NEEDED",
-        Calls::ForThePayee(TAG),
+        Calls::Payee(TAG),
         Reason::TecTagNeeded,
         TAG,
     ),
     failed(
         "tecINSUFFICIENT_RESERVE",
-        Calls::ForMoney,
+        Calls::Money,
         Reason::TecUnfunded,
         REFILL,
     ),
     failed(
         "tecNO_DST",
-        Calls::ForThePayee(ACCOUNT),
+        Calls::Payee(ACCOUNT),
         Reason::TecNoDestination,
         ACCOUNT,
     ),
     failed(
         "tecNO_DST_INSUF_XRP",
-        Calls::ForThePayee(RESERVE),
+        Calls::Payee(RESERVE),
         Reason::TecNoDestination,
         RESERVE,
     ),
     failed(
         "tecNO_PERMISSION",
-        Calls::ForThePayee(PREAUTH),
+        Calls::Payee(PREAUTH),
         Reason::TecNoPermission,
         PREAUTH,
     ),
     failed(
         "tecPATH_DRY",
-        Calls::ForTrustLines(LINE),
+        Calls::TrustLines(LINE),
         Reason::TecOther,
         LINE,
     ),
     failed(
         "tecPATH_PARTIAL",
-        Calls::ForTrustLines(LIMIT),
+        Calls::TrustLines(LIMIT),
         Reason::TecOther,
         LIMIT,
     ),
     failed(
         "tecUNFUNDED_PAYMENT",
-        Calls::ForMoney,
+        Calls::Money,
         Reason::TecUnfunded,
         REFILL,
     ),
@@ -255,45 +255,45 @@ const fn error(token: &'static str, calls: Calls) -> ErrorRow {
 }
 
 /// Every recorded error, as the answer to a `submit`.
-pub const ERRORS: &[ErrorRow] = &[
-    error("actMalformed", Calls::ForAnAddress),
-    error("actNotFound", Calls::ForAServer),
-    error("excessiveLgrRange", Calls::ForAServer),
-    error("forbidden", Calls::ForAnAddress),
-    error("internal", Calls::ForAServer),
-    error("internalSubmit", Calls::ForAServer),
-    error("invalidLgrRange", Calls::ForAServer),
-    error("invalidParams", Calls::ForAnAddress),
-    error("invalidTransaction", Calls::ForAReport),
-    error("invalid_API_version", Calls::ForAnAddress),
-    error("jsonInvalid", Calls::ForAnAddress),
-    error("lgrIdxMalformed", Calls::ForAServer),
-    error("lgrIdxsInvalid", Calls::ForAServer),
-    error("lgrNotFound", Calls::ForAServer),
-    error("malformedStream", Calls::ForAnAddress),
-    error("missingCommand", Calls::ForAnAddress),
-    error("noCurrent", Calls::ForAServer),
-    error("noNetwork", Calls::ForAServer),
-    error("notImpl", Calls::ForAnAddress),
-    error("notSupported", Calls::ForAnAddress),
-    error("notSynced", Calls::ForAServer),
-    error("notYetImplemented", Calls::ForAnAddress),
-    error("transactionNotFound", Calls::ForAServer),
-    error("transactionSigned", Calls::ForAnAddress),
-    error("txnNotFound", Calls::ForAServer),
-    error("unknown", Calls::ForAServer),
-    error("unknownCmd", Calls::ForAnAddress),
-    error("wrongNetwork", Calls::ForAnAddress),
+pub(crate) const ERRORS: &[ErrorRow] = &[
+    error("actMalformed", Calls::OtherAddress),
+    error("actNotFound", Calls::BetterServer),
+    error("excessiveLgrRange", Calls::BetterServer),
+    error("forbidden", Calls::OtherAddress),
+    error("internal", Calls::BetterServer),
+    error("internalSubmit", Calls::BetterServer),
+    error("invalidLgrRange", Calls::BetterServer),
+    error("invalidParams", Calls::OtherAddress),
+    error("invalidTransaction", Calls::Report),
+    error("invalid_API_version", Calls::OtherAddress),
+    error("jsonInvalid", Calls::OtherAddress),
+    error("lgrIdxMalformed", Calls::BetterServer),
+    error("lgrIdxsInvalid", Calls::BetterServer),
+    error("lgrNotFound", Calls::BetterServer),
+    error("malformedStream", Calls::OtherAddress),
+    error("missingCommand", Calls::OtherAddress),
+    error("noCurrent", Calls::BetterServer),
+    error("noNetwork", Calls::BetterServer),
+    error("notImpl", Calls::OtherAddress),
+    error("notSupported", Calls::OtherAddress),
+    error("notSynced", Calls::BetterServer),
+    error("notYetImplemented", Calls::OtherAddress),
+    error("transactionNotFound", Calls::BetterServer),
+    error("transactionSigned", Calls::OtherAddress),
+    error("txnNotFound", Calls::BetterServer),
+    error("unknown", Calls::BetterServer),
+    error("unknownCmd", Calls::OtherAddress),
+    error("wrongNetwork", Calls::OtherAddress),
 ];
 
 /// Every recorded way in which a server closed a WebSocket.
-pub const CLOSES: &[&str] = &[
+pub(crate) const CLOSES: &[&str] = &[
     "1008 Policy error: client is too slow.",
     "1008 threshold exceeded",
 ];
 
 /// The commands that the gateway reads the ledger with, besides `submit`.
-pub const READS: &[&str] = &[
+pub(crate) const READS: &[&str] = &[
     "account_info",
     "account_tx",
     "fee",

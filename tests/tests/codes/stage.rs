@@ -21,32 +21,32 @@ const WITHIN: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
 
 /// Ledgers that a version lives. Short, so that the death of one is a matter of a few closes.
-pub const WINDOW: u64 = 6;
+pub(crate) const WINDOW: u64 = 6;
 
 /// Seconds that stand for one ledger in `pay_before`.
 const LEDGER_SECONDS: u64 = 5;
 
 /// What every payment here is worth: enough to create the account that it goes to.
-pub const DROPS: u64 = DROPS_PER_XRP;
+pub(crate) const DROPS: u64 = DROPS_PER_XRP;
 
 /// A world that tests act on.
-pub struct Stage {
-    pub world: World,
-    pub client: Client,
-    pub ledger: Ledger,
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    pub(crate) client: Client,
+    pub(crate) ledger: Ledger,
 }
 
 /// What is known of a payment.
-pub type Explained = ExplainPaymentResponse;
+pub(crate) type Explained = ExplainPaymentResponse;
 
 impl Stage {
     /// Ledgers close only on demand.
-    pub async fn set() -> Stage {
+    pub(crate) async fn set() -> Stage {
         Stage::set_with(Setup::default()).await
     }
 
     /// The same, with a particular setting.
-    pub async fn set_with(setup: Setup) -> Stage {
+    pub(crate) async fn set_with(setup: Setup) -> Stage {
         let variable = |name: &str, value: u64| (format!("PAYGATE__{name}"), value.to_string());
         let world = World::start(Setup {
             close_ms: 0,
@@ -74,14 +74,14 @@ impl Stage {
     }
 
     /// Another generation of the gateway, on the same store.
-    pub async fn restart_gateway(&mut self) {
+    pub(crate) async fn restart_gateway(&mut self) {
         self.world.kill_gateway();
         self.world.start_gateway().await.unwrap();
         self.client = self.world.client();
     }
 
     /// Asks for a payment to the account of its own name. `ledgers`: it must be in one of the next so many.
-    pub async fn pay(&self, id: &str, ledgers: Option<u64>) {
+    pub(crate) async fn pay(&self, id: &str, ledgers: Option<u64>) {
         let pay_before = ledgers.map(|ledgers| {
             let seconds = ledgers * LEDGER_SECONDS + LEDGER_SECONDS - 1;
             prost_types::Timestamp::from(SystemTime::now() + Duration::from_secs(seconds))
@@ -96,7 +96,7 @@ impl Stage {
     // --- orders to the simulated server
 
     /// Payments to the account of this name are kept away from the ledger and answered so. None: no more.
-    pub async fn answer(&self, id: &str, answer: Option<&Value>) {
+    pub(crate) async fn answer(&self, id: &str, answer: Option<&Value>) {
         self.order(
             "answer_submit",
             json!({ "destination": payee(id), "answer": answer }),
@@ -105,7 +105,7 @@ impl Stage {
     }
 
     /// The hashes of what came for this name while it was scripted, and how often something came.
-    pub async fn given(&self, id: &str) -> (Vec<String>, u64) {
+    pub(crate) async fn given(&self, id: &str) -> (Vec<String>, u64) {
         let told = self
             .order("answer_submit", json!({ "destination": payee(id) }))
             .await;
@@ -118,7 +118,7 @@ impl Stage {
     }
 
     /// What came first for this name enters the open ledger, though nobody sends it again. `claim`: it lands with this code.
-    pub async fn land(&self, id: &str, claim: Option<&str>) {
+    pub(crate) async fn land(&self, id: &str, claim: Option<&str>) {
         let told = self
             .order("land", json!({ "destination": payee(id), "as": claim }))
             .await;
@@ -130,7 +130,7 @@ impl Stage {
     }
 
     /// Every request of this command is answered so. None: no more.
-    pub async fn refuse(&self, command: &str, answer: Option<&Value>) {
+    pub(crate) async fn refuse(&self, command: &str, answer: Option<&Value>) {
         self.order(
             "answer_command",
             json!({ "command": command, "answer": answer }),
@@ -139,7 +139,7 @@ impl Stage {
     }
 
     /// How often the command was refused.
-    pub async fn refused(&self, command: &str) -> u64 {
+    pub(crate) async fn refused(&self, command: &str) -> u64 {
         self.order("answer_command", json!({ "command": command }))
             .await["asked"]
             .as_u64()
@@ -147,7 +147,7 @@ impl Stage {
     }
 
     /// Any order.
-    pub async fn order(&self, name: &str, order: Value) -> Value {
+    pub(crate) async fn order(&self, name: &str, order: Value) -> Value {
         self.ledger
             .ask("sim_script", json!({ name: order }))
             .await
@@ -155,7 +155,7 @@ impl Stage {
     }
 
     /// Closes one ledger and waits until the gateway has taken it in.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.ledger.close_ledger().await.unwrap();
         let index = self.ledger.validated_index().await.unwrap();
         self.until("the gateway takes the ledger in", async || {
@@ -167,7 +167,7 @@ impl Stage {
     // --- looks at the gateway
 
     /// The whole status.
-    pub async fn status(&self) -> GetStatusResponse {
+    pub(crate) async fn status(&self) -> GetStatusResponse {
         let answer = self
             .client
             .operations()
@@ -177,7 +177,7 @@ impl Stage {
     }
 
     /// Why sending is frozen. None: it is not.
-    pub async fn frozen(&self) -> Option<String> {
+    pub(crate) async fn frozen(&self) -> Option<String> {
         self.status()
             .await
             .freeze
@@ -186,7 +186,7 @@ impl Stage {
     }
 
     /// The newest ledger that the gateway has taken in.
-    pub async fn reconciled(&self) -> u64 {
+    pub(crate) async fn reconciled(&self) -> u64 {
         self.status()
             .await
             .ledger
@@ -194,12 +194,12 @@ impl Stage {
     }
 
     /// As ExplainPayment tells it.
-    pub async fn explain(&self, id: &str) -> Explained {
+    pub(crate) async fn explain(&self, id: &str) -> Explained {
         self.client.explain(id).await.unwrap()
     }
 
     /// Waits for an answer of a server in the timeline that names `word`, and gives all that is told then.
-    pub async fn until_answered(&self, id: &str, word: &str) -> Explained {
+    pub(crate) async fn until_answered(&self, id: &str, word: &str) -> Explained {
         self.until(&format!("{id} is answered with {word}"), async || {
             answers(&self.explain(id).await).contains(&word.to_owned())
         })
@@ -208,7 +208,7 @@ impl Stage {
     }
 
     /// Waits for a state.
-    pub async fn until_state(&self, id: &str, state: PaymentState) -> Explained {
+    pub(crate) async fn until_state(&self, id: &str, state: PaymentState) -> Explained {
         self.until(&format!("{id} is {}", state.as_str_name()), async || {
             shown(&self.explain(id).await).state() == state
         })
@@ -217,14 +217,14 @@ impl Stage {
     }
 
     /// Waits until sending is frozen.
-    pub async fn until_frozen(&self) -> String {
+    pub(crate) async fn until_frozen(&self) -> String {
         self.until("sending is frozen", async || self.frozen().await.is_some())
             .await;
         self.frozen().await.unwrap()
     }
 
     /// A person lets sending go on.
-    pub async fn unfreeze(&self, why: &str) {
+    pub(crate) async fn unfreeze(&self, why: &str) {
         let request = UnfreezeRequest {
             reason: why.to_owned(),
             ..UnfreezeRequest::default()
@@ -234,7 +234,7 @@ impl Stage {
     }
 
     /// Polls until `holds`, or fails the story.
-    pub async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) {
+    pub(crate) async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) {
         let deadline = Instant::now() + WITHIN;
         while !holds().await {
             assert!(
@@ -247,19 +247,19 @@ impl Stage {
     }
 
     /// What the account of this name holds, by the validated ledger.
-    pub async fn received(&self, id: &str) -> u64 {
+    pub(crate) async fn received(&self, id: &str) -> u64 {
         let account = self.ledger.account(&payee(id)).await.unwrap();
         account.map_or(0, |(drops, _)| drops)
     }
 }
 
 /// The payment of an explanation.
-pub fn shown(explained: &Explained) -> &Payment {
+pub(crate) fn shown(explained: &Explained) -> &Payment {
     explained.payment.as_ref().unwrap()
 }
 
 /// The words of all answers of servers in the timeline.
-pub fn answers(explained: &Explained) -> Vec<String> {
+pub(crate) fn answers(explained: &Explained) -> Vec<String> {
     let answered = explained
         .events
         .iter()

@@ -33,7 +33,7 @@ const WAIT_FOR_LOWER: &str = "Nothing: wait. If it lasts, look at the payment on
 const WAIT_FOR_FEES: &str = "Nothing: patience costs less than fees. Raise fees.max_drops only if it lasts and a deadline comes near. Do not pay \
      elsewhere meanwhile.";
 const REFILL: &str = "Send XRP to the wallet. Do not pay elsewhere meanwhile: the ledger may still take this payment.";
-const CHECK_KEY: &str = "Compare the signing key, the network and the configured server with what the meaning above says, repair what differs, \
+const CHECK_KEY: &str = "Compare the signing key, the network and the configured server with what the answer says, repair what differs, \
      then call Unfreeze and say why. Do not pay elsewhere before the payment is final and safe_to_repay.";
 const REPORT: &str = "The gateway should never send what is answered so: report it with the output of `paygatectl explain`. Call Unfreeze once \
      the cause is known. Do not pay elsewhere before the payment is final and safe_to_repay.";
