@@ -354,6 +354,34 @@ async fn killed_and_started_again_it_answers_with_the_same_bytes() {
 }
 
 #[tokio::test]
+async fn its_own_user_is_told_its_health_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = configure(directory.path());
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replace("[listen]", "[listen]\nallowed_uids = [54321]");
+    std::fs::write(&config, text).unwrap();
+    let mut process = Process::start_in(directory, &config);
+    let probed = Command::new(env!("CARGO_BIN_EXE_paygate-signer"))
+        .args(["probe", "--addr"])
+        .arg(format!("unix:{}", process.socket.display()))
+        .output()
+        .unwrap();
+    assert_eq!(probed.status.code(), Some(0), "{probed:?}");
+    let channel = process.channel().await;
+    let refused = SignerServiceClient::new(channel.clone())
+        .describe_signer(wire::DescribeSignerRequest {})
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::PermissionDenied);
+    let refused = TelemetryServiceClient::new(channel)
+        .pull(wire::PullRequest { max_spans: 1 })
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::PermissionDenied);
+    assert_eq!(process.end(), Some(0));
+}
+
+#[tokio::test]
 async fn its_health_is_serving_by_both_names() {
     let process = Process::start();
     let mut health = tonic_health::pb::health_client::HealthClient::new(process.channel().await);

@@ -5,10 +5,12 @@
 #![allow(clippy::unwrap_used, reason = "a story ends where it goes wrong")]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use paygate_proto::signer::v1 as wire;
 use paygate_proto::v1::{PaymentState, UnfreezeRequest};
 use paygate_tests::world::client::{Client, DROPS_PER_XRP, payment, unix_channel};
 use paygate_tests::world::wallet::{SeedType, Wallet, payee};
@@ -16,11 +18,19 @@ use paygate_tests::world::{NETWORK_ID, Setup, World, http};
 use ring::signature::Ed25519KeyPair;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use tokio::net::UnixListener;
 use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_health::server::HealthReporter;
+use wire::signer_service_client::SignerServiceClient;
+use wire::signer_service_server::{SignerService, SignerServiceServer};
+use wire::telemetry_service_client::TelemetryServiceClient;
+use wire::telemetry_service_server::{TelemetryService, TelemetryServiceServer};
 use xrpl::core::binarycodec::{encode, encode_for_signing};
 
 /// Three bad looks of a second each, a request's deadline, and a busy machine.
@@ -72,6 +82,16 @@ struct Scene {
     closing: Arc<AtomicBool>,
     /// Somebody else with money.
     benefactor: Wallet,
+    spoilt: Option<SpoiltSigner>,
+}
+
+/// Stands before the signer, hands everything on, and spoils what the story wants spoilt: the key itself is out of reach.
+#[derive(Clone)]
+struct SpoiltSigner {
+    signer: SignerServiceClient<Channel>,
+    telemetry: TelemetryServiceClient<Channel>,
+    health: HealthReporter,
+    signs: Arc<AtomicBool>,
 }
 
 /// An outage, and what must be told of it.
@@ -94,8 +114,17 @@ fn full(name: &str) -> &'static str {
 
 impl Scene {
     async fn start() -> Scene {
+        Scene::with_signer_at(None).await
+    }
+
+    /// The gateway asks for signatures somewhere else than at the real signer's socket.
+    async fn with_signer_at(socket: Option<&Path>) -> Scene {
         let benefactor = Wallet::random(SeedType::Ed25519);
         let short = |key: &str, ms: u32| (format!("PAYGATE__XRPL__{key}_MS"), ms.to_string());
+        let elsewhere = socket.map(|path| {
+            let variable = "PAYGATE__SIGNER__SOCKET_PATH".to_owned();
+            (variable, path.display().to_string())
+        });
         let mut world = World::prepare(Setup {
             close_ms: 0,
             wallet_xrp: WALLET_XRP,
@@ -105,7 +134,10 @@ impl Scene {
                 short("CONNECT_TIMEOUT", 2_000),
                 short("HEALTH_CHECK_INTERVAL", 2_000),
                 short("HALTED_AFTER", 5_000),
-            ],
+            ]
+            .into_iter()
+            .chain(elsewhere)
+            .collect(),
             ..Setup::default()
         })
         .await
@@ -113,8 +145,13 @@ impl Scene {
         let closing = Arc::new(AtomicBool::new(true));
         tokio::spawn(close_ledgers(world.ledger(), closing.clone()));
         world.start_signer().await.unwrap();
+        let spoilt = match socket {
+            Some(path) => Some(SpoiltSigner::start(&world.signer_socket(), path).await),
+            None => None,
+        };
         world.start_gateway().await.unwrap();
         let mut scene = Scene {
+            spoilt,
             world,
             watched: BTreeMap::new(),
             closing,
@@ -220,6 +257,79 @@ impl Scene {
             };
             assert_eq!(told, wanted, "{what}: what Watch told of {name:?}");
         }
+    }
+}
+
+impl SpoiltSigner {
+    async fn start(real: &Path, at: &Path) -> SpoiltSigner {
+        let (health, health_server) = tonic_health::server::health_reporter();
+        let spoilt = SpoiltSigner {
+            signer: SignerServiceClient::new(unix_channel(real)),
+            telemetry: TelemetryServiceClient::new(unix_channel(real)),
+            health,
+            signs: Arc::new(AtomicBool::new(true)),
+        };
+        spoilt.set_canary(true).await;
+        let server = tonic::transport::Server::builder()
+            .add_service(health_server)
+            .add_service(SignerServiceServer::new(spoilt.clone()))
+            .add_service(TelemetryServiceServer::new(spoilt.clone()))
+            .serve_with_incoming(UnixListenerStream::new(UnixListener::bind(at).unwrap()));
+        tokio::spawn(server);
+        spoilt
+    }
+
+    async fn set_canary(&self, verifies: bool) {
+        let status = match verifies {
+            true => tonic_health::ServingStatus::Serving,
+            false => tonic_health::ServingStatus::NotServing,
+        };
+        let name = "paygate.signer.v1.SignerService";
+        self.health.set_service_status(name, status).await;
+    }
+}
+
+#[tonic::async_trait]
+impl SignerService for SpoiltSigner {
+    async fn describe_signer(
+        &self,
+        request: Request<wire::DescribeSignerRequest>,
+    ) -> Result<Response<wire::DescribeSignerResponse>, Status> {
+        self.signer.clone().describe_signer(request).await
+    }
+
+    async fn sign_payment(
+        &self,
+        request: Request<wire::SignPaymentRequest>,
+    ) -> Result<Response<wire::SignPaymentResponse>, Status> {
+        if !self.signs.load(Ordering::Relaxed) {
+            return Err(Status::unavailable("the journal takes no more"));
+        }
+        self.signer.clone().sign_payment(request).await
+    }
+
+    async fn sign_ticket_create(
+        &self,
+        request: Request<wire::SignTicketCreateRequest>,
+    ) -> Result<Response<wire::SignTicketCreateResponse>, Status> {
+        self.signer.clone().sign_ticket_create(request).await
+    }
+
+    async fn sign_no_op(
+        &self,
+        request: Request<wire::SignNoOpRequest>,
+    ) -> Result<Response<wire::SignNoOpResponse>, Status> {
+        self.signer.clone().sign_no_op(request).await
+    }
+}
+
+#[tonic::async_trait]
+impl TelemetryService for SpoiltSigner {
+    async fn pull(
+        &self,
+        request: Request<wire::PullRequest>,
+    ) -> Result<Response<wire::PullResponse>, Status> {
+        self.telemetry.clone().pull(request).await
     }
 }
 
@@ -393,6 +503,41 @@ async fn the_signer_goes_away_and_stands_still() {
     for name in ["", "paygate.signer.v1.SignerService"] {
         until(socket.clone(), name, true).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_signers_key_fails_and_its_journal_takes_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = Scene::with_signer_at(Some(&folder.path().join("signer.sock"))).await;
+    let spoilt = scene.spoilt.clone().unwrap();
+    let damaged = Outage {
+        what: "the signer's canary signature does not verify",
+        names: &WITH_THE_SIGNER,
+        check: Some(("signer", "canary")),
+        reason: "the signer's canary signature fails",
+    };
+    spoilt.set_canary(false).await;
+    scene.is_down(&damaged).await;
+    spoilt.set_canary(true).await;
+    scene.is_over(&damaged).await;
+
+    let full = Outage {
+        what: "the signer answers questions and does not sign",
+        check: Some(("signer", "the journal takes no more")),
+        reason: "the journal takes no more",
+        ..damaged
+    };
+    spoilt.signs.store(false, Ordering::Relaxed);
+    let client = scene.world.client();
+    client
+        .create(payment("waits", &payee("alice"), DROPS_PER_XRP))
+        .await
+        .unwrap();
+    scene.is_down(&full).await;
+    spoilt.signs.store(true, Ordering::Relaxed);
+    scene.is_over(&full).await;
+    let paid = client.until_final("waits", TOLD_WITHIN).await.unwrap();
+    assert_eq!(paid.state(), PaymentState::Paid);
 }
 
 #[tokio::test(flavor = "multi_thread")]

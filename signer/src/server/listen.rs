@@ -65,6 +65,7 @@ pub struct Socket {
     listener: UnixListener,
     path: PathBuf,
     allowed_uids: BTreeSet<u32>,
+    own_uid: u32,
 }
 
 fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ListenError {
@@ -88,6 +89,7 @@ impl Socket {
             listener,
             path: path.to_path_buf(),
             allowed_uids,
+            own_uid: rustix::process::geteuid().as_raw(),
         })
     }
 
@@ -105,7 +107,7 @@ impl Socket {
     pub(super) fn into_incoming(self) -> io::Result<impl Stream<Item = io::Result<TokioStream>>> {
         let listener = tokio::net::UnixListener::from_std(self.listener)?;
         let mut allowed_uids = self.allowed_uids;
-        allowed_uids.insert(rustix::process::geteuid().as_raw());
+        allowed_uids.insert(self.own_uid);
         Ok(
             UnixListenerStream::new(listener).filter(move |connection| match connection {
                 Ok(stream) => is_allowed(stream, &allowed_uids),

@@ -297,3 +297,6 @@ pub(super) fn on_hold(summary: &Summary) -> u64 {
         .find(|(name, _)| *name == StateName::OnHold)
         .map_or(0, |(_, n)| *n)
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,9 +58,12 @@ struct Eyes<'a> {
     summary: Option<Summary>,
 }
 
+/// An answer that is still to come.
+type Awaited<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// One question at a time: a dependency that hangs gathers no queue of them.
 struct Question<'a, T> {
-    open: Option<(Instant, Pin<Box<dyn Future<Output = T> + Send + 'a>>)>,
+    open: Option<(Instant, Awaited<'a, T>)>,
 }
 
 /// What a look brought.
