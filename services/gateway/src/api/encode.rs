@@ -4,8 +4,8 @@
 //! let a condition of the moment change what a state says.
 
 use paygate_payments::LedgerRef;
-use paygate_payments::money::Money;
 use paygate_payments::codes::Concern;
+use paygate_payments::money::Money;
 use paygate_payments::payment::{
     AtLarge, CancelCause, EndProof, Ended, HoldCause, Payment, Settled, State, StateName, Version,
     VersionKind,

@@ -7,8 +7,8 @@ use xrpl_tx::{Amount, Signed, Slot};
 
 use super::judge::{Verdict, judge, settled};
 use super::{Context, Effect, Fact, IllegalEvent, Step};
-use crate::intent::Intent;
 use crate::codes;
+use crate::intent::Intent;
 use crate::payment::{
     AtLarge, Binding, CancelCause, EndProof, Ended, HoldCause, OnHold, Payment, Seal, State,
     VersionKind, Versions,
