@@ -1,3 +1,5 @@
+//! Values against known answers, and against integers large enough for all of them.
+
 use super::*;
 
 fn value(text: &str) -> IssuedValue {
