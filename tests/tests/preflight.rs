@@ -12,8 +12,10 @@ use paygate_tests::world::http;
 use paygate_tests::world::ledger::{Ledger, LedgerError};
 use paygate_tests::world::person::{Person, Rule};
 use paygate_tests::world::wallet::payee;
-use paygate_tests::world::{Setup, World};
+use paygate_tests::world::{Asset, Setup, World};
 use serde_json::json;
+use tonic::Code;
+use tonic_types::StatusExt as _;
 use xrpl_tx::ACCOUNT_ONE;
 
 /// More than anything in these stories takes on a busy machine.
@@ -147,6 +149,19 @@ async fn xrp_that_cannot_arrive_is_given_up_before_it_costs_a_slot_and_all_other
     assert_eq!(paid.state(), PaymentState::Paid);
 
     assert_told(&world, &client).await;
+
+    // Who only asks hears the same, and nothing is stored.
+    let mut only_asks = payment("only-asks", &tagged.address(), 5 * DROPS_PER_XRP);
+    only_asks.validate_only = true;
+    let refused = client.create(only_asks.clone()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused:?}");
+    let info = refused.get_details_error_info().unwrap();
+    assert_eq!(info.reason, "DESTINATION_CANNOT_RECEIVE");
+    assert_eq!(info.metadata["refusal"], "TAG_NEEDED");
+    only_asks.destination_tag = Some(7);
+    client.create(only_asks).await.unwrap();
+    let unknown = client.get("only-asks").await.unwrap_err();
+    assert_eq!(unknown.code(), Code::NotFound);
 }
 
 /// The timeline and the metrics tell the same.
@@ -239,14 +254,16 @@ fn issued(id: &str, issuer: &str, to: &str, value: &str) -> CreatePaymentRequest
 async fn issued_world() -> World {
     let people = ISSUERS.into_iter().chain(HOLDERS);
     let funded = people.map(|name| (Person::wallet_of(name).address(), 50));
-    let assets = ISSUERS.map(|name| {
-        let issuer = Person::wallet_of(name).address();
-        format!("{{currency=\"{CURRENCY}\",issuer=\"{issuer}\",min_payment=\"1\",max_payment=\"500\",daily_limit=\"5000\",max_transfer_fee_ppm=2000}}")
+    let assets = ISSUERS.map(|name| Asset {
+        currency: CURRENCY.to_owned(),
+        issuer: Person::wallet_of(name).address(),
+        max_payment: "500".to_owned(),
+        daily_limit: "5000".to_owned(),
+        max_transfer_fee_ppm: 2000,
     });
-    let assets = format!("[{}]", assets.join(","));
     let mut world = World::prepare(Setup {
         funded: funded.collect(),
-        gateway_variables: vec![("PAYGATE__ASSETS".to_owned(), assets)],
+        assets: assets.to_vec(),
         ..Setup::default()
     })
     .await
@@ -358,24 +375,38 @@ async fn an_issued_currency_that_cannot_arrive_is_given_up_and_what_the_wallet_l
     client.create(xrp).await.unwrap();
     let paid = client.until_final("behind-it", WITHIN).await.unwrap();
     assert_eq!(paid.state(), PaymentState::Paid);
-    let waits = client.get("distant").await.unwrap();
-    assert_eq!(waits.state(), PaymentState::Accepted);
-    assert_eq!(waits.reason(), PaymentReason::AssetUnavailable);
-    assert!(
-        waits.reason_detail.contains("has no trust line"),
-        "{}",
-        waits.reason_detail
-    );
+    until_waits_for(&client, "distant", "has no trust line").await;
+
+    // A line that its issuer has frozen still receives: the ledger says so, and so do we.
+    let cool = issued("frozen-line", "plain", &address("cool"), "10");
+    client.create(cool).await.unwrap();
+    let paid = client.until_final("frozen-line", WITHIN).await.unwrap();
+    assert_eq!(paid.state(), PaymentState::Paid, "{paid:?}");
 
     // Everything that `plain` issued stops.
     let plain = Person::named("plain", &ledger);
     done(plain.sets(Rule::GlobalFreeze, true).await);
     settled(&ledger).await;
-    until_wallet_shows(&client, &plain.address(), "1000", true).await;
+    until_wallet_shows(&client, &plain.address(), "990", true).await;
     let frozen = issued("frozen", "plain", &address("cool"), "10");
     client.create(frozen).await.unwrap();
     let given_up = client.until_final("frozen", WITHIN).await.unwrap();
     assert_given_up(&given_up, PreflightRefusal::AssetFrozen, &["global freeze"]);
+}
+
+/// Waits until the payment says that the asset is what it waits for; with a ledger every 400 ms a busy machine may be behind.
+async fn until_waits_for(client: &Client, payment_id: &str, words: &str) {
+    let deadline = Instant::now() + WITHIN;
+    loop {
+        let waits = client.get(payment_id).await.unwrap();
+        assert_eq!(waits.state(), PaymentState::Accepted);
+        if waits.reason() == PaymentReason::AssetUnavailable && waits.reason_detail.contains(words)
+        {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{waits:#?}");
+        tokio::time::sleep(POLL).await;
+    }
 }
 
 /// GetWallet shows the trust line so, within two ledgers.

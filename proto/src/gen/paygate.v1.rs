@@ -1131,6 +1131,9 @@ pub enum ErrorReason {
     DestinationNotAllowed = 5,
     /// INVALID_ARGUMENT. The issued currency is none of the configured assets; nothing stored. Does not pass by itself.
     AssetNotConfigured = 6,
+    /// FAILED_PRECONDITION, `validate_only` alone. As of a validated ledger the destination cannot receive it; nothing stored.
+    /// `metadata.refusal` is the name of a PreflightRefusal, the message says what to do next. A stored payment would be CANCELLED.
+    DestinationCannotReceive = 7,
     /// INVALID_ARGUMENT. Above the largest amount of one payment; nothing stored. Does not pass by itself.
     LimitPaymentMax = 10,
     /// INVALID_ARGUMENT. Below the smallest amount of one payment; nothing stored. Does not pass by itself.
@@ -1186,6 +1189,7 @@ impl ErrorReason {
             Self::DestinationIsWallet => "ERROR_REASON_DESTINATION_IS_WALLET",
             Self::DestinationNotAllowed => "ERROR_REASON_DESTINATION_NOT_ALLOWED",
             Self::AssetNotConfigured => "ERROR_REASON_ASSET_NOT_CONFIGURED",
+            Self::DestinationCannotReceive => "ERROR_REASON_DESTINATION_CANNOT_RECEIVE",
             Self::LimitPaymentMax => "ERROR_REASON_LIMIT_PAYMENT_MAX",
             Self::LimitPaymentMin => "ERROR_REASON_LIMIT_PAYMENT_MIN",
             Self::LimitDaily => "ERROR_REASON_LIMIT_DAILY",
@@ -1218,6 +1222,9 @@ impl ErrorReason {
             "ERROR_REASON_DESTINATION_IS_WALLET" => Some(Self::DestinationIsWallet),
             "ERROR_REASON_DESTINATION_NOT_ALLOWED" => Some(Self::DestinationNotAllowed),
             "ERROR_REASON_ASSET_NOT_CONFIGURED" => Some(Self::AssetNotConfigured),
+            "ERROR_REASON_DESTINATION_CANNOT_RECEIVE" => {
+                Some(Self::DestinationCannotReceive)
+            }
             "ERROR_REASON_LIMIT_PAYMENT_MAX" => Some(Self::LimitPaymentMax),
             "ERROR_REASON_LIMIT_PAYMENT_MIN" => Some(Self::LimitPaymentMin),
             "ERROR_REASON_LIMIT_DAILY" => Some(Self::LimitDaily),
@@ -2742,6 +2749,7 @@ pub struct CreatePaymentRequest {
     #[prost(string, tag = "8")]
     pub retry_of: ::prost::alloc::string::String,
     /// Check everything and store nothing: no id is claimed, no limit reserved. The answer shows the payment as it would be stored.
+    /// It also asks the ledger whether the destination can receive it now; if the ledger does not answer, that is left out.
     #[prost(bool, tag = "9")]
     pub validate_only: bool,
     /// Required: what the destination is to receive, exactly.

@@ -158,6 +158,7 @@ impl App {
             wallet,
             limits,
             wake,
+            inquiry: Some(engine.inquiry()),
             started: clock::now(),
             health,
         };

@@ -180,6 +180,7 @@ struct Inner {
     stages: Histograms<StageLabel>,
     signer_requests: Family<ResultLabel, Counter>,
     preflight_refusals: Family<ReasonLabel, Counter>,
+    held_back: Family<ReasonLabel, Gauge>,
     headroom: Family<LimitLabel, FloatGauge>,
     validated_index: Gauge,
     ledger_lag: FloatGauge,
@@ -206,6 +207,7 @@ impl Metrics {
             stages: Family::new_with_constructor(stage_histogram),
             signer_requests: Family::default(),
             preflight_refusals: Family::default(),
+            held_back: Family::default(),
             headroom: Family::default(),
             validated_index: Gauge::default(),
             ledger_lag: FloatGauge::default(),
@@ -354,6 +356,14 @@ impl Metrics {
             .inc();
     }
 
+    /// So many accepted payments wait for something of their own, for `reason`, while others go on.
+    pub fn held_back(&self, reason: &'static str, count: usize) {
+        self.inner
+            .held_back
+            .get_or_create(&ReasonLabel { reason })
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
     /// What a limit still allows, for example of `daily`.
     pub fn limit_headroom(&self, limit: &'static str, left: Drops) {
         self.inner
@@ -492,6 +502,11 @@ impl Inner {
             "paygate_preflight_refusals",
             "Payments given up before they were bound, because their destination cannot receive them",
             self.preflight_refusals.clone(),
+        );
+        r.register(
+            "paygate_held_back_payments",
+            "Accepted payments that wait for something of their own, while others go on",
+            self.held_back.clone(),
         );
         r.register(
             "paygate_limit_headroom_xrp",

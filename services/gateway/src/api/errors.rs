@@ -9,7 +9,7 @@ use std::time::Duration;
 use paygate_payments::intent::{IntentField, PaymentKey};
 use paygate_payments::limits::OverLimit;
 use paygate_payments::money::Money;
-use paygate_payments::payment::StateName;
+use paygate_payments::payment::{CannotReceive, StateName};
 use paygate_proto::v1::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt as _};
@@ -186,6 +186,20 @@ pub(super) fn on_ledger(key: &PaymentKey, tx_hash: Hash256) -> Status {
         message,
         info(ErrorReason::StateForbids, metadata),
     )
+}
+
+/// A caller who only asks is told what pre-flight would make of his payment.
+pub(super) fn destination_cannot_receive(cannot: &CannotReceive) -> Status {
+    let metadata = vec![
+        ("refusal", cannot.reason.as_str().to_uppercase()),
+        ("ledger_index", cannot.ledger.index.to_string()),
+    ];
+    let message = format!(
+        "the destination cannot receive this payment as of validated ledger {}: {}",
+        cannot.ledger.index, cannot.detail
+    );
+    let details = info(ErrorReason::DestinationCannotReceive, metadata);
+    Status::with_error_details(Code::FailedPrecondition, message, details)
 }
 
 /// Nothing was changed: a person must first know of these transactions.

@@ -46,6 +46,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use crate::clock::Millis;
+use crate::engine::Inquiry;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::view::View;
@@ -66,7 +67,7 @@ pub const HEALTH_NAMES: &[&str] = &[
     "paygate.capability.wallet",
 ];
 
-/// The longest that a call may take. Nothing here waits for the ledger or the signer, only for the store.
+/// The longest that a call may take. Nothing here waits for the signer, and only `validate_only` for the ledger, 2 s at most.
 const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 
 /// How often an idle connection is asked whether somebody is there, and how long the answer may take.
@@ -93,6 +94,8 @@ pub struct Api {
     pub limits: Limits,
     /// Woken after a payment was stored.
     pub wake: Arc<Notify>,
+    /// What `validate_only` asks the ledger with. `None`: it does not ask.
+    pub inquiry: Option<Arc<Inquiry>>,
     /// When the process started.
     pub started: Millis,
     /// The capabilities that GetStatus shows, made of [`HEALTH_NAMES`].

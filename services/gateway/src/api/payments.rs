@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use paygate_payments::intent::{Id, PaymentKey};
+use paygate_payments::intent::{Id, Intent, PaymentKey};
 use paygate_payments::limits::OverLimit;
+use paygate_payments::preflight::Verdict;
 use paygate_proto::v1::payment_service_server::PaymentService;
 use paygate_proto::v1::{
     BatchCreatePaymentsRequest, BatchCreatePaymentsResponse, CancelPaymentRequest,
@@ -22,6 +23,7 @@ use super::decode::{Asked, Rules};
 use super::watch::{PaymentChanges, Watchers};
 use super::{Api, decode, encode, errors, identity};
 use crate::clock::{self, Millis};
+use crate::engine::Ground;
 use crate::metrics::Stage;
 use crate::store::{Accept, ListQuery, NewPayment, Record, StoreError};
 
@@ -296,12 +298,39 @@ impl PaymentApi {
             }
             Accept::OnLedger { tx_hash } => return Err(errors::on_ledger(&key, tx_hash)),
         };
+        if validate_only && !existed {
+            self.preflight(&record.payment.intent).await?;
+        }
         // Read anew: the payment's reason is told as things stand after the commit.
         let payment = encode::payment(&record, &self.api.view.now());
         Ok(CreatePaymentResponse {
             payment: Some(payment),
             existed,
         })
+    }
+
+    /// What pre-flight would say now. What is not known is no refusal; a real payment would wait until it is.
+    async fn preflight(&self, intent: &Intent) -> Result<(), Status> {
+        let view = self.api.view.now();
+        let (Some(inquiry), Some(ledger), Some(account)) =
+            (&self.api.inquiry, view.validated, &view.account)
+        else {
+            return Ok(());
+        };
+        let ground = Ground {
+            ledger,
+            reserve_base: account.reserve_base,
+        };
+        match inquiry.ask(intent, ground, &account.assets).await {
+            Ok(Verdict::Refused(refusal)) => {
+                Err(errors::destination_cannot_receive(refusal.cannot()))
+            }
+            Ok(Verdict::Clear | Verdict::Waits(_)) => Ok(()),
+            Err(unknown) => {
+                tracing::debug!(%unknown, "validate_only answers without pre-flight");
+                Ok(())
+            }
+        }
     }
 
     /// How long until what blocks may be gone: a guess that saves calls, not a promise. `None`: it does not pass by itself.

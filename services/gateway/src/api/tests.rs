@@ -108,6 +108,7 @@ impl Gateway {
             wallet,
             limits,
             wake: Arc::new(Notify::new()),
+            inquiry: None,
             started: clock::now(),
             health,
         };

@@ -34,6 +34,14 @@ const TURN_PERIOD: Duration = Duration::from_millis(500);
 /// Payments looked at beyond those that there is room for, because as many before them wait for something of their own.
 const HELD_BACK_MAX: usize = 256;
 
+/// What a single payment can wait for while others go on.
+const OWN_REASONS: [PaymentReason; 4] = [
+    PaymentReason::LedgerUnavailable,
+    PaymentReason::AssetUnavailable,
+    PaymentReason::InsufficientFunds,
+    PaymentReason::Headroom,
+];
+
 /// What a dispatcher remembers between turns. Nothing of it is needed for safety.
 pub(super) struct Dispatcher {
     pub(super) engine: Arc<Engine>,
@@ -82,10 +90,17 @@ pub(super) async fn run(engine: Arc<Engine>, mut stop: StopToken) -> Result<(), 
             _ = tick.tick() => {}
         }
         match dispatcher.turn().await {
-            Ok(standstill) => engine.view.update(|v| {
-                v.blocked = standstill.all;
-                v.waits = standstill.single;
-            }),
+            Ok(standstill) => {
+                for reason in OWN_REASONS {
+                    let of = standstill.single.values().filter(|b| b.reason == reason);
+                    let name = reason.as_str_name().trim_start_matches("PAYMENT_REASON_");
+                    engine.metrics.held_back(name, of.count());
+                }
+                engine.view.update(|v| {
+                    v.blocked = standstill.all;
+                    v.waits = standstill.single;
+                });
+            }
             Err(err) if is_fatal(&err) => return Err(err.into()),
             Err(err) => {
                 tracing::warn!(%err, "a turn of the dispatcher was cut short, the next one goes on")

@@ -18,6 +18,7 @@ use paygate_payments::preflight::{
 };
 use paygate_payments::proof::{NoProof, Observed, Quorum, Reading, Source};
 use paygate_proto::v1::PaymentReason;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use xrpl_tx::{AccountId, Asset, Drops};
 
@@ -38,9 +39,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Answers remembered of one ledger. More than can be paid in one; past it the memory begins anew.
 const REMEMBERED_MAX: usize = 4096;
 
+/// Callers' own questions at once. They must not crowd out those of payments; who finds no seat is told nothing.
+const VALIDATIONS_AT_ONCE_MAX: usize = 8;
+
 /// Asks about destinations. Clones share the connection.
 #[derive(Clone, Debug)]
 pub struct Inquiry {
+    seats: Arc<Semaphore>,
     link: Link,
     source: Source,
     quorum: Quorum,
@@ -65,6 +70,9 @@ pub enum Unknown {
     /// The answers do not suffice.
     #[error("the answers prove nothing: {0:?}")]
     NoProof(NoProof),
+    /// As many callers as may ask already.
+    #[error("{VALIDATIONS_AT_ONCE_MAX} callers ask already")]
+    Busy,
     /// No answer came while the turn waited.
     #[error("no answer within {} s", PATIENCE.as_secs())]
     Late,
@@ -108,6 +116,7 @@ pub(super) type Assets = BTreeMap<Asset, Observed<AssetFacts>>;
 impl Inquiry {
     pub(super) fn new(link: Link, source: Source, quorum: Quorum, wallet: Wallet) -> Self {
         Self {
+            seats: Arc::new(Semaphore::new(VALIDATIONS_AT_ONCE_MAX)),
             link,
             source,
             quorum,
@@ -115,13 +124,14 @@ impl Inquiry {
         }
     }
 
-    /// What pre-flight would say of a payment now.
+    /// What pre-flight would say of a payment now, to a caller who only asks.
     pub async fn ask(
         &self,
         intent: &Intent,
         ground: Ground,
         assets: &BTreeMap<Asset, Observed<AssetFacts>>,
     ) -> Result<Verdict, Unknown> {
+        let _seat = self.seats.try_acquire().map_err(|_| Unknown::Busy)?;
         let mut memory = Memory {
             ground: Some(ground),
             ..Memory::default()
@@ -418,3 +428,6 @@ fn not_known(account: AccountId, why: &Unknown) -> Blocked {
     let detail = format!("whether {account} can receive it is not known yet: {why}");
     blocked(PaymentReason::LedgerUnavailable, &detail)
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ mod wire_tx;
 mod wire_values;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use calls::{AccountTxError, At};
 pub use driver::Driver;

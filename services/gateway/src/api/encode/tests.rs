@@ -2,7 +2,7 @@
 
 use paygate_payments::LedgerIndex;
 use paygate_payments::intent::{Id, Intent, PaymentKey};
-use paygate_payments::payment::{Binding, OnHold, Payment, Seal};
+use paygate_payments::payment::{Binding, CannotReceive, OnHold, Seal};
 use paygate_telemetry::TraceParent;
 use xrpl_tx::{AccountId, Drops, Hash256, Memos, Signed};
 
@@ -107,6 +107,12 @@ fn only_a_proven_unpaid_end_is_safe_to_repay_and_only_an_end_has_evidence() {
         hash: Hash256::from_bytes([4; 32]),
         reason: "deny list".into(),
     };
+    let cannot = CannotReceive {
+        ledger: LEDGER,
+        reason: RefusalReason::TagNeeded,
+        detail: "it requires a tag".into(),
+        servers: vec!["ours".into()],
+    };
     let held = |why| OnHold {
         binding: binding(),
         versions: versions_of(None),
@@ -203,6 +209,15 @@ fn only_a_proven_unpaid_end_is_safe_to_repay_and_only_an_end_has_evidence() {
         (
             State::Cancelled(never(), CancelCause::Requested),
             PaymentReason::CancelledByCaller,
+            Some(EvidenceKind::NeverBound),
+            true,
+        ),
+        (
+            State::Cancelled(
+                ended(EndProof::CannotReceive(cannot)),
+                CancelCause::DestinationCannotReceive,
+            ),
+            PaymentReason::DestinationCannotReceive,
             Some(EvidenceKind::NeverBound),
             true,
         ),

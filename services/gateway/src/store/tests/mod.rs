@@ -4,6 +4,7 @@ mod accepting;
 mod cancelling;
 mod confirming;
 mod durability;
+mod giving_up;
 mod issued;
 mod watching;
 mod world;

@@ -2,4 +2,4 @@
 
 mod issued;
 mod recorded;
-mod scripted;
+pub(crate) mod scripted;

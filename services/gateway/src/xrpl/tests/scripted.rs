@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(300);
 
 /// What the server does about one request.
-enum Do {
+pub(crate) enum Do {
     Answer(Value),
     Text(String),
     Binary,
@@ -37,14 +37,14 @@ enum Do {
 
 type Script = Arc<dyn Fn(&Value) -> Do + Send + Sync>;
 
-struct World {
-    link: Link,
+pub(crate) struct World {
+    pub(crate) link: Link,
     /// Commands that the server received, in order.
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl World {
-    async fn with(script: impl Fn(&Value) -> Do + Send + Sync + 'static) -> World {
+    pub(crate) async fn with(script: impl Fn(&Value) -> Do + Send + Sync + 'static) -> World {
         World::with_settings(script, |_| {}).await
     }
 
@@ -80,11 +80,11 @@ impl World {
         state.expect("the state is reached").unwrap().clone()
     }
 
-    async fn connected(&self) {
+    pub(crate) async fn connected(&self) {
         self.reaches(ConnectionState::is_connected).await;
     }
 
-    fn times_seen(&self, command: &str) -> usize {
+    pub(crate) fn times_seen(&self, command: &str) -> usize {
         self.seen
             .lock()
             .unwrap()
@@ -148,7 +148,7 @@ fn answer(request: &Value, result: Value) -> String {
         .to_string()
 }
 
-fn refusal(request: &Value, error: &str) -> Do {
+pub(crate) fn refusal(request: &Value, error: &str) -> Do {
     Do::Text(
         json!({ "id": request["id"], "status": "error", "type": "response", "error": error })
             .to_string(),
@@ -159,7 +159,7 @@ fn hash(index: u32) -> Hash256 {
     xrpl_tx::sha256(&[&index.to_be_bytes()])
 }
 
-fn ledger(index: u32) -> LedgerRef {
+pub(crate) fn ledger(index: u32) -> LedgerRef {
     LedgerRef {
         index: LedgerIndex(index),
         hash: hash(index),
@@ -199,7 +199,7 @@ fn normal(request: &Value) -> Do {
 }
 
 /// An honest server, except about one command.
-fn except(
+pub(crate) fn except(
     command: &'static str,
     script: impl Fn(&Value) -> Do + Send + Sync + 'static,
 ) -> impl Fn(&Value) -> Do + Send + Sync + 'static {
