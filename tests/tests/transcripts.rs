@@ -149,8 +149,9 @@ fn counts(page: &mut String, version: &str, replayed: &[Replayed<'_>]) {
     }
 }
 
-fn reason_of(replayed: &Replayed<'_>, difference: &Difference) -> Option<&'static Reason> {
-    REASONS.iter().find(|reason| {
+/// The first reason that fits, with its place in the list.
+fn reason_of(replayed: &Replayed<'_>, difference: &Difference) -> Option<(usize, &'static Reason)> {
+    REASONS.iter().enumerate().find(|(_, reason)| {
         replayed.step.scenario.starts_with(reason.scenario)
             && replayed.step.title.contains(reason.step)
             && (reason.path.is_empty()
@@ -164,7 +165,7 @@ fn differences(
     page: &mut String,
     version: &str,
     replayed: &[Replayed<'_>],
-    unexplained: &mut Vec<String>,
+    (unexplained, used): (&mut Vec<String>, &mut BTreeSet<usize>),
 ) {
     writeln!(
         page,
@@ -177,7 +178,7 @@ fn differences(
         };
         let mut rows: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for difference in found {
-            let Some(reason) = reason_of(replayed, difference) else {
+            let Some((place, reason)) = reason_of(replayed, difference) else {
                 unexplained.push(format!(
                     "{version}\t{}\t{}\t{}\t{}\t{:?}\t{}\t{}",
                     replayed.step.scenario,
@@ -190,6 +191,7 @@ fn differences(
                 ));
                 continue;
             };
+            used.insert(place);
             let place = format!("{} {:?}", difference.path, difference.kind).to_lowercase();
             rows.entry(reason.why).or_default().insert(place);
         }
@@ -221,11 +223,12 @@ fn differences(
 #[test]
 fn the_simulated_ledger_answers_as_the_recorded_servers_did() {
     let mut page = HEAD.to_owned();
-    let mut unexplained = Vec::new();
+    let (mut unexplained, mut used) = (Vec::new(), BTreeSet::new());
     for recording in Recording::read_all(&directory()) {
         let replayed = replay(&recording);
         counts(&mut page, &recording.version, &replayed);
-        differences(&mut page, &recording.version, &replayed, &mut unexplained);
+        let kept = (&mut unexplained, &mut used);
+        differences(&mut page, &recording.version, &replayed, kept);
     }
     if let Some(path) = std::env::var_os("UNEXPLAINED") {
         fs::write(path, unexplained.join("\n")).unwrap();
@@ -236,6 +239,15 @@ fn the_simulated_ledger_answers_as_the_recorded_servers_did() {
         unexplained.len(),
         unexplained[..unexplained.len().min(20)].join("\n")
     );
+    for (place, reason) in REASONS.iter().enumerate() {
+        assert!(
+            used.contains(&place),
+            "a reason excuses nothing any more: {:?} {:?} {:?}",
+            reason.scenario,
+            reason.step,
+            reason.path
+        );
+    }
     let table = directory().join("differences.md");
     if std::env::var_os("UPDATE_GENERATED").is_some_and(|value| value == "1") {
         fs::write(&table, &page).unwrap();

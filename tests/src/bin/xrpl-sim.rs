@@ -57,6 +57,9 @@ struct Cli {
     /// Transactions that a ledger is expected to hold; above that fees rise and a queue forms. Without it fees never rise.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     expected_size: Option<u64>,
+    /// Warn and cut off WebSocket clients that ask for too much, as a real server's public port does.
+    #[arg(long)]
+    public_limits: bool,
 }
 
 fn parse_fund(text: &str) -> Result<(String, u64), String> {
@@ -106,6 +109,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
         start_index: cli.start_index,
         expected_size: cli.expected_size,
         release: Release::V3_3,
+        public_limits: cli.public_limits,
         without_amendments: false,
     })
     .await?;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 use super::hub::SocketId;
+use super::load::Load;
 use super::net::{Shared, answer_text, rpc_body};
 use super::node::Node;
 use super::queue::Queue;
@@ -48,6 +49,7 @@ impl Direct {
         let mut node = Node::new(world, None, options.capacity);
         node.world.release = options.release;
         node.world.without_amendments = options.without_amendments;
+        node.load = options.public_limits.then(Load::default);
         node.queue = options.expected_size.map(Queue::new);
         Ok(Self {
             node: Shared::new(node),

@@ -20,6 +20,7 @@
 mod apply;
 mod archive;
 mod blob;
+mod closing;
 mod codes;
 mod decimal;
 mod delete;
@@ -30,12 +31,14 @@ mod entries;
 mod god;
 mod hub;
 mod lines;
+mod load;
 mod money;
 mod net;
 mod network;
 mod node;
 mod nodes;
 mod offers;
+mod order;
 mod preflight;
 mod queue;
 mod refusals;
@@ -44,6 +47,7 @@ mod rpc_data;
 mod rpc_history;
 mod rpc_lines;
 mod rpc_owned;
+mod rpc_server;
 mod rpc_sign;
 mod script;
 mod settings;
@@ -109,6 +113,8 @@ pub struct Options {
     pub expected_size: Option<u64>,
     /// Which real server it answers like.
     pub release: Release,
+    /// Clients of the public port are warned and cut off when they ask for too much.
+    pub public_limits: bool,
     /// The network is young and has voted no amendment in yet: fees are also told in units, for example.
     pub without_amendments: bool,
 }
@@ -132,6 +138,7 @@ impl Default for Options {
             start_index: 1000,
             expected_size: None,
             release: Release::V3_3,
+            public_limits: false,
             without_amendments: false,
         }
     }
@@ -179,6 +186,7 @@ pub async fn serve(options: Options) -> Result<Handle, ServeError> {
     let mut node = Node::new(world, store, options.capacity);
     node.world.release = options.release;
     node.world.without_amendments = options.without_amendments;
+    node.load = options.public_limits.then(load::Load::default);
     node.queue = options.expected_size.map(queue::Queue::new);
     let node = Shared::new(node);
     let mut tasks = JoinSet::new();

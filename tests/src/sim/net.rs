@@ -141,6 +141,11 @@ async fn answer_frame(
     pushed: &mut mpsc::Receiver<String>,
     text: &str,
 ) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+    if is_over(&mut node.lock(), Role::Public, now()) {
+        let reason = "threshold exceeded".into();
+        let code = CloseCode::Policy;
+        return socket.close(Some(CloseFrame { code, reason })).await;
+    }
     let answer = answer_text(node, (id, Role::Public), text, now());
     // What a request pushed to its own socket goes out before its answer.
     while let Ok(text) = pushed.try_recv() {
@@ -187,6 +192,7 @@ pub(super) fn answer_text(
         }
         _ => None,
     };
+    let mut warned = false;
     let answer = match (command, api_version(&request)) {
         (None, _) => Err(RpcError::bare("missingCommand")),
         (Some(_), None) => Err(RpcError::bare("invalid_API_version")),
@@ -200,10 +206,29 @@ pub(super) fn answer_text(
                 parsed,
                 now,
             };
-            run(&mut node.lock(), command, &call)?
+            let mut node = node.lock();
+            let answer = run(&mut node, command, &call)?;
+            warned = warns(&mut node, command, &call);
+            answer
         }
     };
-    Some(websocket_frame(&request, answer))
+    let mut frame = websocket_frame(&request, answer);
+    if warned {
+        frame.insert("warning".into(), json!("load"));
+    }
+    Some(frame)
+}
+
+/// True if this client has asked for too much.
+fn is_over(node: &mut Node, role: Role, now: Millis) -> bool {
+    let load = node.load.as_mut().filter(|_| role == Role::Public);
+    load.is_some_and(|load| load.is_over(now))
+}
+
+/// True if the answer to this client is to carry a warning.
+fn warns(node: &mut Node, command: &str, call: &Call<'_>) -> bool {
+    let load = node.load.as_mut().filter(|_| call.role == Role::Public);
+    load.is_some_and(|load| load.charge(command, call.now))
 }
 
 /// Runs a command unless the script loses the request, and loses the answer if the script says so.
@@ -326,16 +351,22 @@ pub(super) fn rpc_body(node: &Shared, role: Role, body: &str, now: Millis) -> (S
         parsed,
         now,
     };
-    let Some(answer) = run(&mut node.lock(), command, &call) else {
-        return (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Server is overloaded\r\n".to_owned(),
-        );
+    let overloaded = || {
+        let text = "Server is overloaded\r\n".to_owned();
+        (StatusCode::SERVICE_UNAVAILABLE, text)
     };
-    (
-        StatusCode::OK,
-        json!({ "result": rpc_result(command, &params, answer) }).to_string(),
-    )
+    let mut node = node.lock();
+    if is_over(&mut node, role, now) {
+        return overloaded();
+    }
+    let Some(answer) = run(&mut node, command, &call) else {
+        return overloaded();
+    };
+    let mut result = rpc_result(command, &params, answer);
+    if warns(&mut node, command, &call) {
+        result.insert("warning".into(), json!("load"));
+    }
+    (StatusCode::OK, json!({ "result": result }).to_string())
 }
 
 fn rpc_result(command: &str, params: &Map<String, Value>, answer: Answer) -> Map<String, Value> {

@@ -12,21 +12,22 @@ use super::codes::Ter;
 use super::entries::Entry;
 use super::hub::Hub;
 use super::lines::{Line, LineKey};
-use super::queue::{BASE_LEVEL, Pace, Queue, mul_div, paid_level};
-use super::rpc::server_status;
+use super::load::Load;
+use super::queue::{BASE_LEVEL, Queue, mul_div};
+use super::rpc_server::server_status;
 use super::script::Plans;
 use super::standing::{ServerMode, Standing};
 use super::state::{Account, Overlay};
-use super::store::{Store, StoreError};
+use super::store::Store;
 use super::types::{AccountId, Hash, Millis};
-use super::world::{Leftover, World};
+use super::world::World;
 
 /// Ledgers for which a server goes on trying what it was given itself.
 const LOCAL_LEDGERS: u32 = 5;
 /// Held successors that are tried after a success.
 const POPPED_MAX: usize = 10;
 /// A transaction is not relayed again for this long.
-const RELAY_MS: u64 = 30_000;
+pub(super) const RELAY_MS: u64 = 30_000;
 /// How long a malformed transaction is remembered.
 const BAD_MS: u64 = 300_000;
 /// A held transaction whose end is this near is held again.
@@ -85,15 +86,15 @@ enum Giver {
     Peer,
 }
 
-struct Local {
-    tx: Arc<Tx>,
-    expires: u32,
+pub(super) struct Local {
+    pub(super) tx: Arc<Tx>,
+    pub(super) expires: u32,
 }
 
 #[derive(Default)]
-struct Open {
-    over: Overlay,
-    txs: Vec<Arc<Tx>>,
+pub(super) struct Open {
+    pub(super) over: Overlay,
+    pub(super) txs: Vec<Arc<Tx>>,
 }
 
 /// The server.
@@ -108,6 +109,8 @@ pub(super) struct Node {
     pub outbox: Vec<Arc<Tx>>,
     /// What peers have sent and it has not looked at yet.
     pub inbox: VecDeque<Arc<Tx>>,
+    /// What the public port's clients ask for; None: they may ask for anything.
+    pub load: Option<Load>,
     /// Faults to come.
     pub script: Script,
     /// Answers that are scripted.
@@ -120,18 +123,18 @@ pub(super) struct Node {
     pub arrivals: Vec<Arrival>,
     /// The fee level that subscribers were told last.
     told_level: Option<u64>,
-    store: Option<Store>,
-    stopped: bool,
-    capacity: Option<usize>,
-    open: Open,
-    held: BTreeMap<(AccountId, u32, Hash), Arc<Tx>>,
+    pub(super) store: Option<Store>,
+    pub(super) stopped: bool,
+    pub(super) capacity: Option<usize>,
+    pub(super) open: Open,
+    pub(super) held: BTreeMap<(AccountId, u32, Hash), Arc<Tx>>,
     held_before: HashSet<Hash>,
     later: Vec<Arc<Tx>>,
-    locals: Vec<Local>,
+    pub(super) locals: Vec<Local>,
     cache: HashMap<Hash, Arc<Tx>>,
     cache_order: VecDeque<Hash>,
-    bad_until: HashMap<Hash, Millis>,
-    relayed_at: HashMap<Hash, Millis>,
+    pub(super) bad_until: HashMap<Hash, Millis>,
+    pub(super) relayed_at: HashMap<Hash, Millis>,
 }
 
 impl Node {
@@ -143,6 +146,7 @@ impl Node {
             standing: Standing::default(),
             outbox: Vec::new(),
             inbox: VecDeque::new(),
+            load: None,
             script: Script::default(),
             plans: Plans::default(),
             queue: None,
@@ -351,7 +355,7 @@ impl Node {
     }
 
     /// True if it goes out to peers: not if it did a moment ago.
-    fn relay(&mut self, tx: &Arc<Tx>, now: Millis) -> bool {
+    pub(super) fn relay(&mut self, tx: &Arc<Tx>, now: Millis) -> bool {
         let recently = self
             .relayed_at
             .get(&tx.hash)
@@ -424,7 +428,7 @@ impl Node {
         }
     }
 
-    fn retry_held(&mut self, tx: Arc<Tx>, now: Millis) {
+    pub(super) fn retry_held(&mut self, tx: Arc<Tx>, now: Millis) {
         let (ter, applied) = self.try_open(&tx, false, now);
         if applied {
             self.relay(&tx, now);
@@ -440,119 +444,10 @@ impl Node {
         }
     }
 
-    /// Closes the open ledger and validates it, as standalone servers do.
-    pub(super) fn close(&mut self, now: Millis) -> Result<(), StoreError> {
-        if self.stopped {
-            return Ok(());
-        }
-        let proposed = self.propose(now);
-        let room = self.capacity.unwrap_or(usize::MAX).min(proposed.len());
-        let (candidates, overflow) = proposed.split_at(room);
-        self.build(candidates, overflow, Pace::Normal, now)?;
-        self.validate(self.world.closed().index, now);
-        self.report_fees();
-        Ok(())
-    }
-
-    /// The open ledger's transactions as this server would close it: held ones get a last try before.
-    pub(super) fn propose(&mut self, now: Millis) -> Vec<Arc<Tx>> {
-        for (_, tx) in std::mem::take(&mut self.held) {
-            self.retry_held(tx, now);
-        }
-        self.open.txs.clone()
-    }
-
-    /// Builds the next ledger of these transactions and makes it durable; the others go into the next open ledger with
-    /// what is left.
-    pub(super) fn build(
-        &mut self,
-        candidates: &[Arc<Tx>],
-        others: &[Arc<Tx>],
-        pace: Pace,
-        now: Millis,
-    ) -> Result<(), StoreError> {
-        let (built, leftover) = self.world.build(candidates, now.ledger_time());
-        let next: Leftover = leftover.into_iter().chain(others.iter().cloned()).collect();
-        if let Some(store) = &mut self.store {
-            store.append(&built)?;
-        }
-        if let Some(queue) = &mut self.queue {
-            let mut over = Overlay::default();
-            let view = self.world.view(&mut over);
-            let ledger = &built.ledger;
-            let levels = ledger
-                .txs
-                .iter()
-                .map(|included| paid_level(&view, &included.tx));
-            queue.ledger_closed(levels.collect(), pace, ledger.index, ledger.hash);
-        }
-        self.world.append(built, now);
-        self.reopen(next, now);
-        Ok(())
-    }
-
-    /// All closed ledgers up to this one are validated: tells who listens, and stops trying what is decided.
-    pub(super) fn validate(&mut self, index: u32, now: Millis) {
-        for published in self.world.archive.validate(index, now) {
-            self.world.archive.publish(published);
-            self.hub.publish_ledger(&self.world, published);
-        }
-        let world = &self.world;
-        self.locals.retain(|local| {
-            let account = world.accounts.get_at(&local.tx.account, index);
-            let passed = account.is_some_and(|account| match local.tx.ticket {
-                None => account.sequence > local.tx.sequence,
-                Some(ticket) => account.sequence > ticket && !account.tickets.contains_key(&ticket),
-            });
-            let included = world.included_in(local.tx.hash);
-            let is_in = included.is_some_and(|(ledger, _)| ledger.index <= index);
-            local.expires >= index && !passed && !is_in
-        });
-    }
-
     /// Ends it: no ledger closes any more, and its file is free for the next server.
     pub(super) fn stop(&mut self) {
         self.stopped = true;
         self.store = None;
-    }
-
-    fn reopen(&mut self, next: Leftover, now: Millis) {
-        self.open = Open::default();
-        let mut locals: Vec<Arc<Tx>> = self.locals.iter().map(|local| local.tx.clone()).collect();
-        locals.sort_by_key(|tx| (tx.account, tx.slot_order()));
-        // Nobody is told: the first message about a transaction that enters here is the validated one.
-        for tx in &next {
-            self.re_enter(tx, now);
-        }
-        if let Some(queue) = &mut self.queue {
-            let mut view = self.world.view(&mut self.open.over);
-            let moved = queue.accept(&mut view, self.open.txs.len());
-            self.open.txs.extend(moved);
-        }
-        for tx in &locals {
-            self.re_enter(tx, now);
-        }
-        self.bad_until.retain(|_, until| now < *until);
-        self.relayed_at.retain(|_, at| now.0 < at.0 + RELAY_MS);
-    }
-}
-
-impl Node {
-    fn re_enter(&mut self, tx: &Arc<Tx>, now: Millis) {
-        if self.world.included_in(tx.hash).is_some()
-            || self.open.txs.iter().any(|open| open.hash == tx.hash)
-        {
-            return;
-        }
-        let mut view = self.world.view(&mut self.open.over);
-        let applied = match &mut self.queue {
-            None => apply(&mut view, tx, Mode::OPEN),
-            Some(queue) => queue.place(&mut view, self.open.txs.len(), tx, false),
-        };
-        if applied.effect.is_some() {
-            self.open.txs.push(tx.clone());
-            self.relay(tx, now);
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::node::Node;
+use super::order::header_bytes;
 use super::rpc::{Answer, Call, RpcError};
 use super::rpc_owned::signer_lists;
 use super::settings::named_flags;
@@ -13,7 +14,7 @@ use super::shapes::{
 };
 use super::state::Account;
 use super::types::{AccountId, Hash};
-use super::world::{Release, header_bytes};
+use super::world::Release;
 
 /// The ledger that a request is about.
 pub(super) enum Which {
