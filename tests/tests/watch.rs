@@ -19,11 +19,33 @@ use tokio::task::JoinSet;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-const PAYMENTS: u64 = 100;
-const CUTS: usize = 20;
+/// How much a watcher goes through.
+#[derive(Clone, Copy)]
+struct Size {
+    payments: u64,
+    cuts: u64,
+}
 
-/// A cut comes after so many messages at most; twenty cuts fit the changes of a hundred payments.
-const MESSAGES_TO_CUT_MAX: u64 = 25;
+const USUAL: Size = Size {
+    payments: 100,
+    cuts: 20,
+};
+
+/// With `PAYGATE_TESTS_FULL=1`.
+const FULL: Size = Size {
+    payments: 2000,
+    cuts: 100,
+};
+
+/// Payments for each time that the gateway is killed and each time that it is stopped.
+const PAYMENTS_TO_RESTARTS: u64 = 500;
+
+/// Each payment has four changes, so that all cuts come before the last change: a cut comes after so many payments'
+/// messages at most, on average after half of that.
+const MESSAGES_OF_PAYMENT: u64 = 5;
+
+/// The longest pause between two payments.
+const PAUSE_MS_MAX: u64 = 60;
 
 /// Payments whose cancel comes at a moment of its own.
 const RACES: u64 = 24;
@@ -33,6 +55,9 @@ const RACE_MS_MAX: u64 = 1500;
 
 /// More than anything of these stories takes on a busy machine.
 const WITHIN: Duration = Duration::from_secs(90);
+
+/// And for each payment of a watcher.
+const WITHIN_PAYMENT: Duration = Duration::from_millis(400);
 
 const POLL: Duration = Duration::from_millis(50);
 
@@ -64,28 +89,75 @@ fn seed() -> u64 {
 
 // === watching ===
 
+impl Size {
+    fn chosen() -> Size {
+        let full = std::env::var_os("PAYGATE_TESTS_FULL").is_some_and(|value| value == "1");
+        if full { FULL } else { USUAL }
+    }
+
+    fn messages_to_cut_max(self) -> u64 {
+        MESSAGES_OF_PAYMENT * self.payments / self.cuts
+    }
+
+    fn within(self) -> Duration {
+        WITHIN + WITHIN_PAYMENT * u32::try_from(self.payments).unwrap()
+    }
+
+    /// After which payments the gateway is killed, and after which it is stopped.
+    fn restarts(self, draws: &mut Draws) -> BTreeMap<u64, Restart> {
+        let length = self.payments.min(PAYMENTS_TO_RESTARTS);
+        let mut restarts = BTreeMap::new();
+        for begin in (0..self.payments).step_by(usize::try_from(length).unwrap()) {
+            let mut after =
+                |tenths: u64| begin + length * tenths / 10 + draws.below(length * 3 / 10);
+            restarts.insert(after(1), Restart::Kill);
+            restarts.insert(after(5), Restart::Stop);
+        }
+        restarts
+    }
+}
+
+/// How a gateway ends before it is started again.
+#[derive(Clone, Copy)]
+enum Restart {
+    Kill,
+    Stop,
+}
+
 /// What a watcher keeps, as its users keep it: the cursor is stored after a message was dealt with, if nothing comes between.
-#[derive(Default)]
 struct Watcher {
+    size: Size,
     cursor: String,
     /// What was heard of each payment, in the order in which it was heard first.
     heard: BTreeMap<String, Vec<u64>>,
     last: BTreeMap<String, Payment>,
     again: usize,
-    cuts: usize,
+    cuts: u64,
     breaks: Vec<Status>,
 }
 
 impl Watcher {
+    fn new(size: Size) -> Watcher {
+        Watcher {
+            size,
+            cursor: "beginning".to_owned(),
+            heard: BTreeMap::new(),
+            last: BTreeMap::new(),
+            again: 0,
+            cuts: 0,
+            breaks: Vec::new(),
+        }
+    }
+
     fn is_done(&self) -> bool {
-        self.cuts == CUTS
-            && self.last.len() == usize::try_from(PAYMENTS).unwrap()
+        self.cuts == self.size.cuts
+            && self.last.len() == usize::try_from(self.size.payments).unwrap()
             && self.last.values().all(is_final)
     }
 
     /// Follows until everything is told, cut off at drawn moments.
     async fn follow(mut self, client: Client, mut draws: Draws) -> Watcher {
-        let deadline = Instant::now() + WITHIN;
+        let deadline = Instant::now() + self.size.within();
         while !self.is_done() {
             match self.one_stream(&client, &mut draws, deadline).await {
                 Ok(()) if self.is_done() => {}
@@ -127,7 +199,8 @@ impl Watcher {
             .watch_payments(request)
             .await?
             .into_inner();
-        let mut left = (self.cuts < CUTS).then(|| 1 + draws.below(MESSAGES_TO_CUT_MAX));
+        let max = self.size.messages_to_cut_max();
+        let mut left = (self.cuts < self.size.cuts).then(|| 1 + draws.below(max));
         let mut previous = 0;
         while !self.is_done() && left != Some(0) {
             assert!(Instant::now() < deadline, "{}", self.missing());
@@ -183,49 +256,50 @@ fn says_come_back(status: &Status) -> bool {
     }
 }
 
-/// 100 payments, 20 cuts, a kill and a stop: everything that was committed was heard, in order.
+/// Cuts, kills and stops at drawn moments: everything that was committed was heard, in order.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watcher_who_is_cut_off_hears_every_change_across_restarts() {
-    let mut draws = Draws(seed());
+    let (mut draws, size) = (Draws(seed()), Size::chosen());
     let mut world = World::start(Setup {
         max_pending: 200,
+        wallet_xrp: 100_000,
+        daily_limit_xrp: "10000".to_owned(),
         ..Setup::default()
     })
     .await
     .unwrap();
-    let watcher = Watcher {
-        cursor: "beginning".to_owned(),
-        ..Watcher::default()
-    };
+    let watcher = Watcher::new(size);
     let watching = tokio::spawn(watcher.follow(world.client(), Draws(draws.below(u64::MAX))));
-    let (killed, stopped) = (10 + draws.below(30), 50 + draws.below(30));
+    let restarts = size.restarts(&mut draws);
     let mut callers = JoinSet::new();
-    for number in 0..PAYMENTS {
+    for number in 0..size.payments {
         let client = world.client();
         let request = payment(
             &format!("watched-{number}"),
             &payee("alice"),
             DROPS_PER_XRP + number,
         );
-        callers.spawn(async move { client.create_until_stored(&request, WITHIN).await.unwrap() });
-        tokio::time::sleep(Duration::from_millis(draws.below(60))).await;
-        if number == killed {
-            world.kill_gateway();
-            world.start_gateway().await.unwrap();
+        let within = size.within();
+        callers.spawn(async move { client.create_until_stored(&request, within).await.unwrap() });
+        tokio::time::sleep(Duration::from_millis(draws.below(PAUSE_MS_MAX))).await;
+        match restarts.get(&number) {
+            None => continue,
+            Some(Restart::Kill) => world.kill_gateway(),
+            Some(Restart::Stop) => {
+                let began = Instant::now();
+                let status = world.stop_gateway().await.unwrap().unwrap();
+                assert!(status.success(), "{status}");
+                eprintln!("stopped in {:?} with a watcher", began.elapsed());
+            }
         }
-        if number == stopped {
-            let began = Instant::now();
-            let status = world.stop_gateway().await.unwrap().unwrap();
-            assert!(status.success(), "{status}");
-            eprintln!("stopped in {:?} with a watcher", began.elapsed());
-            world.start_gateway().await.unwrap();
-        }
+        world.start_gateway().await.unwrap();
     }
     callers.join_all().await;
     let watcher = watching.await.unwrap();
 
     eprintln!(
-        "{} changes, {} heard again, {} cuts, {} breaks",
+        "{} payments, {} changes, {} heard again, {} cuts, {} breaks",
+        watcher.last.len(),
         watcher.heard.values().map(Vec::len).sum::<usize>(),
         watcher.again,
         watcher.cuts,
