@@ -143,11 +143,13 @@ async fn a_server_that_does_not_prove_its_network_is_told_nothing() {
         stage.answer(&id, Some(&queued)).await;
         stage.pay(&id, None).await;
         stage.until_answered(&id, "terQUEUED").await;
+        // While the gateway is away the ledger pays; the next generation cannot know.
+        stage.world.kill_gateway();
+        let (_, arrivals) = stage.given(&id).await;
         stage.refuse(&command, Some(&refusal)).await;
         stage.land(&id, None).await;
         stage.ledger.close_ledger().await.unwrap();
-        let (_, arrivals) = stage.given(&id).await;
-        stage.restart_gateway().await;
+        stage.start_gateway().await;
         stage
             .until("the refusal has arrived", async || {
                 stage.refused(&command).await > 0

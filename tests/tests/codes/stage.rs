@@ -74,8 +74,7 @@ impl Stage {
     }
 
     /// Another generation of the gateway, on the same store.
-    pub(crate) async fn restart_gateway(&mut self) {
-        self.world.kill_gateway();
+    pub(crate) async fn start_gateway(&mut self) {
         self.world.start_gateway().await.unwrap();
         self.client = self.world.client();
     }

@@ -157,8 +157,8 @@ mod tests {
                 ),
                 event(90_000, 99, "something newer", &[]),
             ],
-            gateway_next: "It waits.".into(),
-            person_next: "Wait.".into(),
+            gateway_next: "It sends it again.".into(),
+            person_next: "Nothing: wait.".into(),
         };
         assert_eq!(
             timeline(PLAIN, &explained),
@@ -171,8 +171,8 @@ mod tests {
              \x20    +1.000 s  00:00:00  SUBMIT_ANSWERED    answered terQUEUED  server ws://one\n\
              \x20   +1 h 00 m  01:00:00  TIMELINE_STAGE_99  something newer\n\
              \n\
-             \x20 gateway         It waits.\n\
-             \x20 you             Wait.\n\
+             \x20 gateway         It sends it again.\n\
+             \x20 you             Nothing: wait.\n\
              \x20 pay again?      no: it may still be paid; ask again later, do not pay elsewhere\n"
         );
     }
