@@ -239,6 +239,7 @@ async fn gateway(directory: &std::path::Path) -> String {
     let api = Api {
         settings: Arc::new(settings),
         store,
+        inquiry: None,
         view: View::default(),
         metrics: Metrics::new(
             &build,
