@@ -22,6 +22,7 @@ const ASF_DISALLOW_XRP: u32 = 3;
 const ASF_GLOBAL_FREEZE: u32 = 7;
 const ASF_DEFAULT_RIPPLE: u32 = 8;
 const ASF_DEPOSIT_AUTH: u32 = 9;
+const ASF_CLAWBACK: u32 = 16;
 /// TrustSet flags.
 const TF_SET_AUTH: u32 = 0x0001_0000;
 const TF_SET_FREEZE: u32 = 0x0010_0000;
@@ -48,6 +49,8 @@ pub enum Rule {
     Rippling,
     /// Its permission to pay in.
     DepositAuthorization,
+    /// Not to be surprised when it takes its money back.
+    Clawback,
 }
 
 impl Rule {
@@ -59,6 +62,7 @@ impl Rule {
             Self::GlobalFreeze => ASF_GLOBAL_FREEZE,
             Self::Rippling => ASF_DEFAULT_RIPPLE,
             Self::DepositAuthorization => ASF_DEPOSIT_AUTH,
+            Self::Clawback => ASF_CLAWBACK,
         }
     }
 }
@@ -190,6 +194,18 @@ impl Person {
     ) -> Result<String, LedgerError> {
         let amount = json!({ "currency": currency, "issuer": self.address(), "value": value });
         self.sends(json!({ "TransactionType": "Payment", "Amount": amount, "Destination": holder }))
+            .await
+    }
+
+    /// Takes back so much of its money from the holder; it must have said so with [`Rule::Clawback`] before any line.
+    pub async fn claws_back(
+        &self,
+        holder: &str,
+        currency: &str,
+        value: &str,
+    ) -> Result<String, LedgerError> {
+        let amount = json!({ "currency": currency, "issuer": holder, "value": value });
+        self.sends(json!({ "TransactionType": "Clawback", "Amount": amount }))
             .await
     }
 
