@@ -276,6 +276,58 @@ mod tests {
         done(ben.preauthorizes(&ann.address()).await).await;
         done(ann.sends(pays("1")).await).await;
         assert_eq!(held(&ben).await, "11");
+        let asked =
+            json!({ "source_account": ann.address(), "destination_account": ben.address() });
+        let answer = ledger.ask("deposit_authorized", asked).await.unwrap();
+        assert_eq!(answer["deposit_authorized"], true);
+        let named = json!({ "owner": ben.address(), "authorized": ann.address() });
+        let entry = json!({ "deposit_preauth": named, "ledger_index": "validated" });
+        let entry = ledger.ask("ledger_entry", entry).await.unwrap();
+        assert_eq!(entry["node"]["Authorize"], ann.address());
+        let named = json!({ "accounts": [ben.address(), issuer.address()], "currency": CURRENCY });
+        let entry = json!({ "ripple_state": named, "ledger_index": "validated" });
+        let entry = ledger.ask("ledger_entry", entry).await.unwrap();
+        let value = entry["node"]["Balance"]["value"].as_str().unwrap();
+        assert_eq!(value.trim_start_matches('-'), "11");
         handle.assert_conserved();
+    }
+
+    #[tokio::test]
+    async fn lines_come_in_pages() {
+        let names = ["issuer", "ann", "ben", "cid"];
+        let funded = names.map(|name| (Person::wallet_of(name).address(), 100 * XRP));
+        let options = Options {
+            network_id: NETWORK_ID,
+            funded: funded.into(),
+            ..Options::default()
+        };
+        let handle = serve(options).await.unwrap();
+        let ledger = Ledger::at(&handle.rpc_url());
+        let [issuer, holders @ ..] = names.map(|name| Person::named(name, &ledger));
+        for holder in &holders {
+            let trusted = holder.trusts(&issuer.address(), "USD", "5").await;
+            assert_eq!(trusted.unwrap(), "tesSUCCESS");
+        }
+        ledger.close_ledger().await.unwrap();
+        let mut seen = Vec::new();
+        let mut asked =
+            json!({ "account": issuer.address(), "ledger_index": "validated", "limit": 2 });
+        loop {
+            let page = ledger.ask("account_lines", asked.clone()).await.unwrap();
+            let lines = page["lines"].as_array().unwrap();
+            seen.extend(
+                lines
+                    .iter()
+                    .map(|line| line["account"].as_str().unwrap().to_owned()),
+            );
+            match page.get("marker") {
+                Some(marker) => asked["marker"] = marker.clone(),
+                None => break,
+            }
+        }
+        let mut all: Vec<String> = holders.iter().map(Person::address).collect();
+        all.sort();
+        seen.sort();
+        assert_eq!(seen, all, "every line once");
     }
 }
