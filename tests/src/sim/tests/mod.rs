@@ -3,6 +3,7 @@
 
 mod crowd;
 mod engine;
+mod limits;
 mod lines;
 mod network;
 mod server;
