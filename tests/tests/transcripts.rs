@@ -43,17 +43,20 @@ const HEAD: &str = "\
 Recorded conversations with two versions of a real server (`VERSION.jsonl.gz`, the servers' bytes unchanged) are held again with
 the simulated one, from a new ledger on. What is not in the recordings is in `runs.json`, and it is of three kinds:
 
-- what the recorder did without writing it down: accounts funded by the genesis account;
+- what the recorder did without writing it down: accounts funded by the genesis account (of three of its payments only its
+  Sequence tells; whom they paid is made up);
 - how a network stood when a recording began: servers, ledgers, mode, clock;
 - a schedule of what networks and threads decide by chance: when a ledger was closed, agreed on and counted as validated, by which
   server; when a server was lost, found others, fetched their ledger, changed its mode; what one server had sent and another not
   yet looked at. Which transactions are in a ledger follows: those that the servers had when they closed it.
 
-No answer and no part of one is handed to the simulator. What a server says in a mode, what it keeps, queues, relays, saves,
+The schedule was read from the recordings, so in those scenarios the mode, the index of the validated and of the open ledger and the
+order of messages about modes are no proof of anything; what follows from them is. No other part of an answer is handed to the
+simulator. What a server says in a mode, what it keeps, queues, relays, saves,
 publishes and forgets are the simulator's own rules. Ledgers that a standalone server closed are counted from its answers.
 
 Compared are, everywhere in an answer, the set of fields, their types, the lengths of lists and all values, except hashes (their
-form is compared) and what is a server's own: times, versions, counters of the machine (see `OWN_TO_EACH_SERVER`). A difference
+form is compared) and what is a server's own: times, versions, keys, counters of the machine (see `OWN_TO_EACH_SERVER`). A difference
 is decisive if it is in `engine_result`, `error`, `applied`, `queued`, `kept`, `validated`, `Sequence` or `TransactionResult`.
 
 This page is generated: `UPDATE_GENERATED=1 cargo test -p paygate-tests --test transcripts` writes it anew. A difference without a

@@ -1,15 +1,15 @@
 //! The simulated XRP Ledger: one network with one server that answers like rippled 3.3 over WebSocket and JSON-RPC.
 //!
 //! Owns: everything a gateway may ask of such a server for payments of XRP and of issued currencies by the default path, and
-//! the transactions that decide whether a payment arrives: AccountSet, TrustSet, DepositPreauth, SetRegularKey,
+//! the transactions that decide whether a payment arrives: AccountSet, TrustSet, Clawback, DepositPreauth, SetRegularKey,
 //! SignerListSet, TicketCreate, AccountDelete. Offers are taken down, and nobody takes them. May not: use the project's own
 //! encoder or arithmetic (blobs are decoded and verified by xrpl-rust) nor depend on the gateway or the signer.
 //!
 //! Layers, outside in: `net` (frames, sockets, clock) -> `rpc`, `rpc_data`, `rpc_history`, `rpc_owned`, `rpc_lines` (commands), `refusals` (words of the releases), `hub` (streams), `shapes` (how
 //! things are printed) -> `node` (one server: open ledger, held and retried transactions) -> `world` (the validated
 //! chain), `queue` (what waits for a cheaper ledger), `store` (its file), `god` (what tests ask) ->
-//! `preflight`, `apply` (the transaction engine) with `settings`, `lines`, `tokens`, `offers`, `entries`, `delete` for its types,
-//! `effect`, `nodes` (metadata) -> `state`, `directory`, `blob`, `money`, `decimal`, `codes`, `types`. Beside `net` stand `direct`,
+//! `preflight`, `apply` (the transaction engine) with `settings`, `trust`, `lines`, `tokens`, `clawback`, `offers`, `entries`, `delete` for its types,
+//! `draft`, `effect`, `nodes` (metadata) -> `state`, `directory`, `blob`, `money`, `decimal`, `codes`, `types`. Beside `net` stand `direct`,
 //! the same front without sockets and clocks, and `script`, the faults on demand.
 //!
 //! `standing` and `archive` say what a server that is part of a network knows and refuses to say; `network` plays several of
@@ -20,12 +20,14 @@
 mod apply;
 mod archive;
 mod blob;
+mod clawback;
 mod closing;
 mod codes;
 mod decimal;
 mod delete;
 mod direct;
 mod directory;
+mod draft;
 mod effect;
 mod entries;
 mod god;
@@ -59,6 +61,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trust;
 mod types;
 mod world;
 
