@@ -1,21 +1,22 @@
-//! The simulated XRP Ledger: one network with one server that answers like rippled 3.3 over WebSocket and JSON-RPC.
+//! The simulated XRP Ledger: networks of one or several servers that answer like rippled 3.3 over WebSocket and JSON-RPC.
 //!
 //! Owns: everything a gateway may ask of such a server for payments of XRP and of issued currencies by the default path, and
 //! the transactions that decide whether a payment arrives: AccountSet, TrustSet, Clawback, DepositPreauth, SetRegularKey,
 //! SignerListSet, TicketCreate, AccountDelete. Offers are taken down, and nobody takes them. May not: use the project's own
 //! encoder or arithmetic (blobs are decoded and verified by xrpl-rust) nor depend on the gateway or the signer.
 //!
-//! Layers, outside in: `net` (frames, sockets, clock) -> `rpc`, `rpc_data`, `rpc_history`, `rpc_owned`, `rpc_lines` (commands), `refusals` (words of the releases), `hub` (streams), `shapes` (how
-//! things are printed) -> `node` (one server: open ledger, held and retried transactions) -> `world` (the validated
-//! chain), `queue` (what waits for a cheaper ledger), `store` (its file), `god` (what tests ask) ->
-//! `preflight`, `apply` (the transaction engine) with `settings`, `trust`, `lines`, `tokens`, `clawback`, `offers`, `entries`, `delete` for its types,
-//! `draft`, `effect`, `nodes` (metadata) -> `state`, `directory`, `blob`, `money`, `decimal`, `codes`, `types`. Beside `net` stand `direct`,
-//! the same front without sockets and clocks, and `script`, the faults on demand.
+//! Layers, outside in: `net` (frames, sockets, clock) with `load` (what public ports allow) -> `rpc`, `rpc_server`, `rpc_sign`, `rpc_data`,
+//! `rpc_history`, `rpc_owned`, `rpc_lines` (commands), `refusals` (words of the releases), `hub` (streams), `shapes` (how things are
+//! printed) -> `node` (one server: open ledger, held and retried transactions) with `closing` and `standing` (how it stands to its
+//! network) -> `world` (the chain as it has it) with `archive` (what of it is validated, saved, forgotten) and `order`, `queue` (what
+//! waits for a cheaper ledger), `store` (its file), `god` (what tests ask) -> `preflight`, `apply` (the transaction engine) with
+//! `settings`, `signers`, `trust`, `lines`, `tokens`, `clawback`, `offers`, `entries`, `delete` for its types, `draft`, `effect`,
+//! `nodes` (metadata) -> `state`, `directory`, `blob`, `money`, `decimal`, `codes`, `types`. Beside `net` stand `direct`, the same front without sockets and clocks,
+//! on it `network`, several servers of one network, and `script`, the faults on demand.
 //!
-//! `standing` and `archive` say what a server that is part of a network knows and refuses to say; `network` plays several of
-//! them together. By itself a server is alone, and as in a real server's standalone mode a ledger is validated the
-//! moment it closes. What is not built is refused as `temDISABLED` or `unknownCmd`, or answered as if
-//! nobody had ever made such an object.
+//! A server by itself is alone, and as in a real server's standalone mode a ledger is validated the moment it closes. Only
+//! `network` has others; over sockets there is one server. What is not built is refused as `temDISABLED` or `unknownCmd`, or
+//! answered as if nobody had ever made such an object.
 
 mod apply;
 mod archive;

@@ -1,7 +1,7 @@
 //! One server of the network: its open ledger, what it holds and retries, and what it answers to `submit`.
 //!
-//! Owns: everything that a restart loses. May not: read clocks or sockets; time comes in with every call. There is one
-//! server, and a ledger is validated the moment it closes, as in a real server's standalone mode.
+//! Owns: everything that a restart loses. May not: read clocks or sockets; time comes in with every call. What it has for
+//! other servers it leaves in its outbox, and it closes ledgers when it is told to (`closing`).
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;

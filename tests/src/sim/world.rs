@@ -1,7 +1,7 @@
-//! The god view: the validated chain, and how a set of transactions becomes its next ledger.
+//! The chain as one server has it, and how a set of transactions becomes its next ledger.
 //!
-//! Owns: ledgers, their hashes, the indexes over them, as one server has them. May not: know servers, sockets, files or clocks. Everything is
-//! synchronous and decided by its arguments.
+//! Owns: ledgers and the indexes over them. May not: know servers, sockets, files or clocks. Everything is synchronous and
+//! decided by its arguments.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
