@@ -3,10 +3,11 @@
 //! Owns what a key means and what a bad one is called. May not open anything but the file itself. The list of keys for
 //! people is `config/reference.rs`.
 
+mod policy;
 pub mod reference;
 mod time;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -15,10 +16,10 @@ use figment::providers::{Format, Serialized, Toml};
 use figment::value::Value;
 use paygate_telemetry::LogLevel;
 use serde::{Deserialize, Serialize};
-use xrpl_tx::{AccountId, Asset, Currency, Drops, IssuedValue};
+use xrpl_tx::AccountId;
 
 use crate::hardening::Protection;
-use crate::policy::{AssetLimits, Policy, TransactionType};
+use crate::policy::{Policy, TransactionType};
 
 /// Begins the names of the variables that override keys.
 pub const VARIABLE_PREFIX: &str = "PAYGATE_SIGNER__";
@@ -246,7 +247,7 @@ impl Config {
                 .map(|text| address("wallet.address", &text))
                 .transpose()?,
             network_id: required("wallet.network_id", file.wallet.network_id)?,
-            policy: policy(file.policy)?,
+            policy: policy::policy(file.policy)?,
             journal_directory: absolute("journal.directory", file.journal.directory)?,
             waive: waived(&file.hardening.waive)?,
             log_level: file.log.level,
@@ -412,122 +413,6 @@ fn allowed_uids(profile: Profile, configured: Vec<u32>) -> BTreeSet<u32> {
     configured.into_iter().collect()
 }
 
-fn xrp(key: &'static str, text: &str) -> Result<Drops, ConfigError> {
-    let drops = Drops::from_xrp_str(text)
-        .map_err(|error| invalid(key, format!("{text:?} is no amount of XRP: {error}")))?;
-    if drops == Drops::ZERO {
-        return Err(invalid(key, "is 0"));
-    }
-    Ok(drops)
-}
-
-fn allowed_types(names: &[String]) -> Result<BTreeSet<TransactionType>, ConfigError> {
-    let parse = |name: &String| {
-        name.parse()
-            .map_err(|error| invalid("policy.allowed_types", format!("{name:?} {error}")))
-    };
-    names.iter().map(parse).collect()
-}
-
-/// Keys of a list's entries have no variable of their own: what is wrong is named with the entry.
-fn assets(sections: &[AssetSection]) -> Result<BTreeMap<Asset, AssetLimits>, ConfigError> {
-    let mut assets = BTreeMap::new();
-    for section in sections {
-        let (asset, limits) =
-            asset(section).map_err(|problem| invalid("policy.assets", problem))?;
-        if assets.insert(asset, limits).is_some() {
-            return Err(invalid("policy.assets", format!("lists {asset} twice")));
-        }
-    }
-    Ok(assets)
-}
-
-fn asset(section: &AssetSection) -> Result<(Asset, AssetLimits), String> {
-    let AssetSection {
-        currency, issuer, ..
-    } = section;
-    let asset = Asset {
-        currency: currency
-            .parse::<Currency>()
-            .map_err(|error| format!("has currency {currency:?}: {error}"))?,
-        issuer: AccountId::from_address(issuer).map_err(|error| {
-            format!("has issuer {issuer:?}, which is no classic address: {error}")
-        })?,
-    };
-    let limit = |key: &str, text: &str| match text.parse::<IssuedValue>() {
-        Ok(IssuedValue::ZERO) => Err(format!("has {key} 0 for {asset}")),
-        Ok(value) => Ok(value),
-        Err(error) => Err(format!("has {key} {text:?} for {asset}: {error}")),
-    };
-    let limits = AssetLimits {
-        max_payment: limit("max_payment", &section.max_payment)?,
-        max_day: limit("max_day", &section.max_day)?,
-    };
-    if limits.max_payment > limits.max_day {
-        return Err(format!(
-            "has max_payment {} above max_day {} for {asset}",
-            limits.max_payment, limits.max_day
-        ));
-    }
-    Ok((asset, limits))
-}
-
-fn policy(section: PolicySection) -> Result<Policy, ConfigError> {
-    let max_payment = xrp("policy.max_payment_xrp", &section.max_payment_xrp)?;
-    let max_day = xrp("policy.max_day_xrp", &section.max_day_xrp)?;
-    let max_fee = Drops::new(section.max_fee_drops)
-        .map_err(|error| invalid("policy.max_fee_drops", error.to_string()))?;
-    if max_fee == Drops::ZERO {
-        return Err(invalid("policy.max_fee_drops", "is 0"));
-    }
-    if max_payment > max_day {
-        return Err(invalid(
-            "policy.max_payment_xrp",
-            format!("of {max_payment} is above policy.max_day_xrp, {max_day}"),
-        ));
-    }
-    if section.last_ledger_window == 0 || section.last_ledger_window > LAST_LEDGER_WINDOW_MAX {
-        let found = section.last_ledger_window;
-        return Err(invalid(
-            "policy.last_ledger_window",
-            format!("{found} is not within 1 to {LAST_LEDGER_WINDOW_MAX}"),
-        ));
-    }
-    if !CLOSE_MS_RANGE.contains(&section.ledger_min_close_ms) {
-        let found = section.ledger_min_close_ms;
-        return Err(invalid(
-            "policy.ledger_min_close_ms",
-            format!("{found} is not within {CLOSE_MS_RANGE:?}"),
-        ));
-    }
-    let anchor_time_ms = match required("policy.anchor_time", section.anchor_time)? {
-        TimeValue::UnixSeconds(seconds) => seconds.checked_mul(1000),
-        TimeValue::Rfc3339(text) => time::rfc3339_to_unix_ms(&text),
-    }
-    .ok_or_else(|| {
-        invalid(
-            "policy.anchor_time",
-            "is neither seconds since 1970 nor a time like \"2026-01-31T12:00:00Z\"",
-        )
-    })?;
-    let denied = section
-        .denied_destinations
-        .iter()
-        .map(|text| address("policy.denied_destinations", text));
-    Ok(Policy {
-        max_payment,
-        max_day,
-        max_fee,
-        last_ledger_window: section.last_ledger_window,
-        anchor_ledger_index: required("policy.anchor_ledger_index", section.anchor_ledger_index)?,
-        anchor_time_ms,
-        ledger_min_close_ms: section.ledger_min_close_ms,
-        denied_destinations: denied.collect::<Result<_, _>>()?,
-        allowed_types: allowed_types(&section.allowed_types)?,
-        assets: assets(&section.assets)?,
-    })
-}
-
 fn waived(names: &[String]) -> Result<Vec<Protection>, ConfigError> {
     let parse = |name: &String| {
         name.parse()
@@ -537,230 +422,4 @@ fn waived(names: &[String]) -> Result<Vec<Protection>, ConfigError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SMALLEST: &str = r#"
-        [wallet]
-        seed_file = "/run/secrets/seed"
-        network_id = 0
-        [policy]
-        anchor_ledger_index = 100000000
-        anchor_time = "2026-11-23T10:00:00Z"
-    "#;
-
-    fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let figment =
-            Figment::from(Serialized::defaults(ConfigFile::default())).merge(Toml::string(text));
-        let variables = variables
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Config::from_figment(override_keys(figment, variables)?)
-    }
-
-    fn error(text: &str, variables: &[(&str, &str)]) -> String {
-        load(text, variables).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn the_smallest_file_is_enough() {
-        let config = load(SMALLEST, &[]).unwrap();
-        assert_eq!(
-            config.policy.max_payment,
-            Drops::from_xrp_str("100").unwrap()
-        );
-        assert_eq!(config.policy.anchor_time_ms, 1_795_428_000_000);
-        assert!(config.allowed_uids.contains(&0));
-    }
-
-    #[test]
-    fn an_amount_from_a_variable_is_exact() {
-        let config = load(
-            SMALLEST,
-            &[("PAYGATE_SIGNER__POLICY__MAX_PAYMENT_XRP", "0.123456")],
-        )
-        .unwrap();
-        assert_eq!(config.policy.max_payment.get(), 123_456);
-        let config = load(
-            SMALLEST,
-            &[("PAYGATE_SIGNER__LISTEN__ALLOWED_UIDS", "[7, 8]")],
-        )
-        .unwrap();
-        assert_eq!(config.allowed_uids, BTreeSet::from([7, 8]));
-    }
-
-    #[test]
-    fn what_has_no_meaning_is_refused_by_name() {
-        for (text, variables, expected) in [
-            ("", &[][..], "wallet.seed_file is required"),
-            (
-                "[wallet]\nseed = \"/x\"",
-                &[],
-                "unknown field: found `seed`",
-            ),
-            (
-                SMALLEST,
-                &[("PAYGATE_SIGNER__POLICY__MAX_PAYMNT_XRP", "1")],
-                "PAYGATE_SIGNER__POLICY__MAX_PAYMNT_XRP overrides no key",
-            ),
-            (
-                SMALLEST,
-                &[("PAYGATE_SIGNER__POLICY__MAX_PAYMENT_XRP", "1e3")],
-                "policy.max_payment_xrp \"1e3\" is no amount",
-            ),
-            (
-                SMALLEST,
-                &[("PAYGATE_SIGNER__POLICY__MAX_PAYMENT_XRP", "2000")],
-                "is above policy.max_day_xrp",
-            ),
-            (
-                SMALLEST,
-                &[("PAYGATE_SIGNER__POLICY__ANCHOR_TIME", "yesterday")],
-                "policy.anchor_time is neither",
-            ),
-            (
-                SMALLEST,
-                &[("PAYGATE_SIGNER__HARDENING__WAIVE", "[\"all\"]")],
-                "hardening.waive \"all\" is none of",
-            ),
-            (
-                SMALLEST,
-                &[("PAYGATE_SIGNER__WALLET__SEED_FILE", "seed")],
-                "wallet.seed_file \"seed\" is no absolute path",
-            ),
-        ] {
-            let error = error(text, variables);
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-
-    const RLUSD: &str = concat!(
-        r#"{ currency = "524C555344000000000000000000000000000000", "#,
-        r#"issuer = "rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De", max_payment = "500", max_day = "2500.50" }"#
-    );
-
-    #[test]
-    fn issued_currencies_are_listed_with_their_limits() {
-        let config = load(&format!("{SMALLEST}\nassets = [{RLUSD}]"), &[]);
-        let assets = config.unwrap().policy.assets;
-        let (asset, limits) = assets.first_key_value().unwrap();
-        assert_eq!(
-            asset.to_string(),
-            "524C555344000000000000000000000000000000.rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De"
-        );
-        assert_eq!(limits.max_payment.to_string(), "500");
-        assert_eq!(limits.max_day.to_string(), "2500.5");
-        assert!(load(SMALLEST, &[]).unwrap().policy.assets.is_empty());
-        let variable = ("PAYGATE_SIGNER__POLICY__ASSETS", format!("[{RLUSD}]"));
-        let config = load(SMALLEST, &[(variable.0, variable.1.as_str())]).unwrap();
-        assert_eq!(config.policy.assets, assets);
-    }
-
-    #[test]
-    fn an_asset_without_sense_is_refused_by_name() {
-        for (from, to, expected) in [
-            ("524C", "52", "has currency \"52"),
-            ("rMx", "rMy", "no classic address"),
-            (
-                "\"500\"",
-                "\"5000\"",
-                "has max_payment 5000 above max_day 2500.5 for 524C",
-            ),
-            ("\"500\"", "\"0\"", "has max_payment 0 for 524C"),
-            ("\"500\"", "\"-1\"", "has max_payment \"-1\" for 524C"),
-            ("\"2500.50\"", "\"1e99\"", "has max_day \"1e99\" for 524C"),
-            ("\"500\"", "500", "policy.assets"),
-            ("max_day", "max_week", "max_week"),
-        ] {
-            let assets = RLUSD.replace(from, to);
-            let error = error(&format!("{SMALLEST}\nassets = [{assets}]"), &[]);
-            assert!(error.contains(expected), "{error}");
-        }
-        let twice = format!("{SMALLEST}\nassets = [{0}, {0}]", RLUSD);
-        assert!(error(&twice, &[]).contains("policy.assets lists 524C"));
-    }
-
-    #[test]
-    fn tickets_are_made_only_if_the_policy_says_so() {
-        let allowed = |text: &str| load(text, &[]).unwrap().policy.allowed_types;
-        use TransactionType::{NoOp, Payment, TicketCreate};
-        assert_eq!(allowed(SMALLEST), BTreeSet::from([Payment, NoOp]));
-        let with =
-            format!("{SMALLEST}\nallowed_types = [\"payment\", \"no_op\", \"ticket_create\"]");
-        assert_eq!(
-            allowed(&with),
-            BTreeSet::from([Payment, NoOp, TicketCreate])
-        );
-        let wrong = format!("{SMALLEST}\nallowed_types = [\"everything\"]");
-        assert!(
-            error(&wrong, &[]).contains("policy.allowed_types \"everything\" is none of payment")
-        );
-    }
-
-    #[test]
-    fn production_lets_nobody_in_by_default() {
-        let profile = ("PAYGATE_SIGNER__PROFILE", "production");
-        assert!(error(SMALLEST, &[profile]).contains("listen.allowed_uids is empty"));
-        for uids in ["[0]", "[65534]"] {
-            let variables = [profile, ("PAYGATE_SIGNER__LISTEN__ALLOWED_UIDS", uids)];
-            assert!(error(SMALLEST, &variables).contains("contains 0 or 65534"));
-        }
-        let variables = [
-            profile,
-            ("PAYGATE_SIGNER__LISTEN__ALLOWED_UIDS", "[4242]"),
-            ("PAYGATE_SIGNER__LOG__LEVEL", "debug"),
-        ];
-        assert!(error(SMALLEST, &variables).contains("log.level is debug or trace"));
-        assert!(load(SMALLEST, &variables[..2]).is_ok());
-    }
-
-    #[test]
-    fn the_effective_configuration_is_a_configuration() {
-        let config = load(
-            SMALLEST,
-            &[
-                ("PAYGATE_SIGNER__HARDENING__WAIVE", "[\"landlock\"]"),
-                ("PAYGATE_SIGNER__POLICY__ASSETS", &format!("[{RLUSD}]")),
-            ],
-        )
-        .unwrap();
-        assert_eq!(
-            load(&config.to_string(), &[]).unwrap().to_string(),
-            config.to_string()
-        );
-    }
-
-    #[test]
-    fn the_reference_lists_exactly_the_keys() {
-        fn keys(prefix: &str, value: &serde_json::Value, out: &mut BTreeSet<String>) {
-            match value {
-                serde_json::Value::Object(fields) => {
-                    for (name, value) in fields {
-                        keys(&format!("{prefix}.{name}"), value, out);
-                    }
-                }
-                _ => {
-                    out.insert(prefix.trim_start_matches('.').to_owned());
-                }
-            }
-        }
-        let mut expected = BTreeSet::new();
-        keys(
-            "",
-            &serde_json::to_value(ConfigFile::default()).unwrap(),
-            &mut expected,
-        );
-        let listed: BTreeSet<String> = reference::reference()
-            .iter()
-            .map(|key| key.key.to_owned())
-            .collect();
-        assert_eq!(listed, expected);
-        for key in reference::reference() {
-            let variable = format!(
-                "{VARIABLE_PREFIX}{}",
-                key.key.replace('.', "__").to_uppercase()
-            );
-            assert_eq!(key.variable, variable);
-        }
-    }
-}
+mod tests;

@@ -84,10 +84,10 @@ impl Index {
         {
             self.payments.put(key, units(position.offset));
         }
-        if let (Entry::TicketCreate { count, .. }, Slot::Sequence(sequence)) =
+        if let (Entry::TicketCreate { tickets, .. }, Slot::Sequence(sequence)) =
             (&record.entry, record.slot)
         {
-            self.ticket_creates.insert(sequence, *count);
+            self.ticket_creates.insert(sequence, tickets.count());
         }
         self.day.add(
             record.recorded_at_ms,

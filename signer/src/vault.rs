@@ -342,7 +342,7 @@ impl Vault {
             previous_offset: state.index.slot_offset(request.slot()).unwrap_or(0),
             entry: Entry::TicketCreate {
                 digest: request.digest(),
-                count: request.tickets.count(),
+                tickets: request.tickets,
                 transaction: self.sign(&approved, request.version),
             },
         };

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use paygate_signer::intent::PaymentKey;
 use paygate_signer::journal::{Entry, Head, Journal, OpenError, Record, SignedTransaction};
-use xrpl_tx::{ACCOUNT_ONE, AccountId, Amount, Asset, Drops, IssuedAmount, Slot};
+use xrpl_tx::{ACCOUNT_ONE, AccountId, Amount, Asset, Drops, IssuedAmount, Slot, TicketCreate};
 
 const NETWORK: u32 = 1;
 
@@ -42,7 +42,7 @@ fn record(number: u32) -> Record {
         },
         5 => Entry::TicketCreate {
             digest: [8; 32],
-            count: 250,
+            tickets: TicketCreate::new(250).unwrap(),
             transaction,
         },
         1 => Entry::NoOp {

@@ -19,6 +19,8 @@ use wire::telemetry_service_client::TelemetryServiceClient;
 const SEED: &str = "snoPBrXtMeMyMHUVTgbuqAfg1SUTb";
 const WALLET: &str = "rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh";
 const DESTINATION: &str = "rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe";
+const RLUSD: &str = "524C555344000000000000000000000000000000";
+const RLUSD_ISSUER: &str = "rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De";
 const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
 
 struct Process {
@@ -61,6 +63,12 @@ fn configure(directory: &Path) -> PathBuf {
         [policy]
         anchor_ledger_index = 1000
         anchor_time = {anchor_time}
+        allowed_types = ["payment", "no_op", "ticket_create"]
+        [[policy.assets]]
+        currency = "{RLUSD}"
+        issuer = "{RLUSD_ISSUER}"
+        max_payment = "500"
+        max_day = "2500.5"
         [journal]
         directory = "{directory}/journal"
         "#,
@@ -139,7 +147,7 @@ impl Drop for Process {
 }
 
 fn payment(sequence: u32, payment_id: &str) -> wire::SignPaymentRequest {
-    let mut request = wire::SignPaymentRequest {
+    let request = wire::SignPaymentRequest {
         fence: Some(wire::Fence {
             store_id: vec![7; 16],
             epoch: 1,
@@ -164,6 +172,10 @@ fn payment(sequence: u32, payment_id: &str) -> wire::SignPaymentRequest {
         intent_digest: vec![0; 32],
         ..Default::default()
     };
+    with_digest(request)
+}
+
+fn with_digest(mut request: wire::SignPaymentRequest) -> wire::SignPaymentRequest {
     request.intent_digest = PaymentRequest::from_wire(request.clone())
         .unwrap()
         .digest(63456)
@@ -212,12 +224,108 @@ async fn it_signs_over_its_socket_and_answers_a_repetition_with_the_same_bytes()
     assert_eq!((&first.blob, &first.tx_hash), (&again.blob, &again.tx_hash));
     assert_eq!(first.journal_head.unwrap().height, 1);
 
-    let ticket = signer
-        .sign_ticket_create(wire::SignTicketCreateRequest::default())
-        .await
-        .unwrap_err();
-    assert_eq!(ticket.code(), tonic::Code::Unimplemented);
     assert_eq!(process.end(), Some(0));
+}
+
+#[tokio::test]
+async fn it_pays_a_listed_asset_and_tells_what_is_used_of_its_limits() {
+    let process = Process::start();
+    let mut signer = SignerServiceClient::new(process.channel().await);
+    let paying = |sequence, payment_id: &str, currency: &str| {
+        let mut request = payment(sequence, payment_id);
+        request.amount = Some(wire::sign_payment_request::Amount::Issued(
+            wire::IssuedAmount {
+                currency: currency.into(),
+                issuer: RLUSD_ISSUER.into(),
+                value: "100.25".into(),
+                send_max: "100.5".into(),
+            },
+        ));
+        with_digest(request)
+    };
+    let mut answer = async |request| {
+        let answer = signer.sign_payment(request).await.unwrap().into_inner();
+        answer.outcome.unwrap()
+    };
+    let Outcome::Signed(signed) = answer(paying(7, "p-1", RLUSD)).await else {
+        panic!("it is within all limits");
+    };
+    let (tx, _) = xrpl_tx::Unsigned::from_blob(&signed.blob).unwrap();
+    assert!(format!("{tx:?}").contains("100.25"), "{tx:?}");
+    let Outcome::Denied(denied) = answer(paying(8, "p-2", "USD")).await else {
+        panic!("it is not listed");
+    };
+    assert_eq!(denied.reason(), wire::DenialReason::AssetNotAllowed);
+    assert!(denied.permanent);
+    assert_eq!(
+        denied.message,
+        format!("asset USD.{RLUSD_ISSUER} is not in policy.assets")
+    );
+
+    let described = signer
+        .describe_signer(wire::DescribeSignerRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    let limits = described.limits.unwrap();
+    assert_eq!(
+        limits.assets,
+        [wire::AssetLimits {
+            currency: RLUSD.into(),
+            issuer: RLUSD_ISSUER.into(),
+            max_payment: "500".into(),
+            max_day: "2500.5".into(),
+            used_day: "100.5".into(),
+        }]
+    );
+    assert_eq!(limits.used_day_drops, 12);
+}
+
+#[tokio::test]
+async fn it_makes_tickets_and_names_what_is_wrong_with_a_request_for_them() {
+    use wire::sign_ticket_create_response::Outcome;
+    let process = Process::start();
+    let mut signer = SignerServiceClient::new(process.channel().await);
+    let mut ask = async |ticket_count, kind| {
+        let request = wire::SignTicketCreateRequest {
+            fence: payment(7, "p-1").fence,
+            account: WALLET.into(),
+            slot: Some(wire::Slot { kind: Some(kind) }),
+            ticket_count,
+            source_tag: None,
+            fee_drops: 12,
+            last_ledger_sequence: 1010,
+        };
+        let answer = signer.sign_ticket_create(request).await.unwrap();
+        answer.into_inner().outcome.unwrap()
+    };
+    for (count, kind, message) in [
+        (
+            251,
+            wire::slot::Kind::Sequence(7),
+            "ticket_count is 251, not within 1 to 250",
+        ),
+        (
+            1,
+            wire::slot::Kind::Ticket(7),
+            "slot is a ticket: tickets are made by a sequence",
+        ),
+    ] {
+        let Outcome::Denied(denied) = ask(count, kind).await else {
+            panic!("{message}");
+        };
+        assert_eq!(denied.message, message);
+        assert_eq!(denied.reason(), wire::DenialReason::WrongRequest);
+        assert!(!denied.permanent);
+    }
+    let Outcome::Signed(first) = ask(250, wire::slot::Kind::Sequence(7)).await else {
+        panic!("the policy allows it");
+    };
+    let Outcome::Signed(again) = ask(250, wire::slot::Kind::Sequence(7)).await else {
+        panic!("it is a repetition");
+    };
+    assert!(!first.replayed && again.replayed);
+    assert_eq!((first.blob, first.tx_hash), (again.blob, again.tx_hash));
 }
 
 #[tokio::test]

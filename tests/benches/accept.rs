@@ -199,6 +199,7 @@ async fn gateway(directory: &std::path::Path) -> String {
         wake: Arc::new(Notify::new()),
         started: clock::now(),
         health: Health::new(api::HEALTH_NAMES).0,
+        inquiry: None,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -13,6 +13,10 @@ const { Draws } = require("./draws");
 const WALLETS = 16;
 const TRANSACTIONS = 320;
 const ISSUED_PAYMENTS = 240;
+const ISSUED_ENDS = [
+    { mantissa: 10n ** 15n, exponent: -96 },
+    { mantissa: 10n ** 16n - 1n, exponent: 80 },
+];
 const TICKET_CREATES = 40;
 const SEEDS_OF_EACH_FAMILY = 500;
 
@@ -135,7 +139,9 @@ function issuedPayment(draws, owner, index) {
     if (draws.below(3)) tx.SourceTag = draws.u32();
     if (draws.below(3)) tx.DestinationTag = draws.u32();
     const asset = { currency: currency(draws), issuer: codec.encodeAccountID(draws.bytes(20)) };
+    // The ends of the range for both families, then any.
     const amount = draws.issued();
+    if (index < 4) Object.assign(amount, ISSUED_ENDS[index >> 1]);
     tx.Amount = { ...asset, value: plain(amount) };
     if (draws.below(2)) tx.SendMax = { ...asset, value: plain(draws.issuedAbove(amount)) };
     // Often back to whoever issued it.

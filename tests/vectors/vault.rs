@@ -1,6 +1,6 @@
 //! The signer's vault and keys, asked for given transactions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use paygate_signer::intent::{
     Fence, NoOpRequest, PaymentKey, PaymentRequest, TicketCreateRequest, Version,
@@ -9,7 +9,7 @@ use paygate_signer::keys::SigningKey;
 use paygate_signer::keys::seed::Seed;
 use paygate_signer::policy::{AssetLimits, DAY_MS, Policy, TransactionType};
 use paygate_signer::vault::{self, Ledger, Outcome, Vault};
-use xrpl_tx::{Amount, Asset, Body, Drops, IssuedValue, NoOp, Slot, Unsigned};
+use xrpl_tx::{Asset, Body, Drops, IssuedValue, NoOp, Slot, Unsigned};
 
 use crate::fields::Named;
 

@@ -3,6 +3,11 @@
 //! Owns: the limits' arithmetic, for XRP and for each issued currency by itself. May not: know of clients' credentials or
 //! rates, which the gateway's edge checks, or convert between assets.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "a refusal names amounts with their assets; it is rare, and copied once"
+)]
+
 use std::fmt;
 
 use xrpl_tx::{Amount, Asset, Drops, IssuedAmount, IssuedValue};

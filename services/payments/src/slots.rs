@@ -3,6 +3,11 @@
 //! Owns: the order of slots and the room for new bindings. May not: keep a counter; the next slot is computed anew from the
 //! validated ledger, the rows and the signer each time, so there is nothing that could drift.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "a refusal names amounts with their assets; it is rare, and copied once"
+)]
+
 use std::fmt;
 
 use xrpl_tx::{Amount, Asset, Drops, IssuedValue, Slot};

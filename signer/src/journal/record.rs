@@ -3,7 +3,9 @@
 //! A record refers to the frame before it of the same slot, so that all versions of a slot are found without an index
 //! of them.
 
-use xrpl_tx::{AccountId, Amount, Asset, Currency, Drops, IssuedAmount, IssuedValue, Slot};
+use xrpl_tx::{
+    AccountId, Amount, Asset, Currency, Drops, IssuedAmount, IssuedValue, Slot, TicketCreate,
+};
 
 use crate::intent::{ID_CHARACTERS_MAX, PaymentKey};
 
@@ -75,7 +77,7 @@ pub enum Entry {
         /// The TicketCreate's digest: equal in all versions of a slot.
         digest: [u8; 32],
         /// How many sequences it sets aside.
-        count: u32,
+        tickets: TicketCreate,
         /// The signed version.
         transaction: SignedTransaction,
     },
@@ -196,12 +198,12 @@ impl Record {
             }
             Entry::TicketCreate {
                 digest,
-                count,
+                tickets,
                 transaction,
             } => {
                 out.extend_from_slice(digest);
                 out.extend_from_slice(&NO_KEY);
-                out.extend_from_slice(&count.to_be_bytes());
+                out.extend_from_slice(&tickets.count().to_be_bytes());
                 put_transaction(&mut out, transaction);
             }
             Entry::NoOp {
@@ -267,7 +269,8 @@ impl Record {
             },
             (KIND_TICKET_CREATE, None) => Entry::TicketCreate {
                 digest,
-                count: u32::from_be_bytes(reader.array()?),
+                tickets: TicketCreate::new(u32::from_be_bytes(reader.array()?))
+                    .map_err(|_| DecodeError("number of tickets is none that can be made"))?,
                 transaction: reader.transaction()?,
             },
             (KIND_NO_OP, key) => Entry::NoOp {

@@ -292,7 +292,7 @@ impl<'a> Reader<'a> {
     /// What arrives. What may leave is written further on.
     fn amount(&mut self) -> Result<Amount, DecodeError> {
         self.expect(AMOUNT)?;
-        if !self.rest().first().is_some_and(|byte| byte & NOT_XRP != 0) {
+        if self.rest().first().is_none_or(|byte| byte & NOT_XRP == 0) {
             return self.xrp_value(AMOUNT).map(Amount::Xrp);
         }
         let (asset, value) = self.issued_value(AMOUNT)?;

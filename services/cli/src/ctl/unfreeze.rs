@@ -2,7 +2,7 @@
 //!
 //! Owns: that a person sees what froze it, and says so twice. May not: acknowledge a transaction that the person did not name.
 
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::io::{self, IsTerminal as _};
 
 use paygate_client::proto::{Freeze, UnfreezeRequest};
 use serde_json::{Value, json as object};

@@ -2,6 +2,8 @@
 //!
 //! Owns: what a field may hold. May not: read a clock or the store, nor repeat text that it did not understand.
 
+mod amount;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -11,14 +13,14 @@ use paygate_payments::limits::Limits;
 use paygate_payments::payment::StateName;
 use paygate_proto::v1::create_payment_request::Amount as AskedAmount;
 use paygate_proto::v1::{
-    CancelPaymentRequest, CreatePaymentRequest, ErrorReason, IssuedAmount as AskedIssued,
-    ListPaymentsRequest, Memo as AskedMemo, PaymentState, UnfreezeRequest, WatchPaymentsRequest,
+    CancelPaymentRequest, CreatePaymentRequest, ErrorReason, ListPaymentsRequest,
+    Memo as AskedMemo, PaymentState, UnfreezeRequest, WatchPaymentsRequest,
 };
 use prost_types::Timestamp;
 use tonic::Status;
 use xrpl_tx::{
-    ACCOUNT_ZERO, AccountId, AddressError, Amount, Asset, Currency, Destination, Drops, Hash256,
-    IssuedAmount, IssuedValue, Memo, MemoError, Memos, SecondReaderError, XNetwork,
+    ACCOUNT_ZERO, AccountId, AddressError, Amount, Destination, Hash256, Memo, MemoError, Memos,
+    XNetwork,
 };
 
 use super::errors::{self, Violation};
@@ -80,10 +82,9 @@ pub(super) fn create(
     let payment = keep(payment_id(&request.payment_id, "payment_id"), &mut bad);
     let to = keep(destination(request, rules.wallet), &mut bad);
     let amount = match &request.amount {
-        Some(AskedAmount::Issued(asked)) => {
-            issued(asked, &mut bad).map(|amount| priced(amount, rules.limits, &mut bad_now))
-        }
-        Some(AskedAmount::XrpDrops(drops)) => keep(xrp(*drops), &mut bad).map(Amount::Xrp),
+        Some(AskedAmount::Issued(asked)) => amount::issued(asked, &mut bad)
+            .map(|asked| amount::priced(asked, rules.limits, &mut bad_now)),
+        Some(AskedAmount::XrpDrops(drops)) => keep(amount::xrp(*drops), &mut bad).map(Amount::Xrp),
         None => {
             let problem = "is required: set xrp_drops or issued";
             keep(Err(Violation::malformed("amount", problem)), &mut bad)
@@ -289,94 +290,6 @@ fn keep<T>(field: Result<T, Violation>, bad: &mut Vec<Violation>) -> Option<T> {
 
 fn payment_id(text: &str, field: &'static str) -> Result<Id, Violation> {
     Id::new(text).map_err(|error| Violation::malformed(field, error.to_string()))
-}
-
-fn xrp(drops: u64) -> Result<Drops, Violation> {
-    let limit = Drops::MAX.get();
-    match Drops::new(drops) {
-        Ok(Drops::ZERO) => Err(Violation::malformed(
-            "xrp_drops",
-            format!("is 0, must be 1 to {limit}"),
-        )
-        .of_value(0)
-        .with_limit(1)),
-        Ok(drops) => Ok(drops),
-        Err(_) => Err(Violation::malformed(
-            "xrp_drops",
-            format!("is {drops}, must be 1 to {limit}, all XRP there is"),
-        )
-        .of_value(drops)
-        .with_limit(limit)),
-    }
-}
-
-/// An amount that the ledger, and both of our own implementations, can hold. Each part that is wrong is named.
-fn issued(asked: &AskedIssued, bad: &mut Vec<Violation>) -> Option<IssuedAmount> {
-    // Texts are not repeated: whoever mixes up two fields may have put a secret here.
-    let currency = asked
-        .currency
-        .parse::<Currency>()
-        .map_err(|error| {
-            Violation::malformed("issued.currency", format!("is no issued currency: {error}"))
-        })
-        .and_then(|currency| {
-            let readable = currency.check_second_reader();
-            readable
-                .map_err(|error| unreadable("issued.currency", currency, &error))
-                .map(|()| currency)
-        });
-    let issuer = address("issued.issuer", &asked.issuer, AccountId::from_address);
-    let value = asked
-        .value
-        .parse::<IssuedValue>()
-        .map_err(|error| Violation::malformed("issued.value", format!("is no value: {error}")))
-        .and_then(|value| {
-            let readable = value.check_second_reader();
-            readable
-                .map_err(|error| unreadable("issued.value", value, &error))
-                .map(|()| value)
-        });
-    let (currency, issuer, value) = (keep(currency, bad), keep(issuer, bad), keep(value, bad));
-    let asset = Asset {
-        currency: currency?,
-        issuer: issuer?,
-    };
-    let amount = IssuedAmount::new(asset, value?).map_err(|_| {
-        Violation::malformed("issued.value", "is 0, must be larger")
-            .of_value(0)
-            .with_limit(0)
-    });
-    keep(amount, bad)
-}
-
-/// The amount with the SendMax of the configured cap. What the configuration has against it may change: it does not concern
-/// a payment that is stored already, and a SendMax is no part of what is asked for.
-fn priced(amount: IssuedAmount, limits: &Limits, bad_now: &mut Vec<Violation>) -> Amount {
-    let plain = Amount::Issued {
-        amount,
-        send_max: None,
-    };
-    // An asset that is not configured is refused with the limits.
-    let Some(limits) = limits.asset(amount.asset()) else {
-        return plain;
-    };
-    let most = amount.value().add_ppm_up(limits.transfer_fee_max_ppm);
-    match most.map(|most| (most, most.check_second_reader())) {
-        Some((_, Ok(()))) => limits.payment(amount).unwrap_or(plain),
-        Some((most, Err(error))) => {
-            bad_now.push(unreadable("issued.value", most, &error));
-            plain
-        }
-        None => {
-            let problem = "with the issuer's fee is more than the ledger can hold";
-            bad_now.push(Violation::malformed("issued.value", problem).of_value(amount.value()));
-            plain
-        }
-    }
-}
-
-fn unreadable(field: &str, value: impl ToString, error: &SecondReaderError) -> Violation {
-    Violation::malformed(field, format!("cannot be sent: {error}")).of_value(value)
 }
 
 fn destination(

@@ -8,6 +8,7 @@ use paygate_payments::payment::{Payment, State, StateName};
 use rusqlite::{OptionalExtension, params};
 use xrpl_tx::Hash256;
 
+use super::amounts;
 use super::codec::{self, Whole};
 use super::day::{self, DAY};
 use super::error::StoreError;
@@ -154,7 +155,7 @@ fn insert(scope: &Scope<'_>, new: &NewPayment, invoice_id: Hash256) -> Result<Re
                deadline, trace_parent, created_ms, updated_ms, state, live, counts, asset, value, send_max) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, 1, 1, ?13, ?14, ?15)";
     let intent = &new.intent;
-    let amount = codec::amount_columns(intent.amount);
+    let amount = amounts::amount_columns(intent.amount);
     let number = scope.conn.prepare_cached(sql)?.insert(params![
         intent.key.client.as_str(),
         intent.key.payment.as_str(),

@@ -10,6 +10,7 @@ use paygate_payments::step::{Effect, Event, Step};
 use rusqlite::params;
 use xrpl_tx::{Hash256, Slot};
 
+use super::amounts;
 use super::codec;
 use super::dispatch;
 use super::error::StoreError;
@@ -329,7 +330,7 @@ impl Round<'_, '_> {
             } => (
                 *invoice_id,
                 Some(*destination),
-                Some(codec::amount_columns(*amount)),
+                Some(amounts::amount_columns(*amount)),
             ),
             LedgerBody::NoOp | LedgerBody::Other => (None, None, None),
         };

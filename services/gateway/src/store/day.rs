@@ -11,7 +11,8 @@ use paygate_payments::limits::DayUnits;
 use rusqlite::params;
 use xrpl_tx::Asset;
 
-use super::codec::{self, ValueBytes, Whole};
+use super::amounts::{self, ValueBytes};
+use super::codec::Whole;
 use super::error::StoreError;
 use super::open::View;
 use super::types::Record;
@@ -140,12 +141,12 @@ fn between(
     let sql = "SELECT value, send_max FROM payments \
                WHERE counts = 1 AND asset = ?1 AND created_ms >= ?2 AND created_ms < ?3";
     let mut statement = view.conn.prepare_cached(sql)?;
-    let asset = codec::asset_column(asset);
+    let asset = amounts::asset_column(asset);
     let mut rows = statement.query(params![asset, from.0, before.0])?;
     let mut units = DayUnits::default();
     while let Some(row) = rows.next()? {
         let value: ValueBytes = row.get(0)?;
-        let takes = codec::takes(value, row.get(1)?)?;
+        let takes = amounts::takes(value, row.get(1)?)?;
         units = units.plus(limits.units(takes));
     }
     Ok(units)

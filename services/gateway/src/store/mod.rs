@@ -12,12 +12,13 @@
 //! - [`types`] and [`error`]: the words of the interface.
 //! - `open.rs`, `schema.rs`: lock, pragmas, migrations, the wallet's identity.
 //! - `writer.rs`, `readers.rs`: the thread and the connections.
-//! - `rows.rs`, `write.rs`, `codec.rs`: rows to core types and back.
+//! - `rows.rs`, `write.rs`, `codec.rs`, `amounts.rs`: rows to core types and back.
 //! - `day.rs`: the sums of the rolling day.
 //! - `accept.rs`, `cancel.rs`, `dispatch.rs`, `confirm.rs`, `wallet.rs`, `read.rs`, `watch.rs`: what is done, by who asks for it.
 //! - `timeline.rs`, `sentences.rs`: what a person reads at night.
 
 mod accept;
+mod amounts;
 mod cancel;
 mod codec;
 mod confirm;

@@ -13,7 +13,8 @@ use rusqlite::{Row, ToSql};
 use xrpl_tx::{Drops, IssuedValue, Slot};
 
 use super::accept;
-use super::codec::{self, AssetBytes, ValueBytes, Whole};
+use super::amounts::{self, AssetBytes, ValueBytes};
+use super::codec::{self, Whole};
 use super::day::{self, DAY};
 use super::dispatch;
 use super::error::StoreError;
@@ -122,13 +123,13 @@ fn assets(view: View<'_>, now: Millis) -> Result<Vec<AssetSummary>, StoreError> 
     let mut accepted: BTreeMap<AssetBytes, IssuedValue> = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let value: ValueBytes = row.get(1)?;
-        let takes = codec::takes(value, row.get(2)?)?;
+        let takes = amounts::takes(value, row.get(2)?)?;
         let sum = accepted.entry(row.get(0)?).or_default();
         *sum = sum.checked_add_up(takes).unwrap_or(IssuedValue::MAX);
     }
     let one = |limits: &AssetLimits| {
         let day = day::sum(view, Some(limits.asset), now.minus(DAY))?;
-        let accepted = accepted.get(&codec::asset_column(limits.asset)).copied();
+        let accepted = accepted.get(&amounts::asset_column(limits.asset)).copied();
         Ok(AssetSummary {
             asset: limits.asset,
             day_used: limits.shown(day),

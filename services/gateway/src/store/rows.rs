@@ -8,6 +8,7 @@ use paygate_payments::payment::{Binding, Payment, State, StateName, Version, Ver
 use rusqlite::{Row, ToSql, params};
 use xrpl_tx::{AccountId, Hash256, Signed, Slot};
 
+use super::amounts;
 use super::codec::{self, StateParts, Whole};
 use super::error::StoreError;
 use super::open::View;
@@ -112,7 +113,7 @@ fn decode(view: View<'_>, number: u64, row: &Row<'_>) -> Result<Record, StoreErr
         key,
         destination: AccountId::from_bytes(row.get(4)?),
         destination_tag: row.get(5)?,
-        amount: codec::amount(
+        amount: amounts::amount(
             row.get::<_, Whole>(6)?.0,
             row.get(22)?,
             row.get(23)?,

@@ -1,3 +1,5 @@
+//! Values against known answers, and against integers large enough for all of them.
+
 use super::*;
 
 fn value(text: &str) -> IssuedValue {
@@ -278,4 +280,176 @@ fn the_second_readers_range_is_named_in_the_refusal() {
         "value 1000000000000000e14 is outside 0.000001 to 9999999999999999e13, the range that a second implementation \
          reads back"
     );
+}
+
+// === properties, in integers of 1,024 bits and more than any value needs ===
+
+/// The value as a multiple of 10^-120, digit by digit: least digit first, base 10^9.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Exact(Vec<u32>);
+
+const BASE: u64 = 1_000_000_000;
+const DIGITS: usize = 32;
+const SCALE: i32 = 120;
+
+impl Exact {
+    fn of(value: IssuedValue) -> Exact {
+        let mut digits = Exact(vec![0; DIGITS]);
+        if value.is_zero() {
+            return digits;
+        }
+        let (low, high) = (value.mantissa() % BASE, value.mantissa() / BASE);
+        (digits.0[0], digits.0[1]) = (low as u32, high as u32);
+        (0..value.exponent() + SCALE).for_each(|_| digits.times(10));
+        digits
+    }
+
+    fn times(&mut self, factor: u64) {
+        let carry = self.0.iter_mut().fold(0, |carry, digit| {
+            let product = u64::from(*digit) * factor + carry;
+            *digit = (product % BASE) as u32;
+            product / BASE
+        });
+        assert_eq!(carry, 0);
+    }
+
+    fn plus(mut self, other: &Exact) -> Exact {
+        let carry = self
+            .0
+            .iter_mut()
+            .zip(&other.0)
+            .fold(0, |carry, (digit, more)| {
+                let sum = u64::from(*digit) + u64::from(*more) + carry;
+                *digit = (sum % BASE) as u32;
+                sum / BASE
+            });
+        assert_eq!(carry, 0);
+        self
+    }
+}
+
+impl PartialOrd for Exact {
+    fn partial_cmp(&self, other: &Exact) -> Option<std::cmp::Ordering> {
+        Some(self.0.iter().rev().cmp(other.0.iter().rev()))
+    }
+}
+
+/// The next value that the ledger can hold.
+fn next(value: IssuedValue) -> Option<IssuedValue> {
+    match value.is_zero() {
+        true => Some(IssuedValue::MIN),
+        false if value.mantissa() == MANTISSA_MAX => {
+            IssuedValue::new(MANTISSA_MIN, value.exponent() + 1).ok()
+        }
+        false => IssuedValue::new(value.mantissa() + 1, value.exponent()).ok(),
+    }
+}
+
+fn any_value() -> impl proptest::strategy::Strategy<Value = IssuedValue> {
+    use proptest::prelude::*;
+    let mantissa = prop_oneof![
+        Just(MANTISSA_MIN),
+        Just(MANTISSA_MAX),
+        (1..1_000u64).prop_map(|digits| digits * 10_000_000_000_000),
+        MANTISSA_MIN..=MANTISSA_MAX,
+    ];
+    // Often near to each other, so that digits overlap.
+    let exponent = prop_oneof![
+        EXPONENT_MIN..=EXPONENT_MAX,
+        -20..=20i32,
+        -96..=-90i32,
+        70..=80i32
+    ];
+    let value = (mantissa, exponent).prop_map(|(mantissa, exponent)| {
+        let shift = 15 - mantissa.ilog10();
+        IssuedValue::new(mantissa * 10u64.pow(shift), exponent).unwrap()
+    });
+    prop_oneof![1 => Just(IssuedValue::ZERO), 12 => value]
+}
+
+proptest::proptest! {
+    #![proptest_config(crate::same_cases_each_run())]
+
+    #[test]
+    fn every_value_survives_its_text_and_its_bytes(value in any_value()) {
+        proptest::prop_assert_eq!(value.to_string().parse(), Ok(value));
+        proptest::prop_assert_eq!(IssuedValue::from_bytes(value.to_bytes()), Ok(value));
+    }
+
+    #[test]
+    fn the_order_of_values_is_that_of_the_numbers(one in any_value(), other in any_value()) {
+        let (exact, others) = (Exact::of(one), Exact::of(other));
+        proptest::prop_assert_eq!(Some(one.cmp(&other)), exact.partial_cmp(&others));
+    }
+
+    #[test]
+    fn a_sum_is_the_least_value_that_is_not_below_it(one in any_value(), other in any_value()) {
+        let exact = Exact::of(one).plus(&Exact::of(other));
+        match one.checked_add_up(other) {
+            Some(sum) => {
+                proptest::prop_assert!(Exact::of(sum) >= exact);
+                let below = [one, other].into_iter().any(|part| part == sum)
+                    || sum.is_zero()
+                    || Exact::of(before(sum)) < exact;
+                proptest::prop_assert!(below, "{} is more than the least", sum);
+            }
+            None => proptest::prop_assert!(exact > Exact::of(IssuedValue::MAX)),
+        }
+    }
+
+    #[test]
+    fn a_difference_is_the_greatest_value_that_is_not_above_it(one in any_value(), other in any_value()) {
+        let difference = one.saturating_sub_down(other);
+        if one <= other {
+            proptest::prop_assert_eq!(difference, IssuedValue::ZERO);
+        } else {
+            // One is not below the sum of the two, and below that of the next.
+            let other = Exact::of(other);
+            proptest::prop_assert!(Exact::of(difference).plus(&other) <= Exact::of(one));
+            let next = next(difference).unwrap();
+            proptest::prop_assert!(Exact::of(next).plus(&other) > Exact::of(one));
+        }
+    }
+
+    #[test]
+    fn a_fee_on_top_is_the_least_value_that_is_not_below_it(value in any_value(), ppm in 0..=2_000_000u32) {
+        let mut exact = Exact::of(value);
+        exact.times(1_000_000 + u64::from(ppm));
+        let million = |value: IssuedValue| {
+            let mut exact = Exact::of(value);
+            exact.times(1_000_000);
+            exact
+        };
+        match value.add_ppm_up(ppm) {
+            Some(more) => {
+                proptest::prop_assert!(million(more) >= exact);
+                proptest::prop_assert!(more == value || million(before(more)) < exact);
+                proptest::prop_assert!(more >= value);
+            }
+            None => proptest::prop_assert!(exact > million(IssuedValue::MAX)),
+        }
+    }
+
+    #[test]
+    fn no_text_panics(text in ".{0,40}|[0-9.eE+-]{0,40}") {
+        let _ = text.parse::<IssuedValue>();
+    }
+
+    #[test]
+    fn no_bytes_have_two_meanings(bytes in proptest::array::uniform8(0u8..)) {
+        if let Ok(value) = IssuedValue::from_bytes(bytes) {
+            proptest::prop_assert_eq!(value.to_bytes(), bytes);
+        }
+    }
+}
+
+/// The value before one that is not zero.
+fn before(value: IssuedValue) -> IssuedValue {
+    if value == IssuedValue::MIN {
+        return IssuedValue::ZERO;
+    }
+    match value.mantissa() == MANTISSA_MIN {
+        true => IssuedValue::new(MANTISSA_MAX, value.exponent() - 1).unwrap(),
+        false => IssuedValue::new(value.mantissa() - 1, value.exponent()).unwrap(),
+    }
 }
