@@ -46,7 +46,7 @@ impl Dispatcher {
         let Looked {
             clear,
             refused,
-            mut waits,
+            waits,
         } = looked;
         if !refused.is_empty() {
             engine.give_up(refused).await?;
@@ -69,57 +69,41 @@ impl Dispatcher {
                 return Ok(stopped(Some(why), waits));
             }
         };
-        let mut room = self.room(&turn.account, &signer, open);
+        let room = self.room(&turn.account, &signer, open);
         let stored = engine.store.slot_facts().await?;
         let slot_facts = SlotFacts {
             validated_sequence: turn.account.sequence,
             highest_bound: stored.highest_bound,
             signer_highest: signer.highest_sequence,
         };
-        let mut next = match slots::next(slot_facts) {
+        let next = match slots::next(slot_facts) {
             Ok(slot) => slot,
             Err(doubt) => {
                 let why = blocked(PaymentReason::Quarantine, &doubt.to_string());
                 return Ok(stopped(Some(why), waits));
             }
         };
-        let mut binds = Vec::new();
-        let mut why = None;
-        // Assets of which the next payment waits. Their order is kept, and other assets go on.
-        let mut stuck: BTreeMap<Asset, Blocked> = BTreeMap::new();
         let through = |record: &&Record| clear.contains(&record.payment.intent.key);
+        let mut choice = Choice {
+            since: turn.validated.index,
+            next: Some(next),
+            room,
+            binds: Vec::new(),
+            stuck: BTreeMap::new(),
+            waits,
+            why: None,
+        };
         for record in waiting.iter().filter(through) {
-            let intent = &record.payment.intent;
-            let behind = intent.takes().asset().and_then(|asset| stuck.get(&asset));
-            if let Some(blocked) = behind {
-                waits.insert(intent.key.clone(), blocked.clone());
-                continue;
+            if choice.why.is_some() || choice.next.is_none() {
+                break;
             }
-            match take(record, &mut room, facts, engine, turn.validated.index, head) {
-                Ok(terms) => {
-                    let key = record.payment.intent.key.clone();
-                    binds.push(Bind {
-                        key,
-                        slot: next,
-                        since: turn.validated.index,
-                        terms,
-                    });
-                    next = match next.number().checked_add(1) {
-                        Some(number) => Slot::Sequence(number),
-                        None => break,
-                    };
-                }
-                Err((blocked, Some(asset))) => {
-                    waits.insert(intent.key.clone(), blocked.clone());
-                    stuck.insert(asset, blocked);
-                }
-                Err((blocked, None)) => {
-                    // Strictly in order: who waits is not overtaken by smaller ones.
-                    why = Some(blocked);
-                    break;
-                }
-            }
+            choice.consider(record, |room| {
+                take(record, room, facts, engine, turn.validated.index, head)
+            });
         }
+        let Choice {
+            binds, waits, why, ..
+        } = choice;
         let count = binds.len();
         if count > 0 {
             for record in engine.store.bind(engine.epoch, binds, clock::now()).await? {
@@ -162,6 +146,52 @@ impl Dispatcher {
                 .saturating_sub(account.reserve)
                 .saturating_sub(exposure(open.iter())),
             assets,
+        }
+    }
+}
+
+/// Which payments are bound, while they are looked at one after another.
+struct Choice {
+    since: LedgerIndex,
+    /// The next free slot; none is left at the end of all Sequences.
+    next: Option<Slot>,
+    room: Room,
+    binds: Vec<Bind>,
+    /// Assets of which the next payment waits. Their order is kept, and other assets go on.
+    stuck: BTreeMap<Asset, Blocked>,
+    waits: BTreeMap<PaymentKey, Blocked>,
+    /// What stops all further ones. Strictly in order: who waits is not overtaken by smaller ones.
+    why: Option<Blocked>,
+}
+
+impl Choice {
+    fn consider(
+        &mut self,
+        record: &Record,
+        take: impl FnOnce(&mut Room) -> Result<terms::Terms, (Blocked, Option<Asset>)>,
+    ) {
+        let intent = &record.payment.intent;
+        let (key, asset) = (intent.key.clone(), intent.takes().asset());
+        if let Some(blocked) = asset.and_then(|asset| self.stuck.get(&asset)) {
+            self.waits.insert(key, blocked.clone());
+            return;
+        }
+        match (take(&mut self.room), self.next) {
+            (Ok(terms), Some(slot)) => {
+                self.next = slot.number().checked_add(1).map(Slot::Sequence);
+                self.binds.push(Bind {
+                    key,
+                    slot,
+                    since: self.since,
+                    terms,
+                });
+            }
+            (Ok(_), None) => {}
+            (Err((blocked, Some(asset))), _) => {
+                self.waits.insert(key, blocked.clone());
+                self.stuck.insert(asset, blocked);
+            }
+            (Err((blocked, None)), _) => self.why = Some(blocked),
         }
     }
 }

@@ -17,7 +17,8 @@ use tokio::task::JoinSet;
 
 use super::bind::Bound;
 use super::confirm::{LEDGERS_BEHIND_MAX, is_fatal};
-use super::preflight::{Ground, Memory};
+use super::inquiry::Ground;
+use super::preflight::Memory;
 use super::sign::{Answer, Unsigned};
 use super::submit::{LastAnswers, Sendable};
 use super::{Engine, EngineError};

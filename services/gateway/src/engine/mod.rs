@@ -6,7 +6,7 @@
 //! # Layout
 //! - `dispatch`: one turn after another: fills dead slots, has versions signed, sends
 //! - `bind`: binds accepted payments to slots, as many as there is room for
-//! - `preflight`: asks the ledger whether their destinations can receive them
+//! - `preflight`: asks the ledger whether their destinations can receive them; `inquiry`: one question and its answer
 //! - `slot`: what is read off an open slot
 //! - `sign`: one request to the signer, its check by an independent decoder, its commit
 //! - `submit`: sends blobs, lowest slot first, again with each validated ledger
@@ -21,6 +21,7 @@ mod capabilities;
 mod confirm;
 mod dispatch;
 mod fees;
+mod inquiry;
 mod preflight;
 mod pull;
 mod sign;
@@ -48,7 +49,7 @@ use crate::store::{Freeze, Record, Store, StoreError};
 use crate::view::View;
 use crate::xrpl::Link;
 
-pub use preflight::{Ground, Inquiry};
+pub use inquiry::{Ground, Inquiry};
 pub(crate) use slot::asset_exposure;
 pub use watch::Outputs;
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use paygate_payments::intent::Id;
+use paygate_payments::intent::{Id, Wallet};
 use paygate_payments::payment::{Payment, State};
 use paygate_payments::preflight::RefusalReason;
+use paygate_payments::proof::{Quorum, Source};
 use serde_json::{Value, json};
-use xrpl_tx::{Amount, Hash256, Memos};
+use xrpl_tx::{Amount, Drops, Hash256, Memos};
 
 use super::*;
 use crate::clock::Millis;
@@ -61,9 +62,14 @@ fn key(record: &Record) -> PaymentKey {
 }
 
 fn inquiry(world: &World) -> Inquiry {
+    inquiry_of(world, true)
+}
+
+/// With a server that is our own, or somebody else's.
+fn inquiry_of(world: &World, own: bool) -> Inquiry {
     let source = Source {
         operator: "us".to_owned(),
-        own: true,
+        own,
     };
     let wallet = Wallet {
         network_id: 9_001,
@@ -178,13 +184,7 @@ async fn an_answer_about_another_ledger_account_or_an_open_ledger_is_none() {
 #[tokio::test]
 async fn two_operators_are_needed_where_the_server_is_not_our_own() {
     let world = world(|request| refusal(request, "actNotFound")).await;
-    let foreign = Inquiry {
-        source: Source {
-            operator: "them".to_owned(),
-            own: false,
-        },
-        ..inquiry(&world)
-    };
+    let foreign = inquiry_of(&world, false);
     let waiting = [accepted(2, 1)];
     let looked = Memory::default()
         .look(&foreign, ground(50), &BTreeMap::new(), &waiting)
