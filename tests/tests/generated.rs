@@ -1,5 +1,9 @@
-//! Keeps `deploy/configuration.md` equal to what the two programs know about their own keys.
+//! Keeps `deploy/configuration.md` equal to what the two programs know about their own keys, and `deploy/answers.md` to what the
+//! core knows about every answer of a ledger's server.
 #![allow(clippy::unwrap_used, reason = "a story ends where it goes wrong")]
+
+#[path = "generated/answers.rs"]
+mod answers;
 
 use std::fmt::Write;
 use std::fs;

@@ -1,5 +1,4 @@
 //! Keeps `deploy/answers.md` equal to what the core knows about every answer of a ledger's server.
-#![allow(clippy::unwrap_used, reason = "a story ends where it goes wrong")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,7 +8,7 @@ use paygate_payments::codes::errors::{Refusal, Trouble};
 use paygate_payments::codes::guide::{self, Guide};
 use paygate_payments::codes::{Advice, Code, Verdict};
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/answers.md");
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/answers.md");
 
 const HEAD: &str = "\
 # What the ledger's servers answer, and what to do
@@ -21,12 +20,18 @@ to a person. `paygatectl explain PAYMENT_ID` shows the same for one payment, wit
 what they refuse, and execute it up to some ledgers later without being asked again. Only a validated ledger ends it.
 A code or an error that is not on this page freezes sending and pages, as do those of which this page says so.
 
-This page is generated: `UPDATE_GENERATED=1 cargo test -p paygate-payments --test answers_page` writes it anew.
+This page is generated: `UPDATE_GENERATED=1 cargo test -p paygate-tests --test generated` writes it anew.
 ";
+
+/// What entries call for: whether sending stops, what the gateway does, what a person does.
+type Called = (bool, String, String);
+
+/// An answer and what it says.
+type Entry = (&'static str, &'static str);
 
 /// Entries that call for the same, in one block.
 #[derive(Default)]
-struct Blocks(BTreeMap<(bool, String, String), Vec<(&'static str, &'static str)>>);
+struct Blocks(BTreeMap<Called, Vec<Entry>>);
 
 impl Blocks {
     fn add(&mut self, name: &'static str, freezes: bool, guide: Guide) {
@@ -90,6 +95,6 @@ fn the_page_about_answers_is_current() {
     assert!(
         stored == current,
         "deploy/answers.md is not what the core knows: run\n  \
-         UPDATE_GENERATED=1 cargo test -p paygate-payments --test answers_page\nand commit the result"
+         UPDATE_GENERATED=1 cargo test -p paygate-tests --test generated\nand commit the result"
     );
 }
