@@ -127,11 +127,7 @@ where
 }
 
 /// Starts the thread.
-pub(super) fn start(
-    conn: Connection,
-    identity: Arc<Identity>,
-    lock: Lock,
-) -> Started {
+pub(super) fn start(conn: Connection, identity: Arc<Identity>, lock: Lock) -> Started {
     let (jobs, inbox) = mpsc::channel(QUEUE_JOBS_MAX);
     let (committed, commits) = watch::channel(());
     let (failing, failure) = watch::channel(None);
