@@ -7,6 +7,7 @@
 //! # Layout
 //! - here: the handle and the families behind it
 //! - `reference`: what each metric means
+//! - `labels`: what tells samples apart
 //! - `classic`: the encoder's text for scrapers that do not ask for OpenMetrics
 //! - `pulled`: what the signer counts
 
@@ -16,6 +17,7 @@
 )]
 
 mod classic;
+mod labels;
 mod pulled;
 mod reference;
 #[cfg(test)]
@@ -29,7 +31,7 @@ use std::time::Duration;
 use paygate_payments::money::Money;
 use paygate_payments::preflight::RefusalReason;
 use paygate_telemetry::TraceParent;
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
@@ -39,6 +41,10 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use xrpl_tx::{Asset, Drops, IssuedValue};
 
+use self::labels::{
+    AssetLabels, CallLabels, CapabilityLabel, CommandLabel, LimitLabel, MethodLabels, ReasonLabel,
+    ResultLabel, ServerLabel, StageLabel, StatusLabel, TraceLabel, WalletLabel,
+};
 use self::pulled::{FromSigner, PulledMetrics};
 use crate::clock::{self, Millis};
 
@@ -112,76 +118,6 @@ pub enum Format {
     Classic,
     /// OpenMetrics 1.0, for those who ask.
     OpenMetrics,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StatusLabel {
-    status: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WalletLabel {
-    wallet_type: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AssetLabels {
-    currency: String,
-    issuer: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ServerLabel {
-    server: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CommandLabel {
-    command: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct MethodLabels {
-    service: String,
-    method: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CallLabels {
-    service: String,
-    method: String,
-    code: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StageLabel {
-    stage: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResultLabel {
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabel {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LimitLabel {
-    limit: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CapabilityLabel {
-    capability: &'static str,
-}
-
-/// What an exemplar carries: the trace that shows one case of the bucket.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TraceLabel {
-    trace_id: String,
 }
 
 type FloatCounter = Counter<f64, AtomicU64>;

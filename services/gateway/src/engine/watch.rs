@@ -136,7 +136,10 @@ impl<'a> Eyes<'a> {
         see_signer(engine, signer);
         let store = match store {
             Look::Answer(Err(err), _) if is_fatal(&err) => return Err(err.into()),
-            Look::Answer(Err(err), _) => Err(format!("a write that changes nothing failed: {err}")),
+            Look::Answer(Err(err), _) => Err(format!(
+                "the store cannot write: {}",
+                engine.store.last_failure().unwrap_or(err.to_string())
+            )),
             Look::Answer(Ok(took), _) => Ok(took),
             Look::Waiting(open) => Err(unanswered("the store", open)),
         };

@@ -83,6 +83,7 @@ struct Inner {
     jobs: writer::Jobs,
     readers: readers::Readers,
     commits: tokio_watch::Receiver<()>,
+    failure: tokio_watch::Receiver<Option<String>>,
     identity: Arc<open::Identity>,
 }
 
@@ -91,13 +92,18 @@ impl Store {
     pub fn open(options: StoreOptions) -> Result<Self, OpenError> {
         let opened = open::open(options)?;
         let identity = Arc::new(opened.identity);
-        let (jobs, commits) = writer::start(opened.writer, Arc::clone(&identity), opened.lock);
+        let writer::Started {
+            jobs,
+            commits,
+            failure,
+        } = writer::start(opened.writer, Arc::clone(&identity), opened.lock);
         let readers = readers::Readers::new(Arc::clone(&identity));
         Ok(Self {
             inner: Arc::new(Inner {
                 jobs,
                 readers,
                 commits,
+                failure,
                 identity,
             }),
         })
@@ -359,6 +365,12 @@ impl Store {
         let began = clock::instant();
         self.write(|scope| wallet::check(scope)).await?;
         Ok(began.elapsed())
+    }
+
+    /// Why the last transaction failed, in the disk's words. What a caller may conclude is in its own answer.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<String> {
+        self.inner.failure.borrow().clone()
     }
 
     // --- its life

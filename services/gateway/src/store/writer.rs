@@ -87,8 +87,20 @@ struct Writer {
     day: DaySums,
     /// Rings after each commit. A hint: who waits reads the rows.
     committed: watch::Sender<()>,
+    /// Why the last transaction failed, for a person. None: it was committed.
+    failing: watch::Sender<Option<String>>,
     // Held until the connection is closed, so that nobody else opens the file before.
     _lock: Lock,
+}
+
+/// The ends of a running writer that others hold.
+pub(super) struct Started {
+    /// The way to it.
+    pub(super) jobs: Jobs,
+    /// Rings after each commit.
+    pub(super) commits: watch::Receiver<()>,
+    /// Why the last transaction failed.
+    pub(super) failure: watch::Receiver<Option<String>>,
 }
 
 /// What became of a batch.
@@ -151,25 +163,27 @@ where
 }
 
 /// Starts the thread.
-pub(super) fn start(
-    conn: Connection,
-    identity: Arc<Identity>,
-    lock: Lock,
-) -> (Jobs, watch::Receiver<()>) {
+pub(super) fn start(conn: Connection, identity: Arc<Identity>, lock: Lock) -> Started {
     let (jobs, inbox) = mpsc::channel(QUEUE_JOBS_MAX);
     let (committed, commits) = watch::channel(());
+    let (failing, failure) = watch::channel(None);
     let writer = Writer {
         conn,
         identity,
         day: DaySums::default(),
         committed,
+        failing,
         _lock: lock,
     };
     thread::Builder::new()
         .name("store-writer".to_owned())
         .spawn(move || writer.run(inbox))
         .expect("a process that cannot start one thread cannot run");
-    (jobs, commits)
+    Started {
+        jobs,
+        commits,
+        failure,
+    }
 }
 
 impl Writer {
@@ -214,6 +228,7 @@ impl Writer {
             if let Err(error) = self.statement("BEGIN IMMEDIATE") {
                 // The jobs are dropped, which their callers read as Unknown.
                 tracing::error!(%error, "the store cannot begin a transaction");
+                self.failing.send_replace(Some(error.to_string()));
                 batch.clear();
                 return Batch::GoOn;
             }
@@ -237,6 +252,8 @@ impl Writer {
                 Ok(()) => {
                     done.into_iter().for_each(|job| job.answer(Ok(())));
                     self.committed.send_replace(());
+                    self.failing
+                        .send_if_modified(|failing| failing.take().is_some());
                 }
                 Err((told, end)) => {
                     self.day = DaySums::default();
@@ -315,6 +332,7 @@ impl Writer {
         };
         let full = error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
         tracing::error!(%error, full, "the store cannot commit");
+        self.failing.send_replace(Some(error.to_string()));
         if full && (self.conn.is_autocommit() || self.statement("ROLLBACK").is_ok()) {
             Err((StoreError::Unknown, Batch::GoOn))
         } else {
@@ -325,6 +343,7 @@ impl Writer {
     /// The transaction cannot be completed; nothing of it may stay.
     fn give_up(&self, error: StoreError) -> (StoreError, Batch) {
         tracing::error!(%error, "the store gave up a transaction; nothing of it is stored");
+        self.failing.send_replace(Some(error.to_string()));
         if self.conn.is_autocommit() || self.statement("ROLLBACK").is_ok() {
             (error, Batch::GoOn)
         } else {
