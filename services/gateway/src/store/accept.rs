@@ -11,6 +11,7 @@ use rusqlite::{OptionalExtension, params};
 use xrpl_tx::{Drops, Hash256};
 
 use super::codec::{self, Whole};
+use super::counts;
 use super::error::StoreError;
 use super::open::View;
 use super::rows;
@@ -32,11 +33,13 @@ pub(super) fn create(scope: &mut Scope<'_>, new: &NewPayment) -> Result<Accept, 
         return Ok(known);
     }
     let used = day_used(scope, new.at)?;
+    let pending = scope.counts.pending(scope.conn)?;
     let invoice_id = view.identity.wallet.invoice_id(&new.intent.key);
-    if let Some(refusal) = refusal(view, new, invoice_id, used)? {
+    if let Some(refusal) = refusal(view, new, invoice_id, used, pending)? {
         return Ok(refusal);
     }
     let record = insert(scope, new, invoice_id)?;
+    scope.counts.entered(StateName::Accepted);
     if let Some(day) = scope.day.as_mut() {
         day.drops = day.drops.saturating_add(new.intent.drops().get());
     }
@@ -49,7 +52,7 @@ pub(super) fn preview(view: View<'_>, new: &NewPayment) -> Result<Accept, StoreE
     }
     let invoice_id = view.identity.wallet.invoice_id(&new.intent.key);
     let used = day_sum(view, new.at.minus(DAY))?;
-    match refusal(view, new, invoice_id, used)? {
+    match refusal(view, new, invoice_id, used, counts::pending(view.conn)?)? {
         Some(refusal) => Ok(refusal),
         None => Ok(Accept::Created(record(new, invoice_id, 0))),
     }
@@ -76,6 +79,7 @@ fn refusal(
     new: &NewPayment,
     invoice: Hash256,
     day: u64,
+    pending: u64,
 ) -> Result<Option<Accept>, StoreError> {
     if let Some(tx_hash) = rows::foreign_with_invoice(view, invoice)? {
         return Ok(Some(Accept::OnLedger { tx_hash }));
@@ -87,10 +91,7 @@ fn refusal(
     }
     // More than all the XRP there is: the limit is passed in any case.
     let day = Drops::new(day).unwrap_or(Drops::MAX);
-    let usage = Usage {
-        day,
-        pending: pending(view)?,
-    };
+    let usage = Usage { day, pending };
     let admitted = view.identity.limits.admit(new.intent.drops(), usage);
     Ok(admitted.err().map(Accept::OverLimit))
 }
@@ -129,17 +130,6 @@ fn retry_refusal(
             Ok(Some(RetryRefusal::HasSuccessor(id)))
         }
     }
-}
-
-/// Payments that are not final.
-pub(super) fn pending(view: View<'_>) -> Result<u64, StoreError> {
-    let sql = "SELECT coalesce(sum(n), 0) FROM state_counts \
-               WHERE state IN ('AWAITING_APPROVAL', 'ACCEPTED', 'AT_LARGE', 'ON_HOLD')";
-    Ok(view
-        .conn
-        .prepare_cached(sql)?
-        .query_row([], |row| row.get::<_, Whole>(0))?
-        .0)
 }
 
 /// Drops of payments created from `from` on and not ended unpaid.

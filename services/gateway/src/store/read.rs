@@ -11,6 +11,7 @@ use xrpl_tx::{Drops, Slot};
 
 use super::accept::{self, DAY};
 use super::codec::{self, Whole};
+use super::counts;
 use super::dispatch;
 use super::error::StoreError;
 use super::open::View;
@@ -91,7 +92,7 @@ pub(super) fn summary(view: View<'_>, now: Millis) -> Result<Summary, StoreError
     let day = accept::day_sum(view, now.minus(DAY))?;
     Ok(Summary {
         by_state,
-        pending: accept::pending(view)?,
+        pending: counts::pending(view.conn)?,
         oldest_pending,
         day_used: Drops::new(day).unwrap_or(Drops::MAX),
         at_large_count: view

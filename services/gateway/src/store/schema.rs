@@ -6,7 +6,7 @@
 pub(super) const APPLICATION_ID: i32 = 0x5047_5445;
 
 /// Migration n brings a file from `user_version` n to n + 1. Each runs in one transaction with the new number.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, COUNTS];
 
 const FIRST: &str = "
 -- The store itself: who it is, whom it serves, how far it is. One row.
@@ -146,4 +146,11 @@ CREATE TABLE foreign_transactions (
     acknowledged_ms INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX foreign_invoice ON foreign_transactions (invoice_id) WHERE invoice_id IS NOT NULL;
+";
+
+/// The writer counts states itself, once for each commit: with a trigger, each payment is a statement that SQLite must be able to
+/// undo halfway, and copies every page that it touches.
+const COUNTS: &str = "
+DROP TRIGGER payments_counted;
+DROP TRIGGER payments_recounted;
 ";

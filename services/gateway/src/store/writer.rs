@@ -22,6 +22,7 @@ use std::thread;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::counts::Counts;
 use super::error::StoreError;
 use super::open::{Identity, Lock, View};
 use crate::clock::Millis;
@@ -69,6 +70,8 @@ pub(super) struct Scope<'a> {
     pub(super) identity: &'a Identity,
     /// What the rolling day has used, as far as it is known.
     pub(super) day: &'a mut Option<DayUsed>,
+    /// How many payments are in each state.
+    pub(super) counts: &'a mut Counts,
 }
 
 impl<'a> Scope<'a> {
@@ -94,6 +97,7 @@ struct Writer {
     conn: Connection,
     identity: Arc<Identity>,
     day: Option<DayUsed>,
+    counts: Counts,
     /// Rings after each commit. A hint: who waits reads the rows.
     committed: watch::Sender<()>,
     // Held until the connection is closed, so that nobody else opens the file before.
@@ -171,6 +175,7 @@ pub(super) fn start(
         conn,
         identity,
         day: None,
+        counts: Counts::default(),
         committed,
         _lock: lock,
     };
@@ -226,13 +231,13 @@ impl Writer {
                 batch.clear();
                 return Batch::GoOn;
             }
-            let day = self.day;
+            let before = (self.day, self.counts);
             let (tried, outcome) = self.run_all(batch, care);
             let outcome = match outcome {
                 Ok(()) => self.end_transaction(),
                 Err(Broken::LeftWrites) => match self.statement("ROLLBACK") {
                     Ok(()) => {
-                        self.day = day;
+                        (self.day, self.counts) = before;
                         care = Care::EachAlone;
                         continue;
                     }
@@ -248,7 +253,7 @@ impl Writer {
                     self.committed.send_replace(());
                 }
                 Err((told, end)) => {
-                    self.day = None;
+                    (self.day, self.counts) = (None, Counts::default());
                     done.into_iter()
                         .for_each(|job| job.answer(Err(told.clone())));
                     if matches!(end, Batch::End) {
@@ -275,14 +280,14 @@ impl Writer {
     }
 
     fn run_one(&mut self, job: &mut dyn Job) -> Result<(), Broken> {
-        let day = self.day;
+        let before = (self.day, self.counts);
         let written = self.conn.total_changes();
         let done = self.work(job);
         if self.conn.is_autocommit() {
             return Err(Broken::Lost(StoreError::Full));
         }
         if done == Done::Undo {
-            self.day = day;
+            (self.day, self.counts) = before;
             if self.conn.total_changes() != written {
                 return Err(Broken::LeftWrites);
             }
@@ -292,12 +297,12 @@ impl Writer {
 
     /// The same in a savepoint, in which a job that fails leaves nothing.
     fn run_alone(&mut self, job: &mut dyn Job) -> Result<(), Broken> {
-        let day = self.day;
+        let before = (self.day, self.counts);
         let opened = self.statement("SAVEPOINT job");
         let done = self.work(job);
         let closed = opened.and_then(|()| {
             if done == Done::Undo {
-                self.day = day;
+                (self.day, self.counts) = before;
                 // SQLite may have given up the whole transaction, and the savepoint with it.
                 self.statement("ROLLBACK TO job")?;
             }
@@ -315,10 +320,14 @@ impl Writer {
             conn: &self.conn,
             identity: &self.identity,
             day: &mut self.day,
+            counts: &mut self.counts,
         })
     }
 
-    fn end_transaction(&self) -> Result<(), (StoreError, Batch)> {
+    fn end_transaction(&mut self) -> Result<(), (StoreError, Batch)> {
+        if let Err(error) = self.counts.write(&self.conn) {
+            return Err(self.give_up(StoreError::from(error)));
+        }
         let Err(error) = self.statement("COMMIT") else {
             return Ok(());
         };
