@@ -7,33 +7,20 @@
 #![allow(clippy::unwrap_used, reason = "a bench that fails says where")]
 #![allow(clippy::float_arithmetic, reason = "figures for people, not money")]
 
+mod serve;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
-use paygate::api::{self, Api, Settings};
-use paygate::clock;
-use paygate::metrics::{BuildInfo, Metrics};
-use paygate::store::{Store, StoreOptions};
-use paygate::view::View;
-use paygate_payments::intent::Wallet;
-use paygate_payments::limits::Limits;
-use paygate_proto::v1::create_payment_request::Amount;
-use paygate_proto::v1::payment_service_client::PaymentServiceClient;
 use paygate_proto::v1::payment_service_server::{PaymentService, PaymentServiceServer};
 use paygate_proto::v1::*;
-use paygate_telemetry::health::Health;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Channel, Server};
 use tonic::{Request, Response, Status};
-use xrpl_tx::{AccountId, Drops};
 
-const CONNECTIONS: usize = 4;
-const ROUNDS: usize = 5;
-const ROUND: Duration = Duration::from_secs(2);
+use serve::{Client, ROUNDS, Round, connect, gateway, median, ms, request, round};
+
 const IN_FLIGHT: [usize; 4] = [1, 16, 64, 256];
 
 /// Answers the answer that the gateway gave first, and does nothing else.
@@ -93,47 +80,6 @@ impl PaymentService for Echo {
     }
 }
 
-/// Calls of one round.
-struct Round {
-    per_second: f64,
-    p50: Duration,
-    p99: Duration,
-    /// CPU time of a call, client's side included: what does not change when others use the machine too.
-    cpu: Cpu,
-}
-
-/// CPU time, in microseconds.
-#[derive(Clone, Copy)]
-struct Cpu {
-    process: f64,
-    /// Of it, the store's one writing thread.
-    writer: f64,
-}
-
-impl Cpu {
-    /// What was used up to now.
-    fn now() -> Cpu {
-        let mut cpu = Cpu {
-            process: 0.0,
-            writer: 0.0,
-        };
-        for task in std::fs::read_dir("/proc/self/task").unwrap() {
-            let task = task.unwrap().path();
-            // A thread may end while we look.
-            let Ok(schedstat) = std::fs::read_to_string(task.join("schedstat")) else {
-                continue;
-            };
-            let ran_ns: f64 = schedstat.split(' ').next().unwrap().parse().unwrap();
-            cpu.process += ran_ns / 1000.0;
-            if std::fs::read_to_string(task.join("comm")).is_ok_and(|c| c.trim() == "store-writer")
-            {
-                cpu.writer += ran_ns / 1000.0;
-            }
-        }
-        cpu
-    }
-}
-
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -159,8 +105,8 @@ async fn run() {
     for in_flight in asked() {
         let (mut bare, mut durable) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            bare.push(round(&echo, in_flight, &number).await);
-            durable.push(round(&gateway, in_flight, &number).await);
+            bare.push(create(&echo, in_flight, &number).await);
+            durable.push(create(&gateway, in_flight, &number).await);
         }
         let (bare, durable) = (median(bare), median(durable));
         println!(
@@ -193,74 +139,13 @@ fn asked() -> Vec<usize> {
     }
 }
 
-fn request(number: u64) -> CreatePaymentRequest {
-    CreatePaymentRequest {
-        payment_id: format!("bench-{number:012}"),
-        destination: "rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe".to_owned(),
-        destination_tag: Some(7),
-        amount: Some(Amount::XrpDrops(1_000_000)),
-        ..CreatePaymentRequest::default()
-    }
-}
-
-async fn gateway(directory: &std::path::Path) -> String {
-    let wallet = Wallet {
-        network_id: 21_337,
-        account: AccountId::from_bytes([7; 20]),
-        source_tag: None,
-    };
-    let limits = Limits {
-        payment_min: Drops::from_const(1),
-        payment_max: Drops::MAX,
-        day_max: Drops::MAX,
-        pending_max: 1_000_000_000,
-        assets: Vec::new(),
-    };
-    let path = directory.join("paygate.db");
-    let store = Store::open(StoreOptions {
-        path,
-        wallet: wallet.clone(),
-        limits: limits.clone(),
+async fn create(clients: &[Client], in_flight: usize, number: &Arc<AtomicU64>) -> Round {
+    let number = Arc::clone(number);
+    round(clients, in_flight, move |mut client| {
+        let request = request(number.fetch_add(1, Ordering::Relaxed));
+        async move { drop(client.create_payment(request).await.unwrap()) }
     })
-    .unwrap();
-    let build = BuildInfo {
-        version: "bench",
-        revision: "unknown",
-    };
-    let settings = Settings {
-        profile: "dev",
-        role: "all",
-        servers: Vec::new(),
-        agreement: 1,
-        watched: Vec::new(),
-        request_bytes_max: 10_240,
-        reflection: false,
-    };
-    let api = Api {
-        settings: Arc::new(settings),
-        store,
-        inquiry: None,
-        view: View::default(),
-        metrics: Metrics::new(
-            &build,
-            ["paygate.v1.PaymentService/CreatePayment".to_owned()],
-        ),
-        wallet,
-        limits,
-        wake: Arc::new(Notify::new()),
-        started: clock::now(),
-        health: Health::new(api::HEALTH_NAMES).0,
-        inquiry: None,
-    };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(api::serve(
-        api,
-        listener,
-        Arc::new(|_| {}),
-        std::future::pending(),
-    ));
-    format!("http://{address}")
+    .await
 }
 
 async fn echo(answer: CreatePaymentResponse) -> String {
@@ -274,65 +159,4 @@ async fn echo(answer: CreatePaymentResponse) -> String {
             .serve_with_incoming(incoming),
     );
     format!("http://{address}")
-}
-
-async fn connect(address: String) -> Vec<PaymentServiceClient<Channel>> {
-    let mut clients = Vec::new();
-    for _ in 0..CONNECTIONS {
-        let channel = Channel::from_shared(address.clone())
-            .unwrap()
-            .connect()
-            .await
-            .unwrap();
-        clients.push(PaymentServiceClient::new(channel));
-    }
-    clients
-}
-
-/// Each of `in_flight` callers asks again as soon as it has its answer.
-async fn round(
-    clients: &[PaymentServiceClient<Channel>],
-    in_flight: usize,
-    number: &Arc<AtomicU64>,
-) -> Round {
-    let mut callers = JoinSet::new();
-    let (began, before) = (Instant::now(), Cpu::now());
-    for caller in 0..in_flight {
-        let mut client = clients[caller % clients.len()].clone();
-        let number = Arc::clone(number);
-        callers.spawn(async move {
-            let mut took = Vec::new();
-            while began.elapsed() < ROUND {
-                let asked = Instant::now();
-                client
-                    .create_payment(request(number.fetch_add(1, Ordering::Relaxed)))
-                    .await
-                    .unwrap();
-                took.push(asked.elapsed());
-            }
-            took
-        });
-    }
-    let mut took: Vec<Duration> = callers.join_all().await.concat();
-    let (elapsed, after) = (began.elapsed(), Cpu::now());
-    took.sort_unstable();
-    let calls = took.len() as f64;
-    Round {
-        cpu: Cpu {
-            process: (after.process - before.process) / calls,
-            writer: (after.writer - before.writer) / calls,
-        },
-        per_second: calls / elapsed.as_secs_f64(),
-        p50: took[took.len() / 2],
-        p99: took[took.len() * 99 / 100],
-    }
-}
-
-fn median(mut rounds: Vec<Round>) -> Round {
-    rounds.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
-    rounds.swap_remove(rounds.len() / 2)
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
 }

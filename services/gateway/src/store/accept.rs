@@ -10,6 +10,7 @@ use xrpl_tx::Hash256;
 
 use super::amounts;
 use super::codec::{self, Whole};
+use super::counts;
 use super::day::{self, DAY};
 use super::error::StoreError;
 use super::open::View;
@@ -25,13 +26,15 @@ pub(super) fn create(scope: &mut Scope<'_>, new: &NewPayment) -> Result<Accept, 
     }
     let asset = day::asset_of(&new.intent);
     let used = day::used(scope, asset, new.at)?;
+    let pending = scope.counts.pending(scope.conn)?;
     let invoice_id = view.identity.wallet.invoice_id(&new.intent.key);
-    if let Some(refusal) = refusal(view, new, invoice_id, used)? {
+    if let Some(refusal) = refusal(view, new, invoice_id, used, pending)? {
         return Ok(refusal);
     }
     let record = insert(scope, new, invoice_id)?;
     let units = view.identity.limits.day_units(new.intent.amount);
     scope.day.add(asset, units);
+    scope.counts.entered(StateName::Accepted);
     Ok(Accept::Created(record))
 }
 
@@ -41,7 +44,7 @@ pub(super) fn preview(view: View<'_>, new: &NewPayment) -> Result<Accept, StoreE
     }
     let invoice_id = view.identity.wallet.invoice_id(&new.intent.key);
     let used = day::sum(view, day::asset_of(&new.intent), new.at.minus(DAY))?;
-    match refusal(view, new, invoice_id, used)? {
+    match refusal(view, new, invoice_id, used, counts::pending(view.conn)?)? {
         Some(refusal) => Ok(refusal),
         None => Ok(Accept::Created(record(new, invoice_id, 0))),
     }
@@ -68,6 +71,7 @@ fn refusal(
     new: &NewPayment,
     invoice: Hash256,
     day: DayUnits,
+    pending: u64,
 ) -> Result<Option<Accept>, StoreError> {
     if let Some(tx_hash) = rows::foreign_with_invoice(view, invoice)? {
         return Ok(Some(Accept::OnLedger { tx_hash }));
@@ -77,10 +81,7 @@ fn refusal(
     {
         return Ok(Some(Accept::BadRetry(refusal)));
     }
-    let usage = Usage {
-        day,
-        pending: pending(view)?,
-    };
+    let usage = Usage { day, pending };
     let admitted = view.identity.limits.admit(new.intent.amount, usage);
     Ok(admitted.err().map(Accept::OverLimit))
 }
@@ -119,17 +120,6 @@ fn retry_refusal(
             Ok(Some(RetryRefusal::HasSuccessor(id)))
         }
     }
-}
-
-/// Payments that are not final.
-pub(super) fn pending(view: View<'_>) -> Result<u64, StoreError> {
-    let sql = "SELECT coalesce(sum(n), 0) FROM state_counts \
-               WHERE state IN ('AWAITING_APPROVAL', 'ACCEPTED', 'AT_LARGE', 'ON_HOLD')";
-    Ok(view
-        .conn
-        .prepare_cached(sql)?
-        .query_row([], |row| row.get::<_, Whole>(0))?
-        .0)
 }
 
 fn record(new: &NewPayment, invoice_id: Hash256, number: u64) -> Record {

@@ -13,7 +13,7 @@
 //! - `open.rs`, `schema.rs`: lock, pragmas, migrations, the wallet's identity.
 //! - `writer.rs`, `readers.rs`: the thread and the connections.
 //! - `rows.rs`, `write.rs`, `codec.rs`, `amounts.rs`: rows to core types and back.
-//! - `day.rs`: the sums of the rolling day.
+//! - `day.rs`: the sums of the rolling day. `counts.rs`: how many payments are in each state.
 //! - `accept.rs`, `cancel.rs`, `dispatch.rs`, `confirm.rs`, `wallet.rs`, `read.rs`, `watch.rs`: what is done, by who asks for it.
 //! - `timeline.rs`, `sentences.rs`: what a person reads at night.
 
@@ -22,6 +22,7 @@ mod amounts;
 mod cancel;
 mod codec;
 mod confirm;
+mod counts;
 mod day;
 mod dispatch;
 pub mod error;

@@ -15,6 +15,7 @@ use xrpl_tx::{Drops, IssuedValue, Slot};
 use super::accept;
 use super::amounts::{self, AssetBytes, ValueBytes};
 use super::codec::{self, Whole};
+use super::counts;
 use super::day::{self, DAY};
 use super::dispatch;
 use super::error::StoreError;
@@ -98,7 +99,7 @@ pub(super) fn summary(view: View<'_>, now: Millis) -> Result<Summary, StoreError
     let day = day::sum(view, None, now.minus(DAY))?;
     Ok(Summary {
         by_state,
-        pending: accept::pending(view)?,
+        pending: counts::pending(view.conn)?,
         oldest_pending,
         day_used: day.drops(),
         at_large_count: view

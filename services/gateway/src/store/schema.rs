@@ -6,7 +6,7 @@
 pub(super) const APPLICATION_ID: i32 = 0x5047_5445;
 
 /// Migration n brings a file from `user_version` n to n + 1. Each runs in one transaction with the new number.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, ISSUED];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, ISSUED, COUNTS];
 
 const FIRST: &str = "
 -- The store itself: who it is, whom it serves, how far it is. One row.
@@ -158,4 +158,11 @@ ALTER TABLE payments ADD COLUMN send_max BLOB CHECK (send_max IS NULL OR (asset 
 CREATE INDEX payments_asset_day ON payments (asset, created_ms, value, send_max) WHERE counts = 1 AND asset IS NOT NULL;
 ALTER TABLE foreign_transactions ADD COLUMN asset BLOB CHECK (asset IS NULL OR length(asset) = 40);
 ALTER TABLE foreign_transactions ADD COLUMN value BLOB CHECK (value IS NULL OR length(value) = 8);
+";
+
+/// The writer counts states itself, once for each commit: with a trigger, each payment is a statement that SQLite must be able to
+/// undo halfway, and copies every page that it touches.
+const COUNTS: &str = "
+DROP TRIGGER payments_counted;
+DROP TRIGGER payments_recounted;
 ";

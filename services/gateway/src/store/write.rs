@@ -36,6 +36,10 @@ pub(super) fn write_step(
     for fact in &step.facts {
         timeline::of_fact(scope.conn, before.number, fact, &step.next, at)?;
     }
+    if was != is {
+        scope.counts.left(was);
+        scope.counts.entered(is);
+    }
     if codec::counts(was) && !codec::counts(is) {
         let units = scope
             .identity

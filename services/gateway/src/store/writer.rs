@@ -22,6 +22,7 @@ use std::thread;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::counts::Counts;
 use super::day::DaySums;
 use super::error::StoreError;
 use super::open::{Identity, Lock, View};
@@ -69,6 +70,8 @@ pub(super) struct Scope<'a> {
     pub(super) identity: &'a Identity,
     /// What the rolling day has used, as far as it is known.
     pub(super) day: &'a mut DaySums,
+    /// How many payments are in each state.
+    pub(super) counts: &'a mut Counts,
 }
 
 impl<'a> Scope<'a> {
@@ -85,6 +88,7 @@ struct Writer {
     conn: Connection,
     identity: Arc<Identity>,
     day: DaySums,
+    counts: Counts,
     /// Rings after each commit. A hint: who waits reads the rows.
     committed: watch::Sender<()>,
     /// Why the last transaction failed, for a person. None: it was committed.
@@ -171,6 +175,7 @@ pub(super) fn start(conn: Connection, identity: Arc<Identity>, lock: Lock) -> St
         conn,
         identity,
         day: DaySums::default(),
+        counts: Counts::default(),
         committed,
         failing,
         _lock: lock,
@@ -232,13 +237,13 @@ impl Writer {
                 batch.clear();
                 return Batch::GoOn;
             }
-            let day = self.day.clone();
+            let before = (self.day.clone(), self.counts);
             let (tried, outcome) = self.run_all(batch, care);
             let outcome = match outcome {
                 Ok(()) => self.end_transaction(),
                 Err(Broken::LeftWrites) => match self.statement("ROLLBACK") {
                     Ok(()) => {
-                        self.day = day;
+                        (self.day, self.counts) = before;
                         care = Care::EachAlone;
                         continue;
                     }
@@ -256,7 +261,7 @@ impl Writer {
                         .send_if_modified(|failing| failing.take().is_some());
                 }
                 Err((told, end)) => {
-                    self.day = DaySums::default();
+                    (self.day, self.counts) = (DaySums::default(), Counts::default());
                     done.into_iter()
                         .for_each(|job| job.answer(Err(told.clone())));
                     if matches!(end, Batch::End) {
@@ -283,14 +288,14 @@ impl Writer {
     }
 
     fn run_one(&mut self, job: &mut dyn Job) -> Result<(), Broken> {
-        let day = self.day.clone();
+        let before = (self.day.clone(), self.counts);
         let written = self.conn.total_changes();
         let done = self.work(job);
         if self.conn.is_autocommit() {
             return Err(Broken::Lost(StoreError::Full));
         }
         if done == Done::Undo {
-            self.day = day;
+            (self.day, self.counts) = before;
             if self.conn.total_changes() != written {
                 return Err(Broken::LeftWrites);
             }
@@ -300,12 +305,12 @@ impl Writer {
 
     /// The same in a savepoint, in which a job that fails leaves nothing.
     fn run_alone(&mut self, job: &mut dyn Job) -> Result<(), Broken> {
-        let day = self.day.clone();
+        let before = (self.day.clone(), self.counts);
         let opened = self.statement("SAVEPOINT job");
         let done = self.work(job);
         let closed = opened.and_then(|()| {
             if done == Done::Undo {
-                self.day = day;
+                (self.day, self.counts) = before;
                 // SQLite may have given up the whole transaction, and the savepoint with it.
                 self.statement("ROLLBACK TO job")?;
             }
@@ -323,10 +328,14 @@ impl Writer {
             conn: &self.conn,
             identity: &self.identity,
             day: &mut self.day,
+            counts: &mut self.counts,
         })
     }
 
-    fn end_transaction(&self) -> Result<(), (StoreError, Batch)> {
+    fn end_transaction(&mut self) -> Result<(), (StoreError, Batch)> {
+        if let Err(error) = self.counts.write(&self.conn) {
+            return Err(self.give_up(StoreError::from(error)));
+        }
         let Err(error) = self.statement("COMMIT") else {
             return Ok(());
         };
