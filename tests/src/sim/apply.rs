@@ -6,21 +6,22 @@
 use serde_json::{Value, json};
 
 use super::blob::{Kind, Tx};
+use super::clawback::{check_clawback, claw_back};
 use super::codes::Ter;
 use super::delete::{check_delete, delete};
+use super::draft::Draft;
 use super::effect::{Delivered, DraftEnd, Effect};
 use super::entries::create;
-use super::lines::{check_trust_set, trust_set};
 use super::money::Money;
 use super::offers::{check_offer, offer_create};
 use super::preflight::{TF_PARTIAL_PAYMENT, TICKETS_MAX, preflight};
 use super::settings::{account_set, check_account_set};
 use super::signers::{check_signers, list_index, set_signer_list};
 use super::state::{
-    Account, Draft, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_PASSWORD_SPENT, LSF_REQUIRE_DEST_TAG,
-    View,
+    Account, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_PASSWORD_SPENT, LSF_REQUIRE_DEST_TAG, View,
 };
 use super::tokens::pay_tokens;
+use super::trust::{check_trust_set, trust_set};
 use super::types::AccountId;
 
 /// Most ways that a payment may name.
@@ -167,6 +168,7 @@ pub(super) fn check(view: &View<'_>, tx: &Tx, mode: Mode) -> Result<(), Ter> {
         _ => {}
     }
     check_trust_set(view, account, tx)?;
+    check_clawback(view, account, tx)?;
     check_preauth(view, account, tx)?;
     if let Kind::TicketCreate { count } = tx.kind {
         let kept = account.tickets.len() - usize::from(tx.ticket.is_some());
@@ -285,6 +287,7 @@ fn do_apply(
             }));
         }
         Kind::TrustSet => trust_set(draft, tx, balance_before)?,
+        Kind::Clawback => claw_back(draft, tx)?,
         Kind::OfferCreate => offer_create(draft, tx, balance_before)?,
         Kind::Creates(made) => create(draft, tx, balance_before, made)?,
         Kind::AccountSet { set, clear } => {

@@ -3,6 +3,7 @@
 //! Owns: the local checks of a submitted blob (form, memos, signature, hash). May not: use the project's own
 //! encoder, so that an error of that encoder shows here, nor look at any ledger.
 
+use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 
 use ring::signature::{ED25519, UnparsedPublicKey};
@@ -124,6 +125,8 @@ pub(super) enum Kind {
     },
     /// Begins, changes or ends a trust line.
     TrustSet,
+    /// Takes back issued money.
+    Clawback,
     /// Offers to trade.
     OfferCreate,
     /// Makes an object of a kind that nothing here acts on.
@@ -177,6 +180,25 @@ impl Tx {
         Money::from_json(self.json.get(name)?)
     }
 
+    /// Everybody it names: in a field of its own, or as the issuer of an amount.
+    pub(super) fn mentioned(&self) -> Vec<AccountId> {
+        let issuer = |value: &'_ Value| {
+            value
+                .get("issuer")
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
+        let named = self.json.values().filter_map(|value| match value {
+            Value::String(text) if text.starts_with('r') => Some(text.clone()),
+            Value::Object(_) => issuer(value),
+            _ => None,
+        });
+        let ids: BTreeSet<AccountId> = named
+            .filter_map(|text| AccountId::from_address(&text))
+            .collect();
+        ids.into_iter().collect()
+    }
+
     /// A number that it names.
     pub(super) fn u32_field(&self, name: &str) -> Option<u32> {
         u32_field(&self.json, name)
@@ -220,6 +242,7 @@ impl Tx {
                 subject: account_field(&json, "Subject")
                     .ok_or_else(|| invalid("missing field Subject"))?,
             }),
+            Some("Clawback") => Kind::Clawback,
             Some("OfferCreate") => Kind::OfferCreate,
             Some("EscrowFinish" | "EscrowCancel") => Kind::NoSuchObject(Ter::TecNoTarget),
             Some("CheckCash" | "CheckCancel" | "LoanBrokerSet") => {

@@ -107,6 +107,7 @@ results! {
     TecNoAlternativeKey = "tecNO_ALTERNATIVE_KEY", 130, "The operation would remove the ability to sign transactions with the account.";
     TecOwners = "tecOWNERS", 132, "Non-zero owner count.";
     TecInsuffFee = "tecINSUFF_FEE", 136, "Insufficient balance to pay fee.";
+    TecNoLine = "tecNO_LINE", 135, "No such line.";
     TecFrozen = "tecFROZEN", 137, "Asset is frozen.";
     TecNoTarget = "tecNO_TARGET", 138, "Target account does not exist.";
     TecNoPermission = "tecNO_PERMISSION", 139, "No permission to perform requested operation.";
@@ -117,6 +118,7 @@ results! {
     TecKilled = "tecKILLED", 150, "No funds transferred and no offer created.";
     TecHasObligations = "tecHAS_OBLIGATIONS", 151, "The account cannot be deleted since it has obligations.";
     TecTooSoon = "tecTOO_SOON", 152, "It is too early to attempt the requested operation. Please wait.";
+    TecInsufficientFunds = "tecINSUFFICIENT_FUNDS", 159, "Not enough funds available to complete requested transaction.";
     TecDstTagNeeded = "tecDST_TAG_NEEDED", 143, "A destination tag is required.";
 }
 

@@ -5,8 +5,9 @@
 use super::apply::may_receive;
 use super::blob::Tx;
 use super::codes::Ter;
+use super::draft::Draft;
 use super::money::Money;
-use super::state::{Account, Draft, LSF_PASSWORD_SPENT, LSF_REQUIRE_DEST_TAG, View};
+use super::state::{Account, LSF_PASSWORD_SPENT, LSF_REQUIRE_DEST_TAG, View};
 use super::types::AccountId;
 
 /// An account may be deleted when the ledger's index is so far beyond its Sequence.

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::codes::Ter;
+use super::draft::Draft;
 use super::entries::Entry;
 use super::lines::{Line, LineKey};
 use super::money::Money;
 use super::nodes::{Nodes, line_fields};
-use super::state::{Account, Draft, Overlay, View};
+use super::state::{Account, Overlay, View};
 use super::types::{AccountId, Hash};
 
 /// An object before and after; an end also shows the object as it was last.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::blob::Tx;
 use super::codes::Ter;
-use super::state::Draft;
+use super::draft::Draft;
 use super::types::{AccountId, Origin, sha512_half};
 
 /// MPTokenIssuanceCreate flags.

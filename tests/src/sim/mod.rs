@@ -1,7 +1,7 @@
 //! The simulated XRP Ledger: networks of one or several servers that answer like rippled 3.3 over WebSocket and JSON-RPC.
 //!
 //! Owns: everything a gateway may ask of such a server for payments of XRP and of issued currencies by the default path, and
-//! the transactions that decide whether a payment arrives: AccountSet, TrustSet, DepositPreauth, SetRegularKey,
+//! the transactions that decide whether a payment arrives: AccountSet, TrustSet, Clawback, DepositPreauth, SetRegularKey,
 //! SignerListSet, TicketCreate, AccountDelete. Offers are taken down, and nobody takes them. May not: use the project's own
 //! encoder or arithmetic (blobs are decoded and verified by xrpl-rust) nor depend on the gateway or the signer.
 //!
@@ -10,7 +10,8 @@
 //! printed) -> `node` (one server: open ledger, held and retried transactions) with `closing` and `standing` (how it stands to its
 //! network) -> `world` (the chain as it has it) with `archive` (what of it is validated, saved, forgotten) and `order`, `queue` (what
 //! waits for a cheaper ledger), `store` (its file), `god` (what tests ask) -> `preflight`, `apply` (the transaction engine) with
-//! `settings`, `signers`, `lines`, `tokens`, `offers`, `entries`, `delete` for its types, `effect`, `nodes` (metadata) -> `state`,
+//! `settings`, `signers`, `trust`, `lines`, `tokens`, `clawback`, `offers`, `entries`, `delete` for its types, `draft`, `effect`, `nodes`
+//! (metadata) -> `state`,
 //! `directory`, `blob`, `money`, `decimal`, `codes`, `types`. Beside `net` stands `direct`, the same front without sockets and clocks,
 //! and on it `network`, several servers of one network.
 //!
@@ -21,12 +22,14 @@
 mod apply;
 mod archive;
 mod blob;
+mod clawback;
 mod closing;
 mod codes;
 mod decimal;
 mod delete;
 mod direct;
 mod directory;
+mod draft;
 mod effect;
 mod entries;
 mod god;
@@ -59,6 +62,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trust;
 mod types;
 mod world;
 

@@ -379,11 +379,12 @@ impl Node {
         if applied.ter.is_tem() {
             self.mark_bad(tx.hash, now);
         }
-        let Some(effect) = applied.effect else {
+        if applied.effect.is_none() {
             return (applied.ter, false);
-        };
+        }
         self.open.txs.push(tx.clone());
-        let affected = effect.affected();
+        // Who is named hears of it now; who is affected is known when a ledger holds it.
+        let affected = tx.mentioned();
         let open_index = self.open_index();
         self.hub
             .publish_proposed(tx, applied.ter, &affected, open_index);

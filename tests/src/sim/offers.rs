@@ -8,10 +8,11 @@ use serde_json::{Map, json};
 use super::blob::Tx;
 use super::codes::Ter;
 use super::decimal::Decimal;
+use super::draft::Draft;
 use super::entries::Entry;
 use super::lines::{End, LineKey};
 use super::money::{Currency, Money};
-use super::state::{Account, Draft, LSF_GLOBAL_FREEZE, View};
+use super::state::{Account, LSF_GLOBAL_FREEZE, View};
 use super::types::{AccountId, Hash, sha512_half};
 
 /// OfferCreate flags.

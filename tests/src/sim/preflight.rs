@@ -3,14 +3,15 @@
 //! Owns: the `tem` codes and those about the network's id. May not: look at any account.
 
 use super::blob::{Kind, Tx};
+use super::clawback::preflight_clawback;
 use super::codes::Ter;
 use super::entries::{ISSUANCE_FLAGS, Made};
-use super::lines::{TRUST_SET_FLAGS, preflight_trust_set};
 use super::money::Money;
 use super::offers::{OFFER_FLAGS, preflight_offer};
 use super::settings::{ACCOUNT_SET_FLAGS, preflight_account_set};
 use super::signers::preflight_signer_list;
 use super::state::{TOTAL_DROPS, View};
+use super::trust::{TRUST_SET_FLAGS, preflight_trust_set};
 use super::types::AccountId;
 
 /// Networks above this id require the NetworkID field; the others refuse it.
@@ -41,7 +42,8 @@ pub(super) fn preflight(view: &View<'_>, tx: &Tx) -> Result<(), Ter> {
         Kind::OfferCreate => TF_FULLY_CANONICAL | OFFER_FLAGS,
         Kind::AccountSet { .. } => TF_FULLY_CANONICAL | ACCOUNT_SET_FLAGS,
         Kind::Creates(Made::Issuance) => TF_FULLY_CANONICAL | ISSUANCE_FLAGS,
-        Kind::Creates(Made::Credential { .. })
+        Kind::Clawback
+        | Kind::Creates(Made::Credential { .. })
         | Kind::SetRegularKey { .. }
         | Kind::SignerListSet
         | Kind::TicketCreate { .. }
@@ -79,6 +81,7 @@ pub(super) fn preflight(view: &View<'_>, tx: &Tx) -> Result<(), Ter> {
         Kind::NoSuchObject(ter) if ter.is_tem() => Err(ter),
         Kind::SignerListSet => preflight_signer_list(tx),
         Kind::TrustSet => preflight_trust_set(tx),
+        Kind::Clawback => preflight_clawback(tx),
         Kind::OfferCreate => preflight_offer(tx),
         Kind::AccountDelete { destination } if destination == tx.account => Err(Ter::TemDstIsSrc),
         Kind::Creates(_)

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::blob::Tx;
 use super::codes::Ter;
 use super::state::{
-    Account, LSF_DEFAULT_RIPPLE, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER, LSF_DISALLOW_TRUSTLINES,
-    LSF_DISALLOW_XRP, LSF_GLOBAL_FREEZE, LSF_NO_FREEZE, LSF_REQUIRE_AUTH, LSF_REQUIRE_DEST_TAG,
+    Account, LSF_CLAWBACK, LSF_DEFAULT_RIPPLE, LSF_DEPOSIT_AUTH, LSF_DISABLE_MASTER,
+    LSF_DISALLOW_TRUSTLINES, LSF_DISALLOW_XRP, LSF_GLOBAL_FREEZE, LSF_NO_FREEZE, LSF_REQUIRE_AUTH,
+    LSF_REQUIRE_DEST_TAG,
 };
 
 const ASF_REQUIRE_AUTH: u32 = 2;
@@ -18,7 +19,6 @@ const ASF_NO_FREEZE: u32 = 6;
 const ASF_GLOBAL_FREEZE: u32 = 7;
 /// Names who may mint for it; no flag.
 const ASF_MINTER: u32 = 10;
-const LSF_CLAWBACK: u32 = 0x8000_0000;
 /// `SetFlag`/`ClearFlag` values and the account bits they stand for.
 const FLAGS: [(u32, u32); 14] = [
     (1, LSF_REQUIRE_DEST_TAG),

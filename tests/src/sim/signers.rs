@@ -9,8 +9,9 @@ use xrpl::core::keypairs::derive_classic_address;
 
 use super::blob::{BlobError, Tx, account_field, local_check, verifies};
 use super::codes::Ter;
+use super::draft::Draft;
 use super::entries::Entry;
-use super::state::{Account, Draft, LSF_DISABLE_MASTER, View};
+use super::state::{Account, LSF_DISABLE_MASTER, View};
 use super::types::{AccountId, Hash, sha512_half};
 use super::world::Release;
 

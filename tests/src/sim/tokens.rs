@@ -6,10 +6,11 @@
 use super::blob::Tx;
 use super::codes::Ter;
 use super::decimal::Decimal;
+use super::draft::Draft;
 use super::lines::{End, Line, LineKey, QUALITY_ONE, credit};
 use super::money::{Currency, Money};
 use super::preflight::{TF_NO_DIRECT, TF_PARTIAL_PAYMENT};
-use super::state::{Draft, LSF_GLOBAL_FREEZE, LSF_REQUIRE_AUTH};
+use super::state::{LSF_GLOBAL_FREEZE, LSF_REQUIRE_AUTH};
 use super::types::AccountId;
 
 /// Attempts to send what is left by the same way; each ends something, so few are ever needed.

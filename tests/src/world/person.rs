@@ -22,6 +22,7 @@ const ASF_DISALLOW_XRP: u32 = 3;
 const ASF_GLOBAL_FREEZE: u32 = 7;
 const ASF_DEFAULT_RIPPLE: u32 = 8;
 const ASF_DEPOSIT_AUTH: u32 = 9;
+const ASF_CLAWBACK: u32 = 16;
 /// TrustSet flags.
 const TF_SET_AUTH: u32 = 0x0001_0000;
 const TF_SET_FREEZE: u32 = 0x0010_0000;
@@ -48,6 +49,8 @@ pub enum Rule {
     Rippling,
     /// Its permission to pay in.
     DepositAuthorization,
+    /// Not to be surprised when it takes its money back.
+    Clawback,
 }
 
 impl Rule {
@@ -59,6 +62,7 @@ impl Rule {
             Self::GlobalFreeze => ASF_GLOBAL_FREEZE,
             Self::Rippling => ASF_DEFAULT_RIPPLE,
             Self::DepositAuthorization => ASF_DEPOSIT_AUTH,
+            Self::Clawback => ASF_CLAWBACK,
         }
     }
 }
@@ -193,6 +197,18 @@ impl Person {
             .await
     }
 
+    /// Takes back so much of its money from the holder; it must have said so with [`Rule::Clawback`] before any line.
+    pub async fn claws_back(
+        &self,
+        holder: &str,
+        currency: &str,
+        value: &str,
+    ) -> Result<String, LedgerError> {
+        let amount = json!({ "currency": currency, "issuer": holder, "value": value });
+        self.sends(json!({ "TransactionType": "Clawback", "Amount": amount }))
+            .await
+    }
+
     /// Lets another account pay in.
     pub async fn preauthorizes(&self, other: &str) -> Result<String, LedgerError> {
         self.sends(json!({ "TransactionType": "DepositPreauth", "Authorize": other }))
@@ -260,6 +276,58 @@ mod tests {
         done(ben.preauthorizes(&ann.address()).await).await;
         done(ann.sends(pays("1")).await).await;
         assert_eq!(held(&ben).await, "11");
+        let asked =
+            json!({ "source_account": ann.address(), "destination_account": ben.address() });
+        let answer = ledger.ask("deposit_authorized", asked).await.unwrap();
+        assert_eq!(answer["deposit_authorized"], true);
+        let named = json!({ "owner": ben.address(), "authorized": ann.address() });
+        let entry = json!({ "deposit_preauth": named, "ledger_index": "validated" });
+        let entry = ledger.ask("ledger_entry", entry).await.unwrap();
+        assert_eq!(entry["node"]["Authorize"], ann.address());
+        let named = json!({ "accounts": [ben.address(), issuer.address()], "currency": CURRENCY });
+        let entry = json!({ "ripple_state": named, "ledger_index": "validated" });
+        let entry = ledger.ask("ledger_entry", entry).await.unwrap();
+        let value = entry["node"]["Balance"]["value"].as_str().unwrap();
+        assert_eq!(value.trim_start_matches('-'), "11");
         handle.assert_conserved();
+    }
+
+    #[tokio::test]
+    async fn lines_come_in_pages() {
+        let names = ["issuer", "ann", "ben", "cid"];
+        let funded = names.map(|name| (Person::wallet_of(name).address(), 100 * XRP));
+        let options = Options {
+            network_id: NETWORK_ID,
+            funded: funded.into(),
+            ..Options::default()
+        };
+        let handle = serve(options).await.unwrap();
+        let ledger = Ledger::at(&handle.rpc_url());
+        let [issuer, holders @ ..] = names.map(|name| Person::named(name, &ledger));
+        for holder in &holders {
+            let trusted = holder.trusts(&issuer.address(), "USD", "5").await;
+            assert_eq!(trusted.unwrap(), "tesSUCCESS");
+        }
+        ledger.close_ledger().await.unwrap();
+        let mut seen = Vec::new();
+        let mut asked =
+            json!({ "account": issuer.address(), "ledger_index": "validated", "limit": 2 });
+        loop {
+            let page = ledger.ask("account_lines", asked.clone()).await.unwrap();
+            let lines = page["lines"].as_array().unwrap();
+            seen.extend(
+                lines
+                    .iter()
+                    .map(|line| line["account"].as_str().unwrap().to_owned()),
+            );
+            match page.get("marker") {
+                Some(marker) => asked["marker"] = marker.clone(),
+                None => break,
+            }
+        }
+        let mut all: Vec<String> = holders.iter().map(Person::address).collect();
+        all.sort();
+        seen.sort();
+        assert_eq!(seen, all, "every line once");
     }
 }

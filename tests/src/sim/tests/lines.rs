@@ -275,3 +275,31 @@ fn a_list_of_owned_objects_has_pages_of_32() {
     close(&mut node);
     assert_eq!(sizes(&node), [32, 6], "an empty page goes");
 }
+
+#[test]
+fn an_issuer_takes_its_money_back_if_it_said_so_in_time() {
+    let [issuer, ann] = ["issuer", "ann"].map(Wallet::new);
+    let mut node = node(&[(&issuer, 1000 * XRP), (&ann, 1000 * XRP)]);
+    let takes = |value: &str| json!({ "TransactionType": "Clawback", "Amount": usd(&ann, value) });
+    assert_eq!(does(&mut node, &issuer, takes("1")), "tecNO_PERMISSION");
+    assert_eq!(does(&mut node, &issuer, sets(16)), "tesSUCCESS");
+    assert_eq!(does(&mut node, &issuer, takes("1")), "tecNO_LINE");
+    does(&mut node, &ann, trusts(&issuer, "1000", 0));
+    assert_eq!(
+        does(&mut node, &issuer, takes("1")),
+        "tecINSUFFICIENT_FUNDS"
+    );
+    assert_eq!(
+        does(&mut node, &issuer, pays(&ann, &issuer, "100")),
+        "tesSUCCESS"
+    );
+    assert_eq!(does(&mut node, &issuer, takes("30.5")), "tesSUCCESS");
+    assert_eq!(text(&node, &ann, &issuer), "69.5");
+    assert_eq!(does(&mut node, &issuer, takes("1000")), "tesSUCCESS");
+    assert_eq!(text(&node, &ann, &issuer), "0");
+    assert_eq!(
+        does(&mut node, &issuer, sets(6)),
+        "tecNO_PERMISSION",
+        "it may not give up freezing"
+    );
+}
