@@ -10,8 +10,9 @@
 //! printed) -> `node` (one server: open ledger, held and retried transactions) with `closing` and `standing` (how it stands to its
 //! network) -> `world` (the chain as it has it) with `archive` (what of it is validated, saved, forgotten) and `order`, `queue` (what
 //! waits for a cheaper ledger), `store` (its file), `god` (what tests ask) -> `preflight`, `apply` (the transaction engine) with
-//! `settings`, `signers`, `trust`, `lines`, `tokens`, `clawback`, `offers`, `entries`, `delete` for its types, `draft`, `effect`,
-//! `nodes` (metadata) -> `state`, `directory`, `blob`, `money`, `decimal`, `codes`, `types`. Beside `net` stand `direct`, the same front without sockets and clocks,
+//! `settings`, `signers`, `trust`, `lines`, `tokens`, `clawback`, `offers`, `entries`, `delete` for its types, `draft`, `effect`, `nodes`
+//! (metadata) -> `state`,
+//! `directory`, `blob`, `money`, `decimal`, `codes`, `types`. Beside `net` stand `direct`, the same front without sockets and clocks,
 //! on it `network`, several servers of one network, and `script`, the faults on demand.
 //!
 //! A server by itself is alone, and as in a real server's standalone mode a ledger is validated the moment it closes. Only
