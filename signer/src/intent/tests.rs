@@ -92,7 +92,8 @@ fn the_digest_of_an_issued_payment_is_the_agreed_one() {
 
 #[test]
 fn an_issued_amount_without_meaning_is_named() {
-    let problem = |change: &dyn Fn(&mut wire::IssuedAmount)| {
+    type Change<'a> = &'a dyn Fn(&mut wire::IssuedAmount);
+    let problem = |change: Change| {
         let mut request = wire_issued("12.5", "12.525");
         let Some(wire::sign_payment_request::Amount::Issued(amount)) = &mut request.amount else {
             unreachable!("it is issued");
@@ -100,7 +101,7 @@ fn an_issued_amount_without_meaning_is_named() {
         change(amount);
         PaymentRequest::from_wire(request).unwrap_err().to_string()
     };
-    let changes: [(&dyn Fn(&mut wire::IssuedAmount), &str); 7] = [
+    let changes: [(Change, &str); 7] = [
         (
             &|amount| amount.currency = "XRP".into(),
             "amount.issued.currency is none: currency XRP",
