@@ -70,7 +70,7 @@ async fn sending_goes_on_once_a_person_has_named_the_foreign_transaction() {
     let (code, _, told) = types(&world, &["unfreeze", "--reason", "made by hand"]);
     assert_eq!(code, 64, "nobody can be asked, and nobody said --yes");
     assert!(
-        told.contains("not ours") && told.contains("--yes"),
+        told.contains("was not made here") && told.contains("--yes"),
         "{told}"
     );
     let (code, _, told) = types(&world, &["unfreeze", "--reason", "made by hand", "--yes"]);
