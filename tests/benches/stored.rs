@@ -76,11 +76,11 @@ async fn run() {
             began.elapsed().as_secs_f64(),
             bytes / 1_000_000
         );
-        let (before, began) = (resident_kib(), Instant::now());
+        let began = Instant::now();
         let address = gateway(directory.path()).await;
         println!("  opened in {:.1} ms", ms(began.elapsed()));
         let clients = connect(address).await;
-        sides.push((stored, directory, clients, before));
+        sides.push((stored, directory, clients));
     }
     let number = Arc::new(AtomicU64::new(0));
     println!(
@@ -89,7 +89,7 @@ async fn run() {
     for (what, measure) in [("CreatePayment", true), ("GetPayment", false)] {
         let mut rounds: Vec<Vec<Round>> = sides.iter().map(|_| Vec::new()).collect();
         for _ in 0..ROUNDS {
-            for ((stored, _, clients, _), rounds) in sides.iter().zip(&mut rounds) {
+            for ((stored, _, clients), rounds) in sides.iter().zip(&mut rounds) {
                 rounds.push(if measure {
                     create(clients, &number).await
                 } else {
@@ -109,10 +109,6 @@ async fn run() {
             );
         }
     }
-    println!(
-        "resident: {} MiB, both gateways and their callers in one process",
-        resident_kib() / 1024
-    );
 }
 
 /// The numbers on the command line, or the usual ones.
@@ -229,14 +225,4 @@ fn pay(conn: &Connection, number: u64, at_ms: i64) {
         .execute(params![row, at_ms, stage, state, sentence.as_bytes()])
         .unwrap();
     }
-}
-
-/// What the kernel says of this process.
-fn resident_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

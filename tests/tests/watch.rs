@@ -245,10 +245,14 @@ impl Watcher {
     }
 }
 
-/// A gateway that stops says so; one that is killed says nothing, and the transport finds words of its own.
+/// A gateway that stops says so, and one that has too much to do; one that is killed says nothing, and the transport finds
+/// words of its own.
 fn says_come_back(status: &Status) -> bool {
     match status.get_details_error_info() {
-        Some(info) => status.code() == Code::Unavailable && info.reason == "DRAINING",
+        Some(info) => matches!(
+            (status.code(), info.reason.as_str()),
+            (Code::Unavailable, "DRAINING") | (Code::ResourceExhausted, "OVERLOADED")
+        ),
         None => matches!(
             status.code(),
             Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled
@@ -272,8 +276,9 @@ async fn a_watcher_who_is_cut_off_hears_every_change_across_restarts() {
     let watching = tokio::spawn(watcher.follow(world.client(), Draws(draws.below(u64::MAX))));
     let restarts = size.restarts(&mut draws);
     let mut callers = JoinSet::new();
+    let caller = world.client();
     for number in 0..size.payments {
-        let client = world.client();
+        let client = caller.clone();
         let request = payment(
             &format!("watched-{number}"),
             &payee("alice"),

@@ -206,7 +206,7 @@ async fn a_job_that_fails_halfway_harms_no_neighbour() {
     let world = World::new().await;
     let store = &world.store;
     // While the writer waits here, what follows lines up behind it and becomes one transaction.
-    let (release, held) = std::sync::mpsc::channel::<()>();
+    let (release, held) = std::sync::mpsc::sync_channel::<()>(1);
     let (held, begun) = (std::sync::Mutex::new(held), Arc::new(Notify::new()));
     let holding = tokio::spawn({
         let (store, begun) = (store.clone(), Arc::clone(&begun));
