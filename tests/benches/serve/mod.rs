@@ -110,7 +110,7 @@ pub(crate) fn options(directory: &Path) -> StoreOptions {
 /// Serves the store in `directory`, limits raised: 10^11 XRP a day, 10^9 pending. Its address.
 pub(crate) async fn gateway(directory: &Path) -> String {
     let options = options(directory);
-    let (wallet, limits) = (options.wallet.clone(), options.limits);
+    let (wallet, limits) = (options.wallet.clone(), options.limits.clone());
     let store = Store::open(options).unwrap();
     let build = BuildInfo {
         version: "bench",

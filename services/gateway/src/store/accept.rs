@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, params};
 use xrpl_tx::Hash256;
 
 use super::amounts;
-use super::codec::{self, Whole};
+use super::codec;
 use super::counts;
 use super::day::{self, DAY};
 use super::error::StoreError;

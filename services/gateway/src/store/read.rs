@@ -12,7 +12,6 @@ use paygate_payments::payment::StateName;
 use rusqlite::{Row, ToSql};
 use xrpl_tx::{Drops, IssuedValue, Slot};
 
-use super::accept;
 use super::amounts::{self, AssetBytes, ValueBytes};
 use super::codec::{self, Whole};
 use super::counts;

@@ -14,7 +14,7 @@ use xrpl_tx::{AccountId, Hash256};
 
 use super::world::{NOON, World, key, ledger, limits, new, options, payment_tx, shown, signed};
 use crate::store::writer::Scope;
-use crate::store::{Accept, OpenError, Store, StoreError, StoreOptions, accept};
+use crate::store::{Accept, OpenError, Store, StoreError, StoreOptions, accept, day};
 
 #[tokio::test]
 async fn reopening_gives_equal_records() {
@@ -250,8 +250,8 @@ async fn a_job_that_fails_halfway_harms_no_neighbour() {
     // The sum that the writer carries along agrees with the rows.
     let drops = new("x").intent.drops().get();
     assert_eq!(summary.day_used.get(), 2 * drops);
-    let carried = store.write(|scope| Ok(scope.day.map(|day| day.drops)));
-    assert_eq!(carried.await.unwrap(), Some(2 * drops));
+    let carried = store.write(|scope| day::used(scope, None, NOON));
+    assert_eq!(carried.await.unwrap().drops().get(), 2 * drops);
 }
 
 #[tokio::test]
