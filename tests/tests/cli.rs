@@ -209,7 +209,7 @@ fn cannot_pay_twice_or_otherwise(terminal: &Terminal, alice: &str) {
 
 fn ends_unpaid_with_proof(terminal: &Terminal) {
     let nobody = payee("nobody yet");
-    let failed = terminal.types(&[
+    let given_up = terminal.types(&[
         "pay",
         "0.5",
         "--to",
@@ -218,9 +218,9 @@ fn ends_unpaid_with_proof(terminal: &Terminal) {
         "too-little",
         "--wait",
     ]);
-    failed
+    given_up
         .ends(1)
-        .shows(&["FAILED", "tecNO_DST_INSUF_XRP", "yes, safe"]);
+        .shows(&["CANCELLED", "DESTINATION_CANNOT_RECEIVE", "yes, safe"]);
     terminal.types(&["get", "too-little"]).ends(1);
 }
 
@@ -304,11 +304,17 @@ async fn follows_and_cancels(terminal: &Terminal, world: &World) {
     );
     let cursor = changes[1]["cursor"].as_str().unwrap();
     let further = terminal.types(&[
-        "watch", "--cursor", cursor, "--state", "failed", "--count", "1",
+        "watch",
+        "--cursor",
+        cursor,
+        "--state",
+        "cancelled",
+        "--count",
+        "1",
     ]);
     further
         .ends(0)
-        .shows(&["FAILED", "too-little"])
+        .shows(&["CANCELLED", "too-little"])
         .tells(&["go on with: paygatectl watch --cursor "]);
     let foreign = terminal.types(&["watch", "--cursor", "of another store"]);
     foreign.ends(3).tells(&["PAGE_TOKEN_INVALID"]);

@@ -14,7 +14,7 @@ use paygate::metrics::{Kind, METRICS, MetricDoc, Values};
 use paygate_proto::v1::{PaymentState, WatchPaymentsRequest};
 use paygate_tests::world::client::{Client, DROPS_PER_XRP, payment};
 use paygate_tests::world::wallet::payee;
-use paygate_tests::world::{Setup, World, http};
+use paygate_tests::world::{Asset, Setup, World, http};
 use tokio::task::JoinSet;
 use tonic::Code;
 
@@ -27,7 +27,7 @@ What `/metrics` on `monitoring.metrics_listen` shows. The classic text format co
 carry the trace id of one case of a bucket, to who asks for `application/openmetrics-text`. The signer has no listener: its
 own counters, `paygate_signer_…`, are pulled by the gateway once a second and shown here.
 
-No label holds anything that a caller chose: no client, no payment, no address. A method that does not exist counts as `unknown`.
+No label holds anything that a caller chose: no client, no payment, no payee. A method that does not exist counts as `unknown`.
 All values but gauges begin at 0 with the process. Histograms have `_bucket`, `_sum` and `_count`.
 
 This page is generated: `UPDATE_GENERATED=1 cargo test -p paygate-tests --test metrics` writes it anew.
@@ -219,11 +219,26 @@ async fn until_complete(world: &World) -> Scrape {
     }
 }
 
+/// Each issued currency that is configured has a sample of its own.
+fn dollars() -> Asset {
+    Asset {
+        currency: "USD".to_owned(),
+        issuer: payee("issuer"),
+        max_payment: "25".to_owned(),
+        daily_limit: "100".to_owned(),
+        max_transfer_fee_ppm: 0,
+    }
+}
+
 // === the stories ===
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scrape_shows_the_reference_and_openmetrics_shows_a_trace() {
-    let world = World::start(Setup::default()).await.unwrap();
+    let setup = Setup {
+        assets: vec![dollars()],
+        ..Setup::default()
+    };
+    let world = World::start(setup).await.unwrap();
     let client = world.client();
     let trace = "0af7651916cd43dd8448eb211c80319c";
     let asked = payment("traced", &payee("alice"), DROPS_PER_XRP);
@@ -290,6 +305,7 @@ async fn thousands_of_payments_do_not_grow_the_scrape() {
         wallet_xrp: 1_000_000,
         daily_limit_xrp: "100000".to_owned(),
         max_pending: 6_000,
+        assets: vec![dollars()],
         ..Setup::default()
     })
     .await

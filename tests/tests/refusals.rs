@@ -99,14 +99,12 @@ fn names_and_destinations(wallet: &str) -> Vec<Refusal> {
 }
 
 fn amounts() -> Vec<Refusal> {
-    let issued = IssuedAmount {
-        currency: "USD".into(),
-        issuer: alice(),
-        value: "1".into(),
-    };
-    let issued = Some(create_payment_request::Amount::Issued(issued));
-    let dollars = CreatePaymentRequest {
-        amount: issued,
+    let issued = |currency: &str, value: &str| CreatePaymentRequest {
+        amount: Some(create_payment_request::Amount::Issued(IssuedAmount {
+            currency: currency.into(),
+            issuer: alice(),
+            value: value.into(),
+        })),
         ..good()
     };
     vec![
@@ -122,9 +120,14 @@ fn amounts() -> Vec<Refusal> {
         bad("more than all XRP", of(u64::MAX), "xrp_drops"),
         bad("more than 100 XRP", of(100_000_001), "xrp_drops").because("LIMIT_PAYMENT_MAX"),
         bad("less than 0.001 XRP", of(999), "xrp_drops").because("LIMIT_PAYMENT_MIN"),
-        bad("another currency", dollars, "issued")
-            .because("NOT_IMPLEMENTED")
-            .with_code(Code::Unimplemented),
+        bad("another currency", issued("USD", "1"), "issued").because("ASSET_NOT_CONFIGURED"),
+        bad("XRP as a currency", issued("XRP", "1"), "issued.currency"),
+        bad(
+            "17 digits",
+            issued("USD", "1.2345678901234567"),
+            "issued.value",
+        ),
+        bad("less than nothing", issued("USD", "-1"), "issued.value"),
     ]
 }
 

@@ -192,7 +192,7 @@ fn fields_out_of_order_or_twice_are_refused() {
 }
 
 #[test]
-fn amounts_are_xrp_and_never_more_than_there_is() {
+fn fees_are_xrp_and_no_amount_is_more_than_there_is() {
     let with = |field: &str, old: &str, new: &str| {
         let tx = payment();
         read_changed(&tx, &format!("{field}{old}"), &format!("{field}{new}")).unwrap_err()
@@ -201,9 +201,21 @@ fn amounts_are_xrp_and_never_more_than_there_is() {
         ("61", "Amount", "40000000017D7840"),
         ("68", "Fee", "400000000000000C"),
     ] {
-        for other in ["0000000000000001", "C000000000000001", "8000000000000000"] {
-            let error = with(field, old, other);
-            assert_eq!(error, DecodeError::NotXrp { field: name });
+        // Less than nothing.
+        let error = with(field, old, "0000000000000001");
+        assert_eq!(error, DecodeError::NotXrp { field: name });
+        // The bit of issued currencies, which a fee never is; an amount then has the form of one.
+        for other in ["C000000000000001", "8000000000000000"] {
+            match (name, with(field, old, other)) {
+                ("Fee", error) => assert_eq!(error, DecodeError::NotXrp { field: name }),
+                (
+                    _,
+                    DecodeError::IssuedValue { field, .. } | DecodeError::ZeroValue { field, .. },
+                ) => {
+                    assert_eq!(field, name);
+                }
+                (_, error) => panic!("{other}: {error}"),
+            }
         }
         // One drop above the supply, and the bit that marks a multi-purpose token.
         for (hex, drops) in [
