@@ -4,11 +4,16 @@
 #![allow(clippy::unwrap_used, reason = "a story ends where it goes wrong")]
 
 use std::process::{Command, Output};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use paygate_tests::world::client::{DROPS_PER_XRP, payment};
 use paygate_tests::world::wallet::payee;
 use paygate_tests::world::{Setup, World};
 use serde_json::Value;
+
+const WITHIN: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(100);
 
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -267,6 +272,11 @@ fn reads_by_script(terminal: &Terminal, world: &World) {
         (code, status["signer"]["reachable"].as_bool()),
         (0, Some(true))
     );
+    // Health looks once a second, and the story is quicker than that.
+    let deadline = Instant::now() + WITHIN;
+    while !terminal.types(&["status"]).out.contains("payments flow") && Instant::now() < deadline {
+        sleep(POLL);
+    }
     terminal
         .types(&["status"])
         .ends(0)
