@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "a story ends where it goes wrong")]
 
 use std::process::{Command, Output};
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use paygate_tests::world::client::{DROPS_PER_XRP, payment};
@@ -99,7 +98,7 @@ async fn a_day_with_paygatectl() {
     pays_and_understands(&terminal, &alice);
     cannot_pay_twice_or_otherwise(&terminal, &alice);
     ends_unpaid_with_proof(&terminal);
-    reads_by_script(&terminal, &world);
+    reads_by_script(&terminal, &world).await;
     follows_and_cancels(&terminal, &world).await;
 
     drop(world);
@@ -229,7 +228,7 @@ fn ends_unpaid_with_proof(terminal: &Terminal) {
     terminal.types(&["get", "too-little"]).ends(1);
 }
 
-fn reads_by_script(terminal: &Terminal, world: &World) {
+async fn reads_by_script(terminal: &Terminal, world: &World) {
     let (code, paid) = terminal.asks(&["get", "rent"]);
     assert_eq!(
         (code, paid["state"].as_str(), paid["xrp_drops"].as_str()),
@@ -275,7 +274,7 @@ fn reads_by_script(terminal: &Terminal, world: &World) {
     // Health looks once a second, and the story is quicker than that.
     let deadline = Instant::now() + WITHIN;
     while !terminal.types(&["status"]).out.contains("payments flow") && Instant::now() < deadline {
-        sleep(POLL);
+        tokio::time::sleep(POLL).await;
     }
     terminal
         .types(&["status"])
