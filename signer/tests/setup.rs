@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
@@ -17,6 +17,9 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// More than a conversation takes on a busy machine: a passphrase costs seconds there.
 const WITHIN: Duration = Duration::from_secs(60);
+
+/// Reads of the terminal that nobody has looked at yet.
+const READS_MAX: usize = 1024;
 
 const PASSPHRASE: &str = "correct horse battery";
 /// The well-known seed "masterpassphrase": no secret.
@@ -56,7 +59,7 @@ impl Person {
             .unwrap();
         let keys = File::from(keys);
         let mut screen = keys.try_clone().unwrap();
-        let (tell, shown) = channel();
+        let (tell, shown) = sync_channel(READS_MAX);
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             // The terminal ends with an error when its last user has gone.
