@@ -54,8 +54,8 @@ pub struct Config {
     pub socket_path: PathBuf,
     /// Who may connect.
     pub allowed_uids: BTreeSet<u32>,
-    /// Where the seed is.
-    pub seed_file: PathBuf,
+    /// Where the key is.
+    pub key: KeyPlace,
     /// The wallet, if it is not the key's own account.
     pub wallet: Option<AccountId>,
     /// The network that it signs for.
@@ -68,6 +68,20 @@ pub struct Config {
     pub waive: Vec<Protection>,
     /// Least important lines that are logged.
     pub log_level: LogLevel,
+}
+
+/// Where the key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// In a file as a written seed.
+    Seed(PathBuf),
+    /// In a keystore, which a passphrase opens.
+    Keystore {
+        /// The keystore.
+        file: PathBuf,
+        /// A file with the passphrase.
+        passphrase: PathBuf,
+    },
 }
 
 /// Why there is no configuration.
@@ -127,6 +141,8 @@ struct ListenSection {
 #[serde(deny_unknown_fields)]
 struct WalletSection {
     seed_file: Option<PathBuf>,
+    keystore_file: Option<PathBuf>,
+    passphrase_file: Option<PathBuf>,
     address: Option<String>,
     network_id: Option<u32>,
 }
@@ -239,8 +255,7 @@ impl Config {
             profile: file.profile,
             socket_path: absolute("listen.socket_path", file.listen.socket_path)?,
             allowed_uids: allowed_uids(file.profile, file.listen.allowed_uids),
-            seed_file: required("wallet.seed_file", file.wallet.seed_file)
-                .and_then(|path| absolute("wallet.seed_file", path))?,
+            key: key_place(&file.wallet)?,
             wallet: file
                 .wallet
                 .address
@@ -299,11 +314,17 @@ impl fmt::Display for Config {
             "\n[listen]\nsocket_path = {:?}\nallowed_uids = {uids:?}",
             self.socket_path
         )?;
-        writeln!(
-            f,
-            "\n[wallet]\nseed_file = {:?}\nnetwork_id = {}",
-            self.seed_file, self.network_id
-        )?;
+        writeln!(f, "\n[wallet]")?;
+        match &self.key {
+            KeyPlace::Seed(file) => writeln!(f, "seed_file = {file:?}")?,
+            KeyPlace::Keystore { file, passphrase } => {
+                writeln!(
+                    f,
+                    "keystore_file = {file:?}\npassphrase_file = {passphrase:?}"
+                )?;
+            }
+        }
+        writeln!(f, "network_id = {}", self.network_id)?;
         match self.wallet {
             Some(_) => writeln!(f, "address = {wallet}")?,
             None => writeln!(f, "{wallet}")?,
@@ -380,6 +401,38 @@ fn override_keys(
         figment = figment.merge(Serialized::default(key.key, value));
     }
     Ok(figment)
+}
+
+/// A seed file, or a keystore with its passphrase; never both, so that nobody wonders which one counts.
+fn key_place(section: &WalletSection) -> Result<KeyPlace, ConfigError> {
+    let both = || {
+        invalid(
+            "wallet.keystore_file",
+            "stands beside wallet.seed_file: give one of them",
+        )
+    };
+    let alone = || {
+        invalid(
+            "wallet.passphrase_file",
+            "is given without wallet.keystore_file",
+        )
+    };
+    match (
+        &section.seed_file,
+        &section.keystore_file,
+        &section.passphrase_file,
+    ) {
+        (Some(_), Some(_), _) => Err(both()),
+        (_, None, Some(_)) => Err(alone()),
+        (seed, None, None) => required("wallet.seed_file or wallet.keystore_file", seed.clone())
+            .and_then(|path| absolute("wallet.seed_file", path))
+            .map(KeyPlace::Seed),
+        (None, Some(file), passphrase) => Ok(KeyPlace::Keystore {
+            file: absolute("wallet.keystore_file", file.clone())?,
+            passphrase: required("wallet.passphrase_file", passphrase.clone())
+                .and_then(|path| absolute("wallet.passphrase_file", path))?,
+        }),
+    }
 }
 
 fn required<T>(key: &'static str, value: Option<T>) -> Result<T, ConfigError> {

@@ -192,6 +192,16 @@ pub fn confine(journal_directory: &Path) -> Report {
     report
 }
 
+/// For commands that see a key and need everything else: no core dump, no tracer.
+pub fn hide_from_dumps() -> Result<(), NotProtected> {
+    forbid_dumps()
+        .and_then(|()| try_dumpable())
+        .map_err(|cause| NotProtected {
+            protection: Protection::NotDumpable,
+            cause,
+        })
+}
+
 // === what is given up ===
 
 fn forbid_dumps() -> Result<(), String> {

@@ -5,6 +5,8 @@
 //! serialisation of a key. The key's bytes lie in [`Locked`] memory; what the curve libraries copy to the stack while
 //! they work is overwritten after the key is made, and not after each signature.
 
+pub mod keystore;
+pub mod private;
 pub mod seed;
 
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
@@ -14,7 +16,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::hardening::{Locked, LockedError};
 
-use seed::{Family, Seed};
+use keystore::{Keystore, KeystoreError, Passphrase};
+use private::PrivateFile;
+use seed::{Family, Seed, SeedError};
 
 /// What a canary signs begins with this. Every transaction's signing payload begins with "STX\0", "SMT\0" or "CLM\0", so
 /// that a canary's signature fits nothing that the ledger knows.
@@ -37,6 +41,34 @@ pub enum KeyError {
     Random,
 }
 
+/// Where the key lies: opened before the process confines itself, read after.
+#[derive(Debug)]
+pub enum KeyFiles {
+    /// A written seed.
+    Seed(PrivateFile),
+    /// A sealed seed and what opens it.
+    Keystore {
+        /// The sealed seed.
+        keystore: PrivateFile,
+        /// What opens it.
+        passphrase: PrivateFile,
+    },
+}
+
+/// Why the key could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// From a seed file.
+    #[error("wallet.seed_file: {0}")]
+    Seed(#[from] SeedError),
+    /// From a keystore.
+    #[error("wallet.keystore_file: {0}")]
+    Keystore(#[from] KeystoreError),
+    /// No key follows.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
 /// The canary's signature does not verify: the key or the curve library is damaged.
 #[derive(Debug, thiserror::Error)]
 #[error("the canary's signature does not verify")]
@@ -57,6 +89,25 @@ enum Secret {
         key: Locked<SecretKey>,
         context: Secp256k1<All>,
     },
+}
+
+// === impl KeyFiles ===
+
+impl KeyFiles {
+    /// Reads the key into locked memory and closes the files.
+    pub fn read(self) -> Result<SigningKey, ReadError> {
+        let seed = match self {
+            KeyFiles::Seed(file) => Seed::read(file)?,
+            KeyFiles::Keystore {
+                keystore,
+                passphrase,
+            } => {
+                let passphrase = Passphrase::read(passphrase)?;
+                Keystore::read(keystore)?.open(&passphrase)?
+            }
+        };
+        Ok(SigningKey::from_seed(seed)?)
+    }
 }
 
 // === impl SigningKey ===

@@ -7,10 +7,10 @@
 //!
 //! - `intent.rs`: requests as types, and their digests. `policy.rs`: the rules and the closed list of denials.
 //! - `journal.rs` and `journal/`: what was approved, durably. `index.rs`: what is kept of it in memory.
-//! - `keys.rs` and `keys/`: seed, derivation, signatures.
+//! - `keys.rs` and `keys/`: private files, seed, keystore, derivation, signatures.
 //! - `vault.rs` and `vault/`: claim, decide, sign, journal, hand out. Synchronous.
 //! - `hardening.rs`: what the process gives up; the only unsafe code.
-//! - `config.rs`, `server.rs`, `main.rs`: the shell around it.
+//! - `config.rs`, `server.rs`, `main.rs`: the shell around it. `setup.rs`: the conversation in which a key is made.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -22,4 +22,5 @@ pub mod journal;
 pub mod keys;
 pub mod policy;
 pub mod server;
+pub mod setup;
 pub mod vault;

@@ -1,4 +1,5 @@
-//! The process: `paygate-signer serve`, `check-config` and `probe`. Owns the order in which it starts, and nothing else.
+//! The process: `paygate-signer serve`, `check-config`, `probe`, and the commands of `setup`. Owns the order in which it starts, and
+//! nothing else.
 
 #![expect(
     clippy::print_stdout,
@@ -16,11 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use paygate_signer::config::Config;
+use paygate_signer::config::{Config, KeyPlace};
 use paygate_signer::hardening::{Protection, Report, confine};
-use paygate_signer::keys::SigningKey;
-use paygate_signer::keys::seed::SeedFile;
+use paygate_signer::keys::KeyFiles;
+use paygate_signer::keys::private::{PrivateError, PrivateFile};
 use paygate_signer::server::{CALLS_MAX, Parts, Socket, serve};
+use paygate_signer::setup;
 use paygate_signer::vault::{Ledger, Vault, Wallet};
 use paygate_telemetry::probe::probe;
 use paygate_telemetry::shutdown::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_PANIC, signal};
@@ -49,6 +51,7 @@ Examples:
   paygate-signer check-config --config signer.toml
   paygate-signer serve --config signer.toml
   paygate-signer probe --addr unix:/run/paygate-signer/signer.sock
+  paygate-signer init --keystore /etc/paygate-signer/wallet.keystore
 
 Exit codes: 0 ended as asked, 1 failed, 2 wrong command line, 64 bad configuration, 70 a bug (panic).";
 
@@ -79,6 +82,8 @@ enum Command {
         #[arg(long, value_name = "NAME", default_value = "")]
         service: String,
     },
+    #[command(flatten)]
+    Setup(setup::Command),
 }
 
 fn main() -> ExitCode {
@@ -88,6 +93,7 @@ fn main() -> ExitCode {
         Command::Serve { config } => (config, true),
         Command::CheckConfig { config } => (config, false),
         Command::Probe { addr, service } => return run_probe(addr, service),
+        Command::Setup(command) => return run_setup(command),
     };
     let config = match load(path) {
         Ok(config) => config,
@@ -108,7 +114,7 @@ fn main() -> ExitCode {
 fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let socket = Socket::bind(&config.socket_path, config.allowed_uids.clone())?;
     let ledger = Ledger::open(&config.journal_directory, config.network_id)?;
-    let seed_file = SeedFile::open(&config.seed_file)?;
+    let key_files = open_key(&config.key)?;
 
     let mut report = confine(&config.journal_directory);
     report.require(&config.waive)?;
@@ -121,7 +127,7 @@ fn run(config: Config) -> Result<(), Box<dyn Error>> {
     })?;
     end_at_first_panic();
 
-    let key = SigningKey::from_seed(seed_file.read()?)?;
+    let key = key_files.read()?;
     if !key.memory_is_locked() {
         report.fail(
             Protection::KeyMemory,
@@ -158,6 +164,28 @@ fn run(config: Config) -> Result<(), Box<dyn Error>> {
     }
     telemetry.shutdown(FLUSH);
     Ok(served?)
+}
+
+fn open_key(place: &KeyPlace) -> Result<KeyFiles, PrivateError> {
+    Ok(match place {
+        KeyPlace::Seed(path) => KeyFiles::Seed(PrivateFile::open("seed file", path)?),
+        KeyPlace::Keystore { file, passphrase } => KeyFiles::Keystore {
+            keystore: PrivateFile::open("keystore", file)?,
+            passphrase: PrivateFile::open("passphrase file", passphrase)?,
+        },
+    })
+}
+
+/// Talks to a person about a key. No journal is touched and nothing is served.
+fn run_setup(command: &setup::Command) -> ExitCode {
+    match setup::run(command) {
+        Ok(()) => ExitCode::from(EXIT_OK),
+        Err(error) => {
+            // A person reads this, not a log.
+            eprintln!("paygate-signer: {error}");
+            ExitCode::from(EXIT_FAILED)
+        }
+    }
 }
 
 /// Asks another process. Nothing of the key or the journal is touched.

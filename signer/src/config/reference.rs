@@ -52,10 +52,24 @@ const KEYS: &[KeyDoc] = &[
     },
     KeyDoc {
         key: "wallet.seed_file",
-        default: "required",
+        default: "unset",
         unit: "path",
-        meaning: "file with the seed (s... or sEd...), owned by the signer's user, mode 0400 or 0600",
+        meaning: "file with the seed (s... or sEd...), owned by the signer's user, mode 0400 or 0600; this or wallet.keystore_file is required",
         variable: "PAYGATE_SIGNER__WALLET__SEED_FILE",
+    },
+    KeyDoc {
+        key: "wallet.keystore_file",
+        default: "unset",
+        unit: "path",
+        meaning: "file that paygate-signer init or import wrote: the seed, sealed with a passphrase; same owner and modes",
+        variable: "PAYGATE_SIGNER__WALLET__KEYSTORE_FILE",
+    },
+    KeyDoc {
+        key: "wallet.passphrase_file",
+        default: "unset",
+        unit: "path",
+        meaning: "file with the keystore's passphrase, best from the orchestrator's secrets or systemd's LoadCredential; same owner and modes",
+        variable: "PAYGATE_SIGNER__WALLET__PASSPHRASE_FILE",
     },
     KeyDoc {
         key: "wallet.address",

@@ -56,7 +56,11 @@ fn an_amount_from_a_variable_is_exact() {
 #[test]
 fn what_has_no_meaning_is_refused_by_name() {
     for (text, variables, expected) in [
-        ("", &[][..], "wallet.seed_file is required"),
+        (
+            "",
+            &[][..],
+            "wallet.seed_file or wallet.keystore_file is required",
+        ),
         (
             "[wallet]\nseed = \"/x\"",
             &[],

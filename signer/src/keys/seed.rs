@@ -1,14 +1,14 @@
-//! The seed: its file, its written form, its family. Owns the checks that the file is private.
+//! The seed: its written form, its family, sixteen secret bytes.
 //!
-//! The file is opened before the process confines itself and read after, so that the handle is all that is left of it.
+//! Owns reading and writing that form. May not: open a file; `private.rs` does.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::fmt;
 
+use ring::rand::{SecureRandom, SystemRandom};
 use xrpl_tx::sha256;
 use zeroize::Zeroizing;
+
+use super::private::{PrivateError, PrivateFile};
 
 /// Longest seed file: a seed of 31 characters, a line's end, and room for a habit of blank lines.
 const SEED_FILE_BYTES_MAX: usize = 128;
@@ -17,7 +17,8 @@ const SEED_FILE_BYTES_MAX: usize = 128;
 const SEED_CHARACTERS_MAX: usize = 31;
 const SEED_CHARACTERS_MIN: usize = 25;
 
-const ENTROPY_BYTES: usize = 16;
+/// Bytes of a seed.
+pub(super) const ENTROPY_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 4;
 
 /// Prefix of a seed of the older family, written `s...`.
@@ -28,54 +29,18 @@ const PREFIX_ED25519: &[u8] = &[0x01, 0xE1, 0x4B];
 
 const ALPHABET: &[u8; 58] = b"rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz";
 
-/// `O_NOFOLLOW` and `O_NONBLOCK`: a link or a pipe in the file's place is an error, not a detour or a wait.
-const OPEN_FLAGS: rustix::fs::OFlags =
-    rustix::fs::OFlags::NOFOLLOW.union(rustix::fs::OFlags::NONBLOCK);
-
-/// Why there is no seed. Says nothing of what the file holds.
+/// Why there is no seed. Says nothing of what the text holds.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
-    /// The file system says no.
-    #[error("cannot {what} seed file {path}: {source}")]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// The file.
-        path: String,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// Others may read it.
-    #[error("seed file {path} has mode {mode:04o}: allow only 0400 or 0600")]
-    NotPrivate {
-        /// The file.
-        path: String,
-        /// Its mode.
-        mode: u32,
-    },
-    /// It is somebody else's.
-    #[error("seed file {path} belongs to uid {owner}, the signer runs as {own}")]
-    NotOwned {
-        /// The file.
-        path: String,
-        /// Its owner.
-        owner: u32,
-        /// Who we are.
-        own: u32,
-    },
-    /// It is a directory, a device, a pipe.
-    #[error("seed file {path} is no regular file")]
-    NotAFile {
-        /// The file.
-        path: String,
-    },
-    /// It is too long.
-    #[error("seed file has more than {SEED_FILE_BYTES_MAX} bytes")]
-    TooLong,
-    /// What it holds is no seed.
-    #[error("seed file holds no seed: {0}")]
+    /// Its file cannot be used.
+    #[error(transparent)]
+    File(#[from] PrivateError),
+    /// The text is no seed.
+    #[error("the text is no seed: {0}")]
     NoSeed(&'static str),
+    /// The system's random numbers are not there.
+    #[error("the system gives no random numbers")]
+    Random,
 }
 
 /// How a key follows from a seed.
@@ -87,84 +52,55 @@ pub enum Family {
     Secp256k1,
 }
 
-/// An opened seed file, checked but not read.
-#[derive(Debug)]
-pub struct SeedFile {
-    file: File,
-    path: String,
-}
-
 /// Sixteen secret bytes and their family. Overwritten on drop.
 pub struct Seed {
     entropy: Zeroizing<[u8; ENTROPY_BYTES]>,
     family: Family,
 }
 
-// === impl SeedFile ===
-
-impl SeedFile {
-    /// Opens the file and refuses it unless it is this user's alone.
-    pub fn open(path: &Path) -> Result<SeedFile, SeedError> {
-        let text = path.display().to_string();
-        let io = |what| {
-            let path = text.clone();
-            move |source| SeedError::Io { what, path, source }
-        };
-        let file = File::options()
-            .read(true)
-            .custom_flags(OPEN_FLAGS.bits().cast_signed())
-            .open(path)
-            .map_err(io("open"))?;
-        // Of the opened file, not of the path: it cannot be exchanged in between.
-        let metadata = file.metadata().map_err(io("inspect"))?;
-        if !metadata.is_file() {
-            return Err(SeedError::NotAFile { path: text });
-        }
-        let mode = metadata.mode() & 0o7777;
-        if mode != 0o400 && mode != 0o600 {
-            return Err(SeedError::NotPrivate { path: text, mode });
-        }
-        let own = rustix::process::geteuid().as_raw();
-        if metadata.uid() != own {
-            return Err(SeedError::NotOwned {
-                path: text,
-                owner: metadata.uid(),
-                own,
-            });
-        }
-        Ok(SeedFile { file, path: text })
-    }
-
-    /// Reads the seed and closes the file.
-    pub fn read(self) -> Result<Seed, SeedError> {
-        let mut text = Zeroizing::new([0u8; SEED_FILE_BYTES_MAX + 1]);
-        let mut length = 0;
-        // By hand into one buffer: a growing one would leave copies behind.
-        while length < text.len() {
-            let read = (&self.file).read(&mut text[length..]);
-            match read {
-                Ok(0) => break,
-                Ok(read) => length += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => {
-                    return Err(SeedError::Io {
-                        what: "read",
-                        path: self.path,
-                        source,
-                    });
-                }
-            }
-        }
-        if length > SEED_FILE_BYTES_MAX {
-            return Err(SeedError::TooLong);
-        }
-        Seed::parse(text[..length].trim_ascii())
-    }
-}
-
 // === impl Seed ===
 
 impl Seed {
+    /// Reads a file that holds a written seed.
+    pub fn read(file: PrivateFile) -> Result<Seed, SeedError> {
+        Seed::parse(&file.read(SEED_FILE_BYTES_MAX)?)
+    }
+
+    /// A new one, from the system's random numbers.
+    pub fn random(family: Family) -> Result<Seed, SeedError> {
+        let mut entropy = Zeroizing::new([0; ENTROPY_BYTES]);
+        SystemRandom::new()
+            .fill(entropy.as_mut_slice())
+            .map_err(|_| SeedError::Random)?;
+        Ok(Seed { entropy, family })
+    }
+
+    pub(super) fn from_entropy(entropy: Zeroizing<[u8; ENTROPY_BYTES]>, family: Family) -> Seed {
+        Seed { entropy, family }
+    }
+
+    /// The same once more, for who uses up one.
+    pub(super) fn again(&self) -> Seed {
+        Seed::from_entropy(self.entropy.clone(), self.family)
+    }
+
+    /// Its written form, `s...` or `sEd...`: the secret itself.
+    pub fn written(&self) -> Zeroizing<String> {
+        let prefix = match self.family {
+            Family::Ed25519 => PREFIX_ED25519,
+            Family::Secp256k1 => PREFIX_SECP256K1,
+        };
+        // With room for all: a vector that grows leaves copies behind.
+        let mut content = Zeroizing::new(Vec::with_capacity(
+            prefix.len() + ENTROPY_BYTES + CHECKSUM_BYTES,
+        ));
+        content.extend_from_slice(prefix);
+        content.extend_from_slice(self.entropy.as_slice());
+        let sum = sha256(&[sha256(&[&content]).as_bytes()]);
+        content.extend_from_slice(&sum.as_bytes()[..CHECKSUM_BYTES]);
+        encode_base58(&content)
+    }
+
     /// Decodes a written seed of either family.
     pub fn parse(text: &[u8]) -> Result<Seed, SeedError> {
         if text.len() < SEED_CHARACTERS_MIN || text.len() > SEED_CHARACTERS_MAX {
@@ -204,6 +140,15 @@ impl Seed {
     }
 }
 
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Family::Ed25519 => "ed25519",
+            Family::Secp256k1 => "secp256k1",
+        })
+    }
+}
+
 /// The number that the text writes, big-endian. No text of at most 31 characters needs more than 23 bytes.
 fn decode_base58(text: &[u8]) -> Option<Zeroizing<[u8; 24]>> {
     let mut number = Zeroizing::new([0u8; 24]);
@@ -220,4 +165,22 @@ fn decode_base58(text: &[u8]) -> Option<Zeroizing<[u8; 24]>> {
         }
     }
     Some(number)
+}
+
+/// The other way. No seed begins with a zero byte, which base58 would write apart.
+fn encode_base58(bytes: &[u8]) -> Zeroizing<String> {
+    let mut number = Zeroizing::new(bytes.to_vec());
+    let mut digits = Zeroizing::new(Vec::with_capacity(SEED_CHARACTERS_MAX));
+    while number.iter().any(|byte| *byte != 0) {
+        let mut rest = 0u32;
+        for byte in number.iter_mut() {
+            let value = rest * 256 + u32::from(*byte);
+            *byte = u8::try_from(value / 58).expect("the rest is below 58, so this is below 256");
+            rest = value % 58;
+        }
+        digits.push(ALPHABET[rest as usize]);
+    }
+    let mut text = Zeroizing::new(String::with_capacity(digits.len()));
+    text.extend(digits.iter().rev().map(|digit| char::from(*digit)));
+    text
 }

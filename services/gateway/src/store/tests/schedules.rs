@@ -21,7 +21,7 @@ use super::world::{
 };
 use crate::store::{NewPayment, Record, Store};
 
-const STORIES: u64 = 12;
+const STORIES: u64 = 8;
 const SCHEDULES: u64 = 4;
 const PAYMENTS_MAX: u64 = 8;
 
