@@ -89,9 +89,6 @@ impl Checker {
         self.expect(epoch >= before.meta.epoch, ONE_GENERATION, || {
             format!("the store's generation falls from {} to {epoch}", before.meta.epoch)
         });
-        self.expect(commit.by_epoch.is_none_or(|by| by == epoch), ONE_GENERATION, || {
-            format!("generation {:?} commits to a store of generation {epoch}", commit.by_epoch)
-        });
     }
 
     fn check_cursor(&mut self, commit: &Commit, before: &Stored) {
@@ -311,6 +308,10 @@ impl Checker {
             return;
         }
         let what = format!("slots {bound:?} are bound and {added} versions added");
+        let epoch = commit.meta.epoch;
+        self.expect(commit.by_epoch.is_none_or(|by| by == epoch), ONE_GENERATION, || {
+            format!("{what} by generation {:?} of a store of generation {epoch}", commit.by_epoch)
+        });
         self.expect(!before.meta.is_frozen, FROZEN_SIGNS_NOTHING, || {
             format!("{what} while the wallet is frozen")
         });
