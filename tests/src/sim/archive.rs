@@ -47,6 +47,17 @@ impl Archive {
         }
     }
 
+    /// A server that has everything between these two, and learns now that the last one is validated.
+    pub(super) fn whole_until(first: u32, last: u32, now: Millis) -> Self {
+        Self {
+            validated: Some(last),
+            validated_at: now,
+            published: Some(last),
+            saved: vec![first..=last],
+            ..Self::whole(first)
+        }
+    }
+
     /// A server that has just started and holds one ledger, of which nobody told it that it is validated.
     pub(super) fn joining(first: u32) -> Self {
         Self {
@@ -56,6 +67,18 @@ impl Archive {
             published: None,
             saved: Vec::new(),
             unvalidated: BTreeMap::new(),
+        }
+    }
+
+    /// Forgets every ledger after this one.
+    pub(super) fn truncate(&mut self, last: u32) {
+        let cut = |index: u32| index.min(last);
+        self.validated = self.validated.map(cut);
+        self.published = self.published.map(cut);
+        self.unvalidated.retain(|index, _| *index <= last);
+        self.saved.retain(|range| *range.start() <= last);
+        for range in &mut self.saved {
+            *range = *range.start()..=cut(*range.end());
         }
     }
 

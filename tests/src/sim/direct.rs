@@ -62,6 +62,11 @@ impl Direct {
         self.node.clone()
     }
 
+    /// The node alone.
+    pub(super) fn into_node(self) -> Node {
+        self.node.into_node()
+    }
+
     /// Its time.
     pub(super) fn now(&self) -> Millis {
         self.now

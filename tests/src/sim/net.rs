@@ -22,7 +22,10 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use super::StoreError;
+use super::conduct::Agreement;
 use super::hub::SocketId;
+use super::network::Network;
 use super::node::Node;
 use super::rpc::{Answer, Call, Role, RpcError, api_version, dispatch, parse_submit};
 use super::script;
@@ -46,6 +49,75 @@ impl Shared {
             .lock()
             .expect("no command of the simulated server panicked")
     }
+
+    /// The node, of which nobody else has a share.
+    pub(super) fn into_node(self) -> Node {
+        let alone = Arc::try_unwrap(self.0).ok();
+        let node = alone.expect("a server that was just made is not shared");
+        node.into_inner()
+            .expect("no command of the simulated server panicked")
+    }
+}
+
+/// One server as its sockets see it.
+#[derive(Clone)]
+pub(super) struct Front {
+    /// The server.
+    pub node: Shared,
+    /// The network that it is one of. Whoever has it locked may lock servers; never the other way round.
+    pub network: Option<Arc<Mutex<Network>>>,
+}
+
+impl Front {
+    /// Closes the open ledger, of all servers if there are several.
+    pub(super) fn close_ledger(&self) -> Result<(), StoreError> {
+        match &self.network {
+            None => self.node.lock().close(now()),
+            Some(network) => {
+                let mut network = network
+                    .lock()
+                    .expect("nothing that happens to a network panics");
+                network.agree(Agreement::default(), now())
+            }
+        }
+    }
+
+    /// Ends it: no ledger closes any more.
+    pub(super) fn stop(&self) {
+        if let Some(network) = &self.network {
+            let network = network.lock();
+            network
+                .expect("nothing that happens to a network panics")
+                .stop();
+        }
+        self.node.lock().stop();
+    }
+
+    /// What the server left for its network while it answered is done before the answer goes out.
+    async fn settle(&self) {
+        let Some(network) = self.network.clone() else {
+            return;
+        };
+        let is_settled = {
+            let node = self.node.lock();
+            node.outbox.is_empty() && node.orders.is_empty()
+        };
+        if is_settled {
+            return;
+        }
+        // A ledger may be synced to a file: not on a thread that answers requests.
+        let settled = tokio::task::spawn_blocking(move || settle(&network, now())).await;
+        settled
+            .expect("closing a ledger does not panic")
+            .expect("the state directory takes the closed ledger");
+    }
+}
+
+fn settle(network: &Mutex<Network>, now: Millis) -> Result<(), StoreError> {
+    let mut network = network
+        .lock()
+        .expect("nothing that happens to a network panics");
+    network.settle(now)
 }
 
 /// The time, read here and nowhere else in the simulation.
@@ -63,15 +135,15 @@ pub(super) async fn bind(port: u16) -> std::io::Result<(TcpListener, SocketAddr)
     Ok((listener, address))
 }
 
-/// Closes a ledger every so often.
-pub(super) async fn close_ledgers(node: Shared, every: Duration) {
+/// Closes a ledger every so often: the server's, or that of its network.
+pub(super) async fn close_ledgers(front: Front, every: Duration) {
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let node = node.clone();
+        let front = front.clone();
         // Closing syncs a file: not on a thread that answers requests.
-        let closed = tokio::task::spawn_blocking(move || node.lock().close(now())).await;
+        let closed = tokio::task::spawn_blocking(move || front.close_ledger()).await;
         closed
             .expect("closing a ledger does not panic")
             .expect("the state directory takes the closed ledger");
@@ -79,13 +151,14 @@ pub(super) async fn close_ledgers(node: Shared, every: Duration) {
 }
 
 /// Serves WebSocket clients.
-pub(super) async fn serve_websockets(listener: TcpListener, node: Shared) {
+pub(super) async fn serve_websockets(listener: TcpListener, front: Front) {
     let mut sockets = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                if let Ok((stream, _)) = accepted {
-                    sockets.spawn(serve_socket(stream, node.clone()));
+                // Whoever knocks at a server that is gone finds nobody.
+                if let Ok((stream, _)) = accepted && !front.node.lock().is_gone {
+                    sockets.spawn(serve_socket(stream, front.clone()));
                 }
             }
             Some(_) = sockets.join_next() => {}
@@ -93,20 +166,20 @@ pub(super) async fn serve_websockets(listener: TcpListener, node: Shared) {
     }
 }
 
-async fn serve_socket(stream: TcpStream, node: Shared) {
+async fn serve_socket(stream: TcpStream, front: Front) {
     let _ = stream.set_nodelay(true);
     let Ok(socket) = tokio_tungstenite::accept_async(stream).await else {
         return;
     };
-    let (id, pushed) = node.lock().hub.connect();
+    let (id, pushed) = front.node.lock().hub.connect();
     // An error here is the client's going away.
-    let _ = converse(socket, &node, id, pushed).await;
-    node.lock().hub.disconnect(id);
+    let _ = converse(socket, &front, id, pushed).await;
+    front.node.lock().hub.disconnect(id);
 }
 
 async fn converse(
     mut socket: WebSocketStream<TcpStream>,
-    node: &Shared,
+    front: &Front,
     id: SocketId,
     mut pushed: mpsc::Receiver<String>,
 ) -> Result<(), tokio_tungstenite::tungstenite::Error> {
@@ -115,6 +188,8 @@ async fn converse(
             biased;
             message = pushed.recv() => match message {
                 Some(text) => socket.send(Message::text(text)).await?,
+                // The server's process has ended.
+                None if !front.node.lock().hub.was_too_slow(id) => return Ok(()),
                 None => {
                     let reason = "Policy error: client is too slow.".into();
                     return socket.close(Some(CloseFrame { code: CloseCode::Policy, reason })).await;
@@ -123,10 +198,10 @@ async fn converse(
             frame = socket.next() => match frame {
                 None => return Ok(()),
                 Some(Err(error)) => return Err(error),
-                Some(Ok(Message::Text(text))) => answer_frame(&mut socket, node, id, &mut pushed, text.as_str()).await?,
+                Some(Ok(Message::Text(text))) => answer_frame(&mut socket, front, id, &mut pushed, text.as_str()).await?,
                 Some(Ok(Message::Binary(bytes))) => {
                     let text = String::from_utf8_lossy(&bytes).into_owned();
-                    answer_frame(&mut socket, node, id, &mut pushed, &text).await?;
+                    answer_frame(&mut socket, front, id, &mut pushed, &text).await?;
                 }
                 Some(Ok(_)) => {}
             },
@@ -136,17 +211,19 @@ async fn converse(
 
 async fn answer_frame(
     socket: &mut WebSocketStream<TcpStream>,
-    node: &Shared,
+    front: &Front,
     id: SocketId,
     pushed: &mut mpsc::Receiver<String>,
     text: &str,
 ) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+    let node = &front.node;
     if is_over(&mut node.lock(), Role::Public, now()) {
         let reason = "threshold exceeded".into();
         let code = CloseCode::Policy;
         return socket.close(Some(CloseFrame { code, reason })).await;
     }
     let answer = answer_text(node, (id, Role::Public), text, now());
+    front.settle().await;
     // What a request pushed to its own socket goes out before its answer.
     while let Ok(text) = pushed.try_recv() {
         socket.feed(Message::text(text)).await?;
@@ -271,17 +348,19 @@ fn websocket_frame(request: &Map<String, Value>, answer: Answer) -> Map<String, 
 }
 
 /// Serves JSON-RPC clients.
-pub(super) async fn serve_rpc(listener: TcpListener, node: Shared) {
-    let app = Router::new().route("/", any(rpc)).with_state(node);
+pub(super) async fn serve_rpc(listener: TcpListener, front: Front) {
+    let app = Router::new().route("/", any(rpc)).with_state(front);
     let served = axum::serve(listener, app).await;
     served.expect("the JSON-RPC listener stays open");
 }
 
-async fn rpc(State(node): State<Shared>, body: String) -> Response {
+async fn rpc(State(front): State<Front>, body: String) -> Response {
+    let node = front.node.clone();
     // A command may sync a file or decode a blob: not on a thread that serves other clients.
     let answered =
         tokio::task::spawn_blocking(move || rpc_body(&node, Role::Admin, &body, now())).await;
     let (status, text) = answered.expect("answering a request does not panic");
+    front.settle().await;
     (
         status,
         [(header::CONTENT_TYPE, "application/json; charset=UTF-8")],

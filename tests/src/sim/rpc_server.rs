@@ -5,10 +5,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::faults::BlockedBy;
 use super::node::Node;
 use super::queue::{Queue, mul_div};
 use super::rpc::{Call, Role};
 use super::shapes::{complete_ledgers, object};
+use super::standing::Claims;
 use super::world::Release;
 
 /// Fee level of a transaction that pays the base fee.
@@ -63,6 +65,12 @@ pub(super) fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, V
         "uptime": 0,
         "validation_quorum": 1,
     }));
+    if let Claims::Blocked(by) = standing.claims {
+        let (field, id, message) = blocked(by);
+        body.insert(field.into(), json!(true));
+        let warning = json!({ "id": id, "message": message });
+        body.insert("warnings".into(), json!([warning]));
+    }
     let (validated, published) = (world.archive.validated(), world.archive.published());
     if validated.is_some() {
         body.insert("initial_sync_duration_us".into(), json!("0"));
@@ -104,6 +112,22 @@ pub(super) fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, V
     body
 }
 
+/// The field and the warning of a server that cannot follow its network any more.
+fn blocked(by: BlockedBy) -> (&'static str, u32, &'static str) {
+    match by {
+        BlockedBy::Amendment => (
+            "amendment_blocked",
+            1002,
+            "This server is amendment blocked, and must be updated to be able to stay in sync with the network.",
+        ),
+        BlockedBy::Unl => (
+            "unl_blocked",
+            1003,
+            "This server has an expired validator list. validators.txt may be incorrectly configured or some [validator_list_sites] may be unreachable.",
+        ),
+    }
+}
+
 /// A fee level as a multiple of the base fee. Levels are 256ths, so eight decimals say it all.
 fn load_factor(level: u64) -> Value {
     let (whole, rest) = (level / REFERENCE_LEVEL, level % REFERENCE_LEVEL);
@@ -134,7 +158,12 @@ fn server_ledger(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value
     let is_validated = world.last_validated().is_some();
     // The old release says no age of a ledger that is only closed.
     if is_validated || world.release == Release::V3_3 {
-        let age = call.now.ledger_time().saturating_sub(ledger.close_time);
+        let age = match node.standing.claims {
+            Claims::Fresh => 0,
+            Claims::Nothing | Claims::Blocked(_) => {
+                call.now.ledger_time().saturating_sub(ledger.close_time)
+            }
+        };
         facts.insert("age".into(), json!(age));
     }
     facts

@@ -7,6 +7,7 @@ mod limits;
 mod lines;
 mod network;
 mod server;
+mod several;
 mod signers;
 mod wire;
 
