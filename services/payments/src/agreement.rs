@@ -160,7 +160,8 @@ impl Ledgers {
     /// The newest ledger that a server told.
     #[must_use]
     pub fn newest_of(&self, server: usize) -> Option<LedgerRef> {
-        self.words.get(server)?.back().copied()
+        let words = self.words.get(server)?;
+        words.iter().max_by_key(|word| word.index).copied()
     }
 
     /// An index on which agreement is possible and not there, and the servers that have passed it without a word of it: they

@@ -4,45 +4,41 @@
 //! not: read the content of answers to callers (they do, on their own task), or send anything of a caller's before the
 //! server has proven its network.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::SinkExt;
 use serde_json::{Map, Value};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval_at, timeout};
 use tokio_stream::StreamExt;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 use super::backoff::Backoff;
+use super::dial::{Dial, Wire, WireError};
 use paygate_payments::{LedgerIndex, LedgerRef};
 
 use super::facts::LedgerEvent;
+use super::fleet::News;
 use super::identity::{self, Refusal};
 use super::link::{
-    ConnectionState, DisconnectReason, LinkSettings, NotSent, REQUESTS_IN_FLIGHT_MAX,
+    ConnectionState, DisconnectReason, LinkSettings, NotSent, REQUESTS_IN_FLIGHT_MAX, Recent,
 };
 use super::wire::{self, Incoming};
 use crate::clock;
 use crate::metrics::Metrics;
 
-/// Largest message that is read. A page of account_tx (200 transactions with metadata) is under 1 MiB; a server that
-/// sends more than this is broken or hostile, and the connection is given up.
-pub(super) const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
-
 /// A connection that held so long starts the next backoff from its beginning; shorter ones go on where they were, so a
 /// server that accepts and closes at once is not hammered.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 
+/// Code with which servers close the connection of whoever asks or reads too slowly for what he asks.
+const CLOSED_FOR_LOAD: u16 = 1008;
+
 /// How much text of a peer is kept in reasons and logs.
 const REASON_CHARS_MAX: usize = 120;
-
-pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// A request on its way to the socket. Without Debug: its parameters may hold a blob, which is never logged.
 pub(super) struct Outgoing {
@@ -57,14 +53,17 @@ pub(super) struct Outgoing {
 #[must_use = "a link works only while its driver runs"]
 pub struct Driver {
     settings: Arc<LinkSettings>,
+    dial: Arc<dyn Dial>,
     metrics: Metrics,
     outgoing: mpsc::Receiver<Outgoing>,
     connection: watch::Sender<ConnectionState>,
     ledgers: watch::Sender<Option<LedgerEvent>>,
-    recent: watch::Receiver<Option<LedgerRef>>,
+    recent: watch::Receiver<Recent>,
     /// The newest ledger validated on a proven connection of this link.
     seen: Option<LedgerRef>,
     next_id: u64,
+    /// Where a fleet wants the news of this link.
+    news: Option<(usize, mpsc::Sender<News>)>,
 }
 
 /// How one connection ended.
@@ -77,14 +76,16 @@ enum End {
 impl Driver {
     pub(super) fn new(
         settings: Arc<LinkSettings>,
+        dial: Arc<dyn Dial>,
         metrics: Metrics,
         outgoing: mpsc::Receiver<Outgoing>,
         connection: watch::Sender<ConnectionState>,
         ledgers: watch::Sender<Option<LedgerEvent>>,
-        recent: watch::Receiver<Option<LedgerRef>>,
+        recent: watch::Receiver<Recent>,
     ) -> Driver {
         Driver {
             settings,
+            dial,
             metrics,
             outgoing,
             connection,
@@ -92,18 +93,32 @@ impl Driver {
             recent,
             seen: None,
             next_id: 0,
+            news: None,
+        }
+    }
+
+    /// Has the link tell a fleet what happens, under a number of the fleet's.
+    pub(super) fn tell(self, number: usize, news: mpsc::Sender<News>) -> Driver {
+        Driver {
+            news: Some((number, news)),
+            ..self
+        }
+    }
+
+    /// News that nobody takes are lost: a fleet asks for what it misses.
+    fn report(&self, news: impl FnOnce(usize) -> News) {
+        if let Some((number, told)) = &self.news {
+            drop(told.try_send(news(*number)));
         }
     }
 
     /// Runs until `stop` resolves or the last handle of the link is gone.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
-        // Only the first installation in a process counts; a second answers an error that means "already there".
-        let _ = rustls::crypto::ring::default_provider().install_default();
         tokio::select! {
+            biased;
             () = stop => {}
             () = self.reconnect_for_ever() => {}
         }
-        self.metrics.xrpl_connection(&self.settings.server, false);
     }
 
     async fn reconnect_for_ever(&mut self) {
@@ -119,6 +134,9 @@ impl Driver {
             let delay = match end {
                 End::HandlesGone => return,
                 End::Lost(reason) => {
+                    if matches!(reason, DisconnectReason::Closed { code: CLOSED_FOR_LOAD, .. }) {
+                        self.report(News::TooMuch);
+                    }
                     tracing::warn!(server = %self.settings.server, %reason, "ledger server disconnected");
                     self.disconnected(|since| ConnectionState::Disconnected { reason, since });
                     backoff.next_delay()
@@ -143,13 +161,13 @@ impl Driver {
 
     /// Publishes that nothing can be sent. The first moment of an outage is kept over its failed attempts.
     fn disconnected(&self, state: impl FnOnce(Instant) -> ConnectionState) {
-        self.metrics.xrpl_connection(&self.settings.server, false);
         let since = match &*self.connection.borrow() {
             ConnectionState::Disconnected { since, .. }
             | ConnectionState::WrongNetwork { since, .. } => *since,
             ConnectionState::Connected { .. } => clock::instant(),
         };
         self.connection.send_replace(state(since));
+        self.report(|_| News::Connection);
     }
 
     /// Answers requests that slipped in around a disconnect, for as long as the delay. False: nobody is left to ask.
@@ -158,6 +176,7 @@ impl Driver {
         tokio::pin!(wait);
         loop {
             tokio::select! {
+                biased;
                 () = &mut wait => return true,
                 request = self.outgoing.recv() => match request {
                     Some(request) => drop(request.reply.send(Err(NotSent::Disconnected))),
@@ -169,12 +188,16 @@ impl Driver {
 
     async fn one_connection(&mut self, connected_at: &mut Option<Instant>) -> End {
         let limit = self.settings.connect_timeout;
-        let mut socket = match timeout(limit, connect(&self.settings.url)).await {
+        let mut socket = match timeout(limit, self.dial.dial(&self.settings.url)).await {
             Ok(Ok(socket)) => socket,
             Ok(Err(err)) => return End::Lost(DisconnectReason::ConnectFailed(short(&err))),
             Err(_) => return End::Lost(DisconnectReason::ConnectTimedOut(limit)),
         };
-        let recent = newer(self.seen, *self.recent.borrow());
+        let recent = *self.recent.borrow();
+        let recent = Recent {
+            hint: newer(self.seen, recent.hint),
+            ..recent
+        };
         let proving = identity::prove(&mut socket, &self.settings, recent);
         let proven = match timeout(limit, proving).await {
             Ok(Ok(proven)) => proven,
@@ -183,22 +206,22 @@ impl Driver {
             Err(_) => return End::Lost(DisconnectReason::ConnectTimedOut(limit)),
         };
         *connected_at = Some(clock::instant());
-        if let Some(ledger) = proven.ledger {
-            self.publish_ledger(ledger);
-        }
-        self.metrics.xrpl_connection(&self.settings.server, true);
         tracing::info!(server = %self.settings.server, proof = ?proven.proof, "ledger server connected");
         self.connection.send_replace(ConnectionState::Connected {
             proof: proven.proof,
             since: clock::instant(),
         });
+        self.report(|_| News::Connection);
+        if let Some(ledger) = proven.ledger {
+            self.publish_ledger(ledger);
+        }
         self.next_id = self.next_id.max(identity::FIRST_FREE_ID);
         self.serve(&mut socket).await
     }
 
     /// Moves messages until the connection ends. Requests already written are left without an answer by dropping the
     /// table, which their callers read as "perhaps sent".
-    async fn serve(&mut self, socket: &mut Socket) -> End {
+    async fn serve(&mut self, socket: &mut Wire) -> End {
         let mut waiting = Waiting::default();
         let every = self.settings.health_check_interval;
         let mut check = interval_at(tokio::time::Instant::now() + every, every);
@@ -206,6 +229,7 @@ impl Driver {
         let mut heard = true;
         loop {
             tokio::select! {
+                biased;
                 message = socket.next() => {
                     heard = true;
                     if let Err(reason) = self.take(message, &mut waiting) {
@@ -234,7 +258,7 @@ impl Driver {
 
     async fn write(
         &mut self,
-        socket: &mut Socket,
+        socket: &mut Wire,
         request: Outgoing,
         waiting: &mut Waiting,
     ) -> Result<(), DisconnectReason> {
@@ -255,7 +279,7 @@ impl Driver {
 
     fn take(
         &mut self,
-        message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
+        message: Option<Result<Message, WireError>>,
         waiting: &mut Waiting,
     ) -> Result<(), DisconnectReason> {
         let Some(text) = text_of(message)? else {
@@ -264,7 +288,8 @@ impl Driver {
         match wire::sort(&text) {
             Incoming::Answer { id, load_warning } => {
                 if load_warning {
-                    tracing::warn!(server = %self.settings.server, "ledger server warns of load");
+                    tracing::debug!(server = %self.settings.server, "ledger server warns of load");
+                    self.report(News::TooMuch);
                 }
                 waiting.answer(id, text);
             }
@@ -290,8 +315,8 @@ impl Driver {
             }
             newer
         });
+        self.report(|number| News::Ledger(number, ledger));
         if published {
-            self.metrics.xrpl_validated_ledger(ledger.index);
             self.seen = newer(
                 self.seen,
                 Some(LedgerRef {
@@ -306,7 +331,8 @@ impl Driver {
 /// Requests that were written and wait for their answers. Bounded by [`REQUESTS_IN_FLIGHT_MAX`].
 #[derive(Default)]
 struct Waiting {
-    replies: HashMap<u64, oneshot::Sender<Result<Utf8Bytes, NotSent>>>,
+    // In order, so that callers whose connection is gone are told in the order in which they asked.
+    replies: BTreeMap<u64, oneshot::Sender<Result<Utf8Bytes, NotSent>>>,
 }
 
 impl Waiting {
@@ -333,17 +359,9 @@ impl Waiting {
     }
 }
 
-async fn connect(url: &str) -> Result<Socket, tokio_tungstenite::tungstenite::Error> {
-    let limits = WebSocketConfig::default()
-        .max_message_size(Some(MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(MESSAGE_BYTES_MAX));
-    let (socket, _) = connect_async_with_config(url, Some(limits), true).await?;
-    Ok(socket)
-}
-
 /// Writes one message. A server that does not read for so long is as good as gone.
 pub(super) async fn send(
-    socket: &mut Socket,
+    socket: &mut Wire,
     message: Message,
     limit: Duration,
 ) -> Result<(), DisconnectReason> {
@@ -356,7 +374,7 @@ pub(super) async fn send(
 
 /// The text of a message; `None` for pings and pongs, which tungstenite answers by itself.
 pub(super) fn text_of(
-    message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
+    message: Option<Result<Message, WireError>>,
 ) -> Result<Option<Utf8Bytes>, DisconnectReason> {
     match message {
         Some(Ok(Message::Text(text))) => Ok(Some(text)),
