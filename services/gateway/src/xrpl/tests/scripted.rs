@@ -69,12 +69,7 @@ impl World {
             version: "0",
             revision: "0",
         };
-        let (link, driver) = Link::new(
-            settings,
-            Arc::new(Tcp),
-            Metrics::new(&build, []),
-            Instant::now(),
-        );
+        let (link, driver) = Link::new(settings, Arc::new(Tcp), Metrics::new(&build, []), Instant::now());
         tokio::spawn(driver.run(std::future::pending()));
         World { link, seen }
     }
