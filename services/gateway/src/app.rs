@@ -137,6 +137,7 @@ impl App {
         };
         // Opening replays the log and may take a disk's time; nothing else runs yet.
         let store = tokio::task::block_in_place(|| Store::open(options))?;
+        store.limit_fees(config.fees.max_xrp_per_hour.0);
         let (link, driver) = Link::new(link_settings(&config), metrics.clone(), clock::instant());
         let signer = SignerClient::new(config.signer.socket_path.clone(), signer_uids(&config));
         let view = View::default();

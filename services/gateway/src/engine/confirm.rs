@@ -111,6 +111,8 @@ async fn catch_up(engine: &Engine, newest: LedgerEvent) -> Result<(), Delay> {
         let Some(done) = cursor.reconciled else {
             // A fresh store has nothing at large: it begins at the present.
             let facts = read_account(engine, target).await?;
+            let opened = engine.store.open_books(target, facts.balance);
+            opened.await.map_err(Delay::Store)?;
             engine.store.start_at(target).await.map_err(Delay::Store)?;
             publish(engine, target, &facts, newest).await?;
             continue;
@@ -234,6 +236,7 @@ async fn reconcile(
         settled,
         proof,
         terms,
+        guards: engine.guards(&history),
         at: clock::now(),
     };
     let reconciled = engine
@@ -262,6 +265,7 @@ async fn report(engine: &Engine, ledger: LedgerRef, reconciled: &Reconciled) -> 
             engine.metrics.payment_paid(settled.amount);
         }
     }
+    engine.tell_guards(reconciled);
     if let Some(hash) = reconciled.foreign.first() {
         let why = format!(
             "transaction {hash} of the wallet was not made here: the key may be in other hands"
@@ -379,6 +383,9 @@ fn ledger_tx(tx: &LedgerTransaction) -> Result<LedgerTx, Delay> {
                 invoice_id: tx.invoice_id,
             }
         }
+        ("TicketCreate", _, _) if !tx.tickets_created.is_empty() => LedgerBody::TicketCreate {
+            created: tx.tickets_created.clone(),
+        },
         // A no-op of ours is known by its hash, or by the memo that names what it is for.
         ("AccountSet", _, _) if plain => LedgerBody::NoOp,
         _ => LedgerBody::Other,

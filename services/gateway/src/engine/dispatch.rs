@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use paygate_payments::bump;
 use paygate_payments::filler::Filler;
 use paygate_payments::payment::{VersionKind, Versions};
 use paygate_payments::slots;
@@ -208,11 +209,12 @@ impl Dispatcher {
             .and_then(OpenSlot::highest_last_ledger)
             .unwrap_or(LedgerIndex(0));
         self.cancel_and_fill(turn, &open, facts, head).await?;
+        let raised = self.raise(turn, &open, facts).await?;
         let Bound { count, why, waits } = self
             .bind(turn, &open, (facts, head), (&waiting, looked))
             .await?;
         self.held_back = waits.len();
-        if count > 0 || self.changed(&open) {
+        if count > 0 || raised || self.changed(&open) {
             open = engine.store.open_slots().await?;
         }
         let (signed, denied) = self.sign_all(unsigned(&open)).await?;
@@ -264,6 +266,15 @@ impl Dispatcher {
                 && filler.wants_version(turn.validated.index)
             {
                 let owner = filler.owner.clone();
+                // The lowest slot holds up all others: after a window without it, its no-op bids more.
+                let lowest = open.first().is_some_and(|first| first.slot == slot.slot);
+                let terms = match &filler.versions {
+                    Some(versions) if slot.has_noop() => {
+                        let cap = engine.settings.terms.fee_max;
+                        bump::after_a_window(terms, versions, lowest, cap)
+                    }
+                    _ => terms,
+                };
                 engine
                     .store
                     .add_filler(engine.epoch, slot.slot, owner, terms, clock::now())
@@ -379,6 +390,13 @@ fn obstacle(view: &EngineView) -> Option<Blocked> {
     if let Some(quarantine) = view.quarantine {
         let detail = format!("{}, until ledger {}", quarantine.why, quarantine.until);
         return Some(blocked(PaymentReason::Quarantine, &detail));
+    }
+    if let Some(awaited) = view.announced.first() {
+        let detail = format!(
+            "transaction {}, made outside and announced ({}), is awaited until ledger {}",
+            awaited.tx_hash, awaited.reason, awaited.last_ledger
+        );
+        return Some(blocked(PaymentReason::Paused, &detail));
     }
     if !view.link.connected {
         return Some(blocked(PaymentReason::LedgerUnavailable, &view.link.detail));

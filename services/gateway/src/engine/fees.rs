@@ -19,6 +19,7 @@ impl Engine {
             base: fee.base,
             minimum: fee.minimum,
             load_256ths: u64::try_from(load).unwrap_or(u64::MAX),
+            open_ledger: fee.open_ledger,
         })
     }
 
