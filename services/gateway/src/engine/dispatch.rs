@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use super::bind::Bound;
 use super::confirm::{LEDGERS_BEHIND_MAX, is_fatal};
 use super::inquiry::Ground;
+use super::halt::Resuming;
 use super::preflight::Memory;
 use super::sign::{Answer, Unsigned};
 use super::submit::{LastAnswers, Sendable};
@@ -56,6 +57,8 @@ pub(super) struct Dispatcher {
     memory: Memory,
     /// So many payments waited for something of their own in the last turn.
     held_back: usize,
+    /// When to go on after a halt.
+    resuming: Resuming,
 }
 
 /// Why accepted payments wait, if they do.
@@ -81,6 +84,7 @@ pub(super) async fn run(engine: Arc<Engine>, mut stop: StopToken) -> Result<(), 
         answers: LastAnswers::default(),
         memory: Memory::default(),
         held_back: 0,
+        resuming: Resuming::default(),
     };
     let mut tick = tokio::time::interval(TURN_PERIOD);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -177,7 +181,9 @@ impl Dispatcher {
             self.checked = true;
         }
         engine.end_quarantine(validated.index).await?;
-        Ok(match obstacle(&engine.view.now()) {
+        let view = engine.view.now();
+        let pausing = self.resuming.after_halt(view.halted, validated, account.sequence);
+        Ok(match obstacle(&view).or(pausing) {
             Some(obstacle) => Err(obstacle),
             None => Ok(Turn { validated, account }),
         })

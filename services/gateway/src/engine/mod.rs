@@ -13,6 +13,7 @@
 //! - `submit`: sends blobs, lowest slot first, again with each validated ledger
 //! - `confirm`: brings validated ledgers in; the only path to a final state of a bound payment
 //! - `books`: what validated transactions did to the balance
+//! - `halt`: when to go on once a halted network validates again
 //! - `fees`: what the ledger asks for now
 //! - `start`: whether store, signer and ledger tell one story
 //! - `watch`: looks at link, signer and store; `capabilities`: what follows from what was seen
@@ -25,6 +26,7 @@ mod capabilities;
 mod confirm;
 mod dispatch;
 mod fees;
+mod halt;
 mod inquiry;
 mod preflight;
 mod pull;

@@ -5,6 +5,7 @@ mod cancelling;
 mod confirming;
 mod durability;
 mod giving_up;
+mod guarding;
 mod issued;
 mod watching;
 mod world;
