@@ -272,7 +272,7 @@ pub enum PaymentReason {
     None = 1,
     /// Live: others are before it, or as many payments as allowed are at large.
     Queued = 2,
-    /// Live: an operator has paused dispatching.
+    /// Live: an operator has paused dispatching, or awaits a transaction made outside that he announced.
     Paused = 3,
     /// Live: the signer does not answer. Nothing further is bound.
     SignerUnavailable = 4,
@@ -437,6 +437,9 @@ pub enum EvidenceKind {
     NeverBound = 3,
     /// The signer's journal holds a seal: it was never signed and never will be.
     Seal = 4,
+    /// A validated transaction of other content, `tx_hash`, took its slot or jumped over it; everything of the wallet from its binding
+    /// to there was read and nothing carries its InvoiceID; and an operator has taken note of that transaction.
+    Displaced = 5,
 }
 impl EvidenceKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -450,6 +453,7 @@ impl EvidenceKind {
             Self::Absence => "EVIDENCE_KIND_ABSENCE",
             Self::NeverBound => "EVIDENCE_KIND_NEVER_BOUND",
             Self::Seal => "EVIDENCE_KIND_SEAL",
+            Self::Displaced => "EVIDENCE_KIND_DISPLACED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -460,6 +464,7 @@ impl EvidenceKind {
             "EVIDENCE_KIND_ABSENCE" => Some(Self::Absence),
             "EVIDENCE_KIND_NEVER_BOUND" => Some(Self::NeverBound),
             "EVIDENCE_KIND_SEAL" => Some(Self::Seal),
+            "EVIDENCE_KIND_DISPLACED" => Some(Self::Displaced),
             _ => None,
         }
     }
@@ -1253,6 +1258,557 @@ impl ErrorReason {
         }
     }
 }
+/// GetWalletRequest has no fields: a gateway serves one wallet.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetWalletRequest {}
+/// GetWalletResponse describes the wallet. Amounts are drops (1 XRP = 1,000,000 drops).
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetWalletResponse {
+    /// Classic address.
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+    /// Number of the network.
+    #[prost(uint32, tag = "2")]
+    pub network_id: u32,
+    /// The ledger that the figures of the account come from. 0: none seen yet, and then they are all 0.
+    #[prost(uint32, tag = "3")]
+    pub validated_ledger_index: u32,
+    /// When the gateway read that ledger.
+    #[prost(message, optional, tag = "4")]
+    pub observed_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The account's balance in that ledger.
+    #[prost(uint64, tag = "5")]
+    pub balance_drops: u64,
+    /// What the ledger requires the account to keep: base reserve + owner_count x owner reserve, as that ledger has them.
+    #[prost(uint64, tag = "6")]
+    pub reserve_drops: u64,
+    /// balance - reserve - at large - accepted, at least 0: what further payments can use.
+    #[prost(uint64, tag = "7")]
+    pub spendable_drops: u64,
+    /// Amounts and highest fees of payments that are bound and not ended.
+    #[prost(uint64, tag = "8")]
+    pub at_large_drops: u64,
+    /// Amounts of payments that are stored and not bound.
+    #[prost(uint64, tag = "9")]
+    pub accepted_drops: u64,
+    /// The account's next Sequence in that ledger.
+    #[prost(uint32, tag = "10")]
+    pub sequence: u32,
+    /// Objects that the account owns; each raises the reserve.
+    #[prost(uint32, tag = "11")]
+    pub owner_count: u32,
+    /// Slots that are bound and not seen used, lowest first.
+    #[prost(message, repeated, tag = "12")]
+    pub slots: ::prost::alloc::vec::Vec<SlotInFlight>,
+    /// The gateway's limits and what is used of them.
+    #[prost(message, optional, tag = "13")]
+    pub limits: ::core::option::Option<WalletLimits>,
+    /// The signing key as the ledger sees it.
+    #[prost(enumeration = "KeyStatus", tag = "14")]
+    pub key_status: i32,
+    /// Further addresses whose balance is measured.
+    #[prost(message, repeated, tag = "15")]
+    pub watched: ::prost::alloc::vec::Vec<WatchedWallet>,
+    /// The issued currencies that may be paid, in the order of the configuration.
+    #[prost(message, repeated, tag = "16")]
+    pub assets: ::prost::alloc::vec::Vec<WalletAsset>,
+    /// Where every drop came from and went to. Absent: no balance was read yet.
+    #[prost(message, optional, tag = "17")]
+    pub books: ::core::option::Option<Books>,
+}
+/// Books are the wallet's books since they were opened, by the metadata of validated transactions. All amounts are drops, and always
+/// opening + inflows + outside_in + found = balance + paid + fees + outside_out + lost. Only XRP is booked.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Books {
+    /// The ledger at which they were opened.
+    #[prost(uint32, tag = "1")]
+    pub opened_ledger: u32,
+    /// The balance in that ledger.
+    #[prost(uint64, tag = "2")]
+    pub opening_drops: u64,
+    /// The balance in the newest reconciled ledger.
+    #[prost(uint64, tag = "3")]
+    pub balance_drops: u64,
+    /// What payments delivered.
+    #[prost(uint64, tag = "4")]
+    pub paid_drops: u64,
+    /// Fees of payments and of the gateway's own no-ops.
+    #[prost(uint64, tag = "5")]
+    pub fees_drops: u64,
+    /// What others brought.
+    #[prost(uint64, tag = "6")]
+    pub inflows_drops: u64,
+    /// What transactions of the wallet made outside brought.
+    #[prost(uint64, tag = "7")]
+    pub outside_in_drops: u64,
+    /// What they took, fees included.
+    #[prost(uint64, tag = "8")]
+    pub outside_out_drops: u64,
+    /// Increases that nothing explains. Each has frozen sending.
+    #[prost(uint64, tag = "9")]
+    pub found_drops: u64,
+    /// Decreases that nothing explains. Each has frozen sending.
+    #[prost(uint64, tag = "10")]
+    pub lost_drops: u64,
+}
+/// WalletAsset is an issued currency that the wallet may pay: its trust line and its limits. Values are decimal text in that
+/// currency; limits count the most that a payment may take, its send_max.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WalletAsset {
+    /// Three characters, or 40 upper-case hex digits.
+    #[prost(string, tag = "1")]
+    pub currency: ::prost::alloc::string::String,
+    /// The issuer's classic address.
+    #[prost(string, tag = "2")]
+    pub issuer: ::prost::alloc::string::String,
+    /// Smallest value of one payment.
+    #[prost(string, tag = "3")]
+    pub min_payment: ::prost::alloc::string::String,
+    /// Largest that one payment may take.
+    #[prost(string, tag = "4")]
+    pub max_payment: ::prost::alloc::string::String,
+    /// Largest sum within any 24 hours.
+    #[prost(string, tag = "5")]
+    pub daily_limit: ::prost::alloc::string::String,
+    /// What is reserved or spent of it, rounded up.
+    #[prost(string, tag = "6")]
+    pub daily_used: ::prost::alloc::string::String,
+    /// What is left of it, rounded down.
+    #[prost(string, tag = "7")]
+    pub daily_left: ::prost::alloc::string::String,
+    /// What the issuer may take of a transfer at most, in millionths of the value.
+    #[prost(uint32, tag = "8")]
+    pub max_transfer_fee_ppm: u32,
+    /// Taken at most by payments that are bound and not ended.
+    #[prost(string, tag = "9")]
+    pub at_large: ::prost::alloc::string::String,
+    /// Taken at most by payments that are stored and not bound.
+    #[prost(string, tag = "10")]
+    pub accepted: ::prost::alloc::string::String,
+    /// The wallet's trust line in the ledger `validated_ledger_index`. Absent: there is none, or it was not read yet.
+    #[prost(message, optional, tag = "11")]
+    pub line: ::core::option::Option<WalletLine>,
+}
+/// WalletLine is the wallet's trust line for an asset.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WalletLine {
+    /// What the wallet holds. Decimal text; 0 if the wallet owes the issuer.
+    #[prost(string, tag = "1")]
+    pub balance: ::prost::alloc::string::String,
+    /// What the wallet is willing to hold. Decimal text.
+    #[prost(string, tag = "2")]
+    pub limit: ::prost::alloc::string::String,
+    /// The issuer has frozen the line, or everything that it issued: nothing can be paid to others.
+    #[prost(bool, tag = "3")]
+    pub frozen: bool,
+}
+/// SlotInFlight is a slot that is taken and not yet decided.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SlotInFlight {
+    /// The account Sequence.
+    #[prost(uint32, tag = "1")]
+    pub sequence: u32,
+    /// Whose payment has it. Empty: a no-op without a payment fills it.
+    #[prost(string, tag = "2")]
+    pub client_id: ::prost::alloc::string::String,
+    /// Which payment has it. Empty: a no-op without a payment fills it.
+    #[prost(string, tag = "3")]
+    pub payment_id: ::prost::alloc::string::String,
+    /// The ledger index from which on absence can be proven.
+    #[prost(uint32, tag = "4")]
+    pub dead_at_ledger: u32,
+}
+/// WalletLimits are the gateway's own limits. The signer has others, see OperationsService.GetStatus.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WalletLimits {
+    /// Smallest amount of one payment, in drops.
+    #[prost(uint64, tag = "1")]
+    pub min_payment_drops: u64,
+    /// Largest amount of one payment, in drops.
+    #[prost(uint64, tag = "2")]
+    pub max_payment_drops: u64,
+    /// Largest sum within any 24 hours, in drops.
+    #[prost(uint64, tag = "3")]
+    pub daily_limit_drops: u64,
+    /// What is reserved or spent of it, in drops.
+    #[prost(uint64, tag = "4")]
+    pub daily_used_drops: u64,
+    /// What is left of it, in drops.
+    #[prost(uint64, tag = "5")]
+    pub daily_left_drops: u64,
+    /// Most payments that may be pending.
+    #[prost(uint32, tag = "6")]
+    pub max_pending_payments: u32,
+    /// How many are pending.
+    #[prost(uint32, tag = "7")]
+    pub pending_payments: u32,
+    /// The most that may go to fees within any hour, in drops.
+    #[prost(uint64, tag = "8")]
+    pub hourly_fees_limit_drops: u64,
+    /// What was committed to fees within the last hour, in drops. A slot counts with its dearest version.
+    #[prost(uint64, tag = "9")]
+    pub hourly_fees_used_drops: u64,
+}
+/// WatchedWallet is an address that is measured and never paid from.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchedWallet {
+    /// Classic address.
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+    /// Its configured type, for example warm or cold.
+    #[prost(string, tag = "2")]
+    pub wallet_type: ::prost::alloc::string::String,
+    /// Its balance in drops. Meaningless if `observed_time` is absent.
+    #[prost(uint64, tag = "3")]
+    pub balance_drops: u64,
+    /// When it was read. Absent: not yet.
+    #[prost(message, optional, tag = "4")]
+    pub observed_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// KeyStatus says whether the signer's key may sign for the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum KeyStatus {
+    /// Never sent.
+    Unspecified = 0,
+    /// Not known yet: the signer or the ledger has not answered.
+    Unknown = 1,
+    /// The signer holds the account's master key, and it is enabled.
+    Master = 2,
+    /// The signer holds the account's regular key.
+    Regular = 3,
+    /// The signer's key cannot sign for the account: nothing it signs is valid.
+    NotAuthorized = 4,
+}
+impl KeyStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "KEY_STATUS_UNSPECIFIED",
+            Self::Unknown => "KEY_STATUS_UNKNOWN",
+            Self::Master => "KEY_STATUS_MASTER",
+            Self::Regular => "KEY_STATUS_REGULAR",
+            Self::NotAuthorized => "KEY_STATUS_NOT_AUTHORIZED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "KEY_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "KEY_STATUS_UNKNOWN" => Some(Self::Unknown),
+            "KEY_STATUS_MASTER" => Some(Self::Master),
+            "KEY_STATUS_REGULAR" => Some(Self::Regular),
+            "KEY_STATUS_NOT_AUTHORIZED" => Some(Self::NotAuthorized),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod wallet_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// WalletService tells what the wallet holds and how much may still be sent.
+    #[derive(Debug, Clone)]
+    pub struct WalletServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl WalletServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> WalletServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> WalletServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            WalletServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// GetWallet answers from the last validated ledger that the gateway has seen and from the store. It changes nothing. Scope `read`.
+        pub async fn get_wallet(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetWalletRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetWalletResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/paygate.v1.WalletService/GetWallet",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("paygate.v1.WalletService", "GetWallet"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod wallet_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with WalletServiceServer.
+    #[async_trait]
+    pub trait WalletService: std::marker::Send + std::marker::Sync + 'static {
+        /// GetWallet answers from the last validated ledger that the gateway has seen and from the store. It changes nothing. Scope `read`.
+        async fn get_wallet(
+            &self,
+            request: tonic::Request<super::GetWalletRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetWalletResponse>,
+            tonic::Status,
+        >;
+    }
+    /// WalletService tells what the wallet holds and how much may still be sent.
+    #[derive(Debug)]
+    pub struct WalletServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> WalletServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for WalletServiceServer<T>
+    where
+        T: WalletService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/paygate.v1.WalletService/GetWallet" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetWalletSvc<T: WalletService>(pub Arc<T>);
+                    impl<
+                        T: WalletService,
+                    > tonic::server::UnaryService<super::GetWalletRequest>
+                    for GetWalletSvc<T> {
+                        type Response = super::GetWalletResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetWalletRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WalletService>::get_wallet(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetWalletSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for WalletServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "paygate.v1.WalletService";
+    impl<T> tonic::server::NamedService for WalletServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// GetStatusRequest has no fields.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetStatusRequest {}
@@ -1301,6 +1857,12 @@ pub struct GetStatusResponse {
     /// The capabilities as the health service reports them.
     #[prost(message, repeated, tag = "14")]
     pub capabilities: ::prost::alloc::vec::Vec<Capability>,
+    /// The wallet's books. Absent: no balance was read yet.
+    #[prost(message, optional, tag = "15")]
+    pub books: ::core::option::Option<Books>,
+    /// Transactions made outside that were announced and have not come: meanwhile nothing is bound.
+    #[prost(message, repeated, tag = "16")]
+    pub announced: ::prost::alloc::vec::Vec<AnnouncedTransaction>,
 }
 /// LedgerStatus describes the connections to the XRP Ledger.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1522,16 +2084,36 @@ pub struct AnnounceTransactionRequest {
     /// Required: 64 upper-case hex digits.
     #[prost(string, tag = "1")]
     pub tx_hash: ::prost::alloc::string::String,
-    /// Required: its LastLedgerSequence; the announcement ends there.
+    /// Required: its LastLedgerSequence; the announcement ends there. At most 1000 ledgers from the validated one.
     #[prost(uint32, tag = "2")]
     pub last_ledger_sequence: u32,
     /// Required, for the audit: 1 to 200 characters.
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
 }
-/// AnnounceTransactionResponse has no fields.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct AnnounceTransactionResponse {}
+/// AnnounceTransactionResponse tells what is awaited now.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AnnounceTransactionResponse {
+    /// Every transaction that was announced and has not come.
+    #[prost(message, repeated, tag = "1")]
+    pub announced: ::prost::alloc::vec::Vec<AnnouncedTransaction>,
+}
+/// AnnouncedTransaction is a transaction of the wallet that is made outside, with the knowledge of an operator.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AnnouncedTransaction {
+    /// 64 upper-case hex digits.
+    #[prost(string, tag = "1")]
+    pub tx_hash: ::prost::alloc::string::String,
+    /// The announcement ends when this ledger is validated.
+    #[prost(uint32, tag = "2")]
+    pub last_ledger_sequence: u32,
+    /// As the operator gave it.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// Who announced it.
+    #[prost(string, tag = "4")]
+    pub client_id: ::prost::alloc::string::String,
+}
 /// Rollout is the stage of the limits' roll-out.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Rollout {
@@ -1881,8 +2463,9 @@ pub mod operations_service_client {
                 .insert(GrpcMethod::new("paygate.v1.OperationsService", "Unfreeze"));
             self.inner.unary(req, path, codec).await
         }
-        /// AnnounceTransaction names a transaction of the wallet that is made outside, so that it does not freeze sending. Only while
-        /// nothing is at large. Safe to repeat. This version answers UNIMPLEMENTED.
+        /// AnnounceTransaction names a transaction of the wallet that is made outside, for example a change of keys, so that it does not
+        /// freeze sending. Refused with FAILED_PRECONDITION while anything is at large or in quarantine: what is announced and what is at
+        /// large would compete for the same slots. Until it is validated, or its last ledger is, nothing is bound. Safe to repeat.
         pub async fn announce_transaction(
             &mut self,
             request: impl tonic::IntoRequest<super::AnnounceTransactionRequest>,
@@ -2090,8 +2673,9 @@ pub mod operations_service_server {
             tonic::Response<super::UnfreezeResponse>,
             tonic::Status,
         >;
-        /// AnnounceTransaction names a transaction of the wallet that is made outside, so that it does not freeze sending. Only while
-        /// nothing is at large. Safe to repeat. This version answers UNIMPLEMENTED.
+        /// AnnounceTransaction names a transaction of the wallet that is made outside, for example a change of keys, so that it does not
+        /// freeze sending. Refused with FAILED_PRECONDITION while anything is at large or in quarantine: what is announced and what is at
+        /// large would compete for the same slots. Until it is validated, or its last ledger is, nothing is bound. Safe to repeat.
         async fn announce_transaction(
             &self,
             request: tonic::Request<super::AnnounceTransactionRequest>,
@@ -3893,513 +4477,6 @@ pub mod payment_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "paygate.v1.PaymentService";
     impl<T> tonic::server::NamedService for PaymentServiceServer<T> {
-        const NAME: &'static str = SERVICE_NAME;
-    }
-}
-/// GetWalletRequest has no fields: a gateway serves one wallet.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetWalletRequest {}
-/// GetWalletResponse describes the wallet. Amounts are drops (1 XRP = 1,000,000 drops).
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct GetWalletResponse {
-    /// Classic address.
-    #[prost(string, tag = "1")]
-    pub address: ::prost::alloc::string::String,
-    /// Number of the network.
-    #[prost(uint32, tag = "2")]
-    pub network_id: u32,
-    /// The ledger that the figures of the account come from. 0: none seen yet, and then they are all 0.
-    #[prost(uint32, tag = "3")]
-    pub validated_ledger_index: u32,
-    /// When the gateway read that ledger.
-    #[prost(message, optional, tag = "4")]
-    pub observed_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// The account's balance in that ledger.
-    #[prost(uint64, tag = "5")]
-    pub balance_drops: u64,
-    /// What the ledger requires the account to keep: base reserve + owner_count x owner reserve, as that ledger has them.
-    #[prost(uint64, tag = "6")]
-    pub reserve_drops: u64,
-    /// balance - reserve - at large - accepted, at least 0: what further payments can use.
-    #[prost(uint64, tag = "7")]
-    pub spendable_drops: u64,
-    /// Amounts and highest fees of payments that are bound and not ended.
-    #[prost(uint64, tag = "8")]
-    pub at_large_drops: u64,
-    /// Amounts of payments that are stored and not bound.
-    #[prost(uint64, tag = "9")]
-    pub accepted_drops: u64,
-    /// The account's next Sequence in that ledger.
-    #[prost(uint32, tag = "10")]
-    pub sequence: u32,
-    /// Objects that the account owns; each raises the reserve.
-    #[prost(uint32, tag = "11")]
-    pub owner_count: u32,
-    /// Slots that are bound and not seen used, lowest first.
-    #[prost(message, repeated, tag = "12")]
-    pub slots: ::prost::alloc::vec::Vec<SlotInFlight>,
-    /// The gateway's limits and what is used of them.
-    #[prost(message, optional, tag = "13")]
-    pub limits: ::core::option::Option<WalletLimits>,
-    /// The signing key as the ledger sees it.
-    #[prost(enumeration = "KeyStatus", tag = "14")]
-    pub key_status: i32,
-    /// Further addresses whose balance is measured.
-    #[prost(message, repeated, tag = "15")]
-    pub watched: ::prost::alloc::vec::Vec<WatchedWallet>,
-    /// The issued currencies that may be paid, in the order of the configuration.
-    #[prost(message, repeated, tag = "16")]
-    pub assets: ::prost::alloc::vec::Vec<WalletAsset>,
-}
-/// WalletAsset is an issued currency that the wallet may pay: its trust line and its limits. Values are decimal text in that
-/// currency; limits count the most that a payment may take, its send_max.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct WalletAsset {
-    /// Three characters, or 40 upper-case hex digits.
-    #[prost(string, tag = "1")]
-    pub currency: ::prost::alloc::string::String,
-    /// The issuer's classic address.
-    #[prost(string, tag = "2")]
-    pub issuer: ::prost::alloc::string::String,
-    /// Smallest value of one payment.
-    #[prost(string, tag = "3")]
-    pub min_payment: ::prost::alloc::string::String,
-    /// Largest that one payment may take.
-    #[prost(string, tag = "4")]
-    pub max_payment: ::prost::alloc::string::String,
-    /// Largest sum within any 24 hours.
-    #[prost(string, tag = "5")]
-    pub daily_limit: ::prost::alloc::string::String,
-    /// What is reserved or spent of it, rounded up.
-    #[prost(string, tag = "6")]
-    pub daily_used: ::prost::alloc::string::String,
-    /// What is left of it, rounded down.
-    #[prost(string, tag = "7")]
-    pub daily_left: ::prost::alloc::string::String,
-    /// What the issuer may take of a transfer at most, in millionths of the value.
-    #[prost(uint32, tag = "8")]
-    pub max_transfer_fee_ppm: u32,
-    /// Taken at most by payments that are bound and not ended.
-    #[prost(string, tag = "9")]
-    pub at_large: ::prost::alloc::string::String,
-    /// Taken at most by payments that are stored and not bound.
-    #[prost(string, tag = "10")]
-    pub accepted: ::prost::alloc::string::String,
-    /// The wallet's trust line in the ledger `validated_ledger_index`. Absent: there is none, or it was not read yet.
-    #[prost(message, optional, tag = "11")]
-    pub line: ::core::option::Option<WalletLine>,
-}
-/// WalletLine is the wallet's trust line for an asset.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct WalletLine {
-    /// What the wallet holds. Decimal text; 0 if the wallet owes the issuer.
-    #[prost(string, tag = "1")]
-    pub balance: ::prost::alloc::string::String,
-    /// What the wallet is willing to hold. Decimal text.
-    #[prost(string, tag = "2")]
-    pub limit: ::prost::alloc::string::String,
-    /// The issuer has frozen the line, or everything that it issued: nothing can be paid to others.
-    #[prost(bool, tag = "3")]
-    pub frozen: bool,
-}
-/// SlotInFlight is a slot that is taken and not yet decided.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SlotInFlight {
-    /// The account Sequence.
-    #[prost(uint32, tag = "1")]
-    pub sequence: u32,
-    /// Whose payment has it. Empty: a no-op without a payment fills it.
-    #[prost(string, tag = "2")]
-    pub client_id: ::prost::alloc::string::String,
-    /// Which payment has it. Empty: a no-op without a payment fills it.
-    #[prost(string, tag = "3")]
-    pub payment_id: ::prost::alloc::string::String,
-    /// The ledger index from which on absence can be proven.
-    #[prost(uint32, tag = "4")]
-    pub dead_at_ledger: u32,
-}
-/// WalletLimits are the gateway's own limits. The signer has others, see OperationsService.GetStatus.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct WalletLimits {
-    /// Smallest amount of one payment, in drops.
-    #[prost(uint64, tag = "1")]
-    pub min_payment_drops: u64,
-    /// Largest amount of one payment, in drops.
-    #[prost(uint64, tag = "2")]
-    pub max_payment_drops: u64,
-    /// Largest sum within any 24 hours, in drops.
-    #[prost(uint64, tag = "3")]
-    pub daily_limit_drops: u64,
-    /// What is reserved or spent of it, in drops.
-    #[prost(uint64, tag = "4")]
-    pub daily_used_drops: u64,
-    /// What is left of it, in drops.
-    #[prost(uint64, tag = "5")]
-    pub daily_left_drops: u64,
-    /// Most payments that may be pending.
-    #[prost(uint32, tag = "6")]
-    pub max_pending_payments: u32,
-    /// How many are pending.
-    #[prost(uint32, tag = "7")]
-    pub pending_payments: u32,
-}
-/// WatchedWallet is an address that is measured and never paid from.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct WatchedWallet {
-    /// Classic address.
-    #[prost(string, tag = "1")]
-    pub address: ::prost::alloc::string::String,
-    /// Its configured type, for example warm or cold.
-    #[prost(string, tag = "2")]
-    pub wallet_type: ::prost::alloc::string::String,
-    /// Its balance in drops. Meaningless if `observed_time` is absent.
-    #[prost(uint64, tag = "3")]
-    pub balance_drops: u64,
-    /// When it was read. Absent: not yet.
-    #[prost(message, optional, tag = "4")]
-    pub observed_time: ::core::option::Option<::prost_types::Timestamp>,
-}
-/// KeyStatus says whether the signer's key may sign for the account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum KeyStatus {
-    /// Never sent.
-    Unspecified = 0,
-    /// Not known yet: the signer or the ledger has not answered.
-    Unknown = 1,
-    /// The signer holds the account's master key, and it is enabled.
-    Master = 2,
-    /// The signer holds the account's regular key.
-    Regular = 3,
-    /// The signer's key cannot sign for the account: nothing it signs is valid.
-    NotAuthorized = 4,
-}
-impl KeyStatus {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "KEY_STATUS_UNSPECIFIED",
-            Self::Unknown => "KEY_STATUS_UNKNOWN",
-            Self::Master => "KEY_STATUS_MASTER",
-            Self::Regular => "KEY_STATUS_REGULAR",
-            Self::NotAuthorized => "KEY_STATUS_NOT_AUTHORIZED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "KEY_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
-            "KEY_STATUS_UNKNOWN" => Some(Self::Unknown),
-            "KEY_STATUS_MASTER" => Some(Self::Master),
-            "KEY_STATUS_REGULAR" => Some(Self::Regular),
-            "KEY_STATUS_NOT_AUTHORIZED" => Some(Self::NotAuthorized),
-            _ => None,
-        }
-    }
-}
-/// Generated client implementations.
-pub mod wallet_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// WalletService tells what the wallet holds and how much may still be sent.
-    #[derive(Debug, Clone)]
-    pub struct WalletServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl WalletServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> WalletServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> WalletServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            WalletServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// GetWallet answers from the last validated ledger that the gateway has seen and from the store. It changes nothing. Scope `read`.
-        pub async fn get_wallet(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetWalletRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetWalletResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/paygate.v1.WalletService/GetWallet",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("paygate.v1.WalletService", "GetWallet"));
-            self.inner.unary(req, path, codec).await
-        }
-    }
-}
-/// Generated server implementations.
-pub mod wallet_service_server {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    /// Generated trait containing gRPC methods that should be implemented for use with WalletServiceServer.
-    #[async_trait]
-    pub trait WalletService: std::marker::Send + std::marker::Sync + 'static {
-        /// GetWallet answers from the last validated ledger that the gateway has seen and from the store. It changes nothing. Scope `read`.
-        async fn get_wallet(
-            &self,
-            request: tonic::Request<super::GetWalletRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetWalletResponse>,
-            tonic::Status,
-        >;
-    }
-    /// WalletService tells what the wallet holds and how much may still be sent.
-    #[derive(Debug)]
-    pub struct WalletServiceServer<T> {
-        inner: Arc<T>,
-        accept_compression_encodings: EnabledCompressionEncodings,
-        send_compression_encodings: EnabledCompressionEncodings,
-        max_decoding_message_size: Option<usize>,
-        max_encoding_message_size: Option<usize>,
-    }
-    impl<T> WalletServiceServer<T> {
-        pub fn new(inner: T) -> Self {
-            Self::from_arc(Arc::new(inner))
-        }
-        pub fn from_arc(inner: Arc<T>) -> Self {
-            Self {
-                inner,
-                accept_compression_encodings: Default::default(),
-                send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
-                max_encoding_message_size: None,
-            }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> InterceptedService<Self, F>
-        where
-            F: tonic::service::Interceptor,
-        {
-            InterceptedService::new(Self::new(inner), interceptor)
-        }
-        /// Enable decompressing requests with the given encoding.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.accept_compression_encodings.enable(encoding);
-            self
-        }
-        /// Compress responses with the given encoding, if the client supports it.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.send_compression_encodings.enable(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.max_decoding_message_size = Some(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.max_encoding_message_size = Some(limit);
-            self
-        }
-    }
-    impl<T, B> tonic::codegen::Service<http::Request<B>> for WalletServiceServer<T>
-    where
-        T: WalletService,
-        B: Body + std::marker::Send + 'static,
-        B::Error: Into<StdError> + std::marker::Send + 'static,
-    {
-        type Response = http::Response<tonic::body::Body>;
-        type Error = std::convert::Infallible;
-        type Future = BoxFuture<Self::Response, Self::Error>;
-        fn poll_ready(
-            &mut self,
-            _cx: &mut Context<'_>,
-        ) -> Poll<std::result::Result<(), Self::Error>> {
-            Poll::Ready(Ok(()))
-        }
-        fn call(&mut self, req: http::Request<B>) -> Self::Future {
-            match req.uri().path() {
-                "/paygate.v1.WalletService/GetWallet" => {
-                    #[allow(non_camel_case_types)]
-                    struct GetWalletSvc<T: WalletService>(pub Arc<T>);
-                    impl<
-                        T: WalletService,
-                    > tonic::server::UnaryService<super::GetWalletRequest>
-                    for GetWalletSvc<T> {
-                        type Response = super::GetWalletResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::GetWalletRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as WalletService>::get_wallet(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = GetWalletSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                _ => {
-                    Box::pin(async move {
-                        let mut response = http::Response::new(
-                            tonic::body::Body::default(),
-                        );
-                        let headers = response.headers_mut();
-                        headers
-                            .insert(
-                                tonic::Status::GRPC_STATUS,
-                                (tonic::Code::Unimplemented as i32).into(),
-                            );
-                        headers
-                            .insert(
-                                http::header::CONTENT_TYPE,
-                                tonic::metadata::GRPC_CONTENT_TYPE,
-                            );
-                        Ok(response)
-                    })
-                }
-            }
-        }
-    }
-    impl<T> Clone for WalletServiceServer<T> {
-        fn clone(&self) -> Self {
-            let inner = self.inner.clone();
-            Self {
-                inner,
-                accept_compression_encodings: self.accept_compression_encodings,
-                send_compression_encodings: self.send_compression_encodings,
-                max_decoding_message_size: self.max_decoding_message_size,
-                max_encoding_message_size: self.max_encoding_message_size,
-            }
-        }
-    }
-    /// Generated gRPC service name
-    pub const SERVICE_NAME: &str = "paygate.v1.WalletService";
-    impl<T> tonic::server::NamedService for WalletServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

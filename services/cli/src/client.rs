@@ -9,7 +9,7 @@ use paygate_proto::v1::operations_service_client::OperationsServiceClient;
 use paygate_proto::v1::payment_service_client::PaymentServiceClient;
 use paygate_proto::v1::wallet_service_client::WalletServiceClient;
 use paygate_proto::v1::{
-    CancelPaymentRequest, CreatePaymentRequest, CreatePaymentResponse, ExplainPaymentRequest,
+    AnnounceTransactionRequest, AnnounceTransactionResponse, CancelPaymentRequest, CreatePaymentRequest, CreatePaymentResponse, ExplainPaymentRequest,
     ExplainPaymentResponse, GetPaymentRequest, GetStatusRequest, GetStatusResponse,
     GetWalletRequest, GetWalletResponse, ListPaymentsRequest, ListPaymentsResponse, Payment,
     UnfreezeRequest, UnfreezeResponse, WatchPaymentsRequest,
@@ -337,6 +337,27 @@ impl Client {
                 let request = self.request(request.clone(), time);
                 let mut service = OperationsServiceClient::new(self.channel.clone());
                 async move { service.unfreeze(request).await }
+            },
+        )
+        .await
+    }
+
+    /// Names a transaction of the wallet that is made outside, so that it does not freeze sending.
+    ///
+    /// # Errors
+    /// See [`CallError`]; asking again is safe.
+    pub async fn announce(
+        &self,
+        request: AnnounceTransactionRequest,
+    ) -> Result<AnnounceTransactionResponse, CallError> {
+        repeat(
+            Kind::Write,
+            &self.settings,
+            self.settings.total_timeout,
+            |time| {
+                let request = self.request(request.clone(), time);
+                let mut service = OperationsServiceClient::new(self.channel.clone());
+                async move { service.announce_transaction(request).await }
             },
         )
         .await

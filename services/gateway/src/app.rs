@@ -139,6 +139,7 @@ impl App {
         let store = tokio::task::block_in_place(|| Store::open(options))?;
         let dial: Arc<dyn Dial> = Arc::new(Tcp);
         let (fleet, crew) = Fleet::new(fleet_settings(&config), &dial, metrics.clone());
+        store.limit_fees(config.fees.max_xrp_per_hour.0);
         let signer = SignerClient::unix(config.signer.socket_path.clone(), signer_uids(&config));
         let view = View::default();
         let wake = Arc::new(Notify::new());

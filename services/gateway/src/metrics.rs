@@ -28,6 +28,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use paygate_payments::books::Book;
 use paygate_payments::money::Money;
 use paygate_payments::preflight::RefusalReason;
 use paygate_telemetry::TraceParent;
@@ -42,7 +43,7 @@ use prometheus_client::registry::Registry;
 use xrpl_tx::{Asset, Drops, IssuedValue};
 
 use self::labels::{
-    AssetLabels, CallLabels, CapabilityLabel, CommandLabel, LimitLabel, MethodLabels, ReasonLabel,
+    AssetLabels, CallLabels, CapabilityLabel, CommandLabel, EntryLabel, LimitLabel, MethodLabels, ReasonLabel,
     ResultLabel, ServerLabel, StageLabel, StatusLabel, TraceLabel, WalletLabel,
 };
 use self::pulled::{FromSigner, PulledMetrics};
@@ -156,6 +157,11 @@ struct Inner {
     preflight_refusals: Family<ReasonLabel, Counter>,
     held_back: Family<ReasonLabel, Gauge>,
     headroom: Family<LimitLabel, FloatGauge>,
+    books: Family<EntryLabel, FloatGauge>,
+    books_differences: Counter,
+    foreign: Counter,
+    announced: Gauge,
+    fee_bumps: Counter,
     validated_index: Gauge,
     ledger_lag: FloatGauge,
     ledgers_behind: Gauge,
@@ -198,6 +204,11 @@ impl Metrics {
             preflight_refusals: Family::default(),
             held_back: Family::default(),
             headroom: Family::default(),
+            books: Family::default(),
+            books_differences: Counter::default(),
+            foreign: Counter::default(),
+            announced: Gauge::default(),
+            fee_bumps: Counter::default(),
             validated_index: Gauge::default(),
             ledger_lag: FloatGauge::default(),
             ledgers_behind: Gauge::default(),
@@ -432,6 +443,38 @@ impl Metrics {
             .set(xrp(left));
     }
 
+    /// The wallet's books as they stand. Without books all entries are 0.
+    pub fn books(&self, book: Option<&Book>) {
+        for (entry, drops) in entries(book) {
+            self.inner
+                .books
+                .get_or_create(&EntryLabel { entry })
+                .set(xrp(drops));
+        }
+    }
+
+    /// Books and ledger differ.
+    pub fn books_difference(&self) {
+        self.inner.books_differences.inc();
+    }
+
+    /// A transaction of the wallet was not made here and nobody announced it.
+    pub fn foreign_transaction(&self) {
+        self.inner.foreign.inc();
+    }
+
+    /// So many transactions made outside are awaited.
+    pub fn announced(&self, count: usize) {
+        self.inner
+            .announced
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// A higher fee was bid because a deadline is near.
+    pub fn fee_bump(&self) {
+        self.inner.fee_bumps.inc();
+    }
+
     /// Takes over one value that the signer reported. False: it is not on the list, and was dropped.
     pub fn from_signer(&self, name: &str, labels: &[(&str, &str)], value: u64) -> bool {
         self.inner.from_signer.set(name, labels, value)
@@ -538,6 +581,11 @@ impl Inner {
         add(r, "paygate_held_back_payments", &self.held_back);
         add(r, "paygate_wallet_spendable_xrp", &self.spendable);
         add(r, "paygate_limit_headroom_xrp", &self.headroom);
+        add(r, "paygate_books_xrp", &self.books);
+        add(r, "paygate_books_differences", &self.books_differences);
+        add(r, "paygate_foreign_transactions", &self.foreign);
+        add(r, "paygate_announced_transactions", &self.announced);
+        add(r, "paygate_fee_bumps", &self.fee_bumps);
         add(r, "paygate_wallet_frozen", &self.frozen);
         add(r, "paygate_quarantine", &self.quarantine);
         add(r, "paygate_capability_serving", &self.capabilities);
@@ -582,6 +630,9 @@ impl Inner {
                 .preflight_refusals
                 .get_or_create(&ReasonLabel { reason });
         }
+        for (entry, _) in entries(None) {
+            let _ = self.books.get_or_create(&EntryLabel { entry });
+        }
         for capability in reference::CAPABILITIES {
             let _ = self
                 .capabilities
@@ -590,6 +641,24 @@ impl Inner {
         let since_1970 = clock::now().since(Millis::ZERO);
         self.started.set(since_1970.as_secs_f64());
     }
+}
+
+/// The entries of the books, as the reference lists them.
+fn entries(book: Option<&Book>) -> [(&'static str, Drops); 9] {
+    let of = |entry: fn(&Book) -> Drops| book.map_or(Drops::ZERO, entry);
+    let entries = [
+        of(|b| b.opening),
+        of(|b| b.balance),
+        of(|b| b.paid),
+        of(|b| b.fees),
+        of(|b| b.inflows),
+        of(|b| b.outside_in),
+        of(|b| b.outside_out),
+        of(|b| b.found),
+        of(|b| b.lost),
+    ];
+    let mut names = reference::BOOK_ENTRIES.iter();
+    entries.map(|drops| (names.next().copied().expect("as many names as entries"), drops))
 }
 
 /// An open WatchPayments stream, as the gauge counts them.

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use xrpl_tx::{Asset, Drops, IssuedValue, Slot};
 
 use crate::clock::Millis;
-use crate::store::Freeze;
+use crate::store::{Announcement, Freeze};
 use crate::xrpl::ServerPicture;
 
 /// The picture.
@@ -43,6 +43,8 @@ pub struct EngineView {
     pub quarantine: Option<Quarantine>,
     /// Sending is stopped until a person looked.
     pub frozen: Option<Freeze>,
+    /// Transactions made outside that were announced and may still come: meanwhile nothing is bound.
+    pub announced: Vec<Announcement>,
     /// Why the next accepted payment is not bound now. `None`: nothing waits, or it is about to be bound.
     pub blocked: Option<Blocked>,
     /// What the ledger's server answered last to what was sent for each open slot. A hint for people, lost with the process.

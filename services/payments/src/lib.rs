@@ -13,7 +13,9 @@
 //! - [`codes`]: every result code and refusal of the ledger's servers: what it means, and what happens next.
 //! - [`slots`]: which slot comes next, and how much may be bound now.
 //! - [`filler`]: the no-op that fills a slot whose payment will never use it.
-//! - [`terms`]: fee and LastLedgerSequence of a version.
+//! - [`terms`]: fee and LastLedgerSequence of a version; [`bump`]: when a slot bids more; [`budget`]: how much in an hour.
+//! - [`books`]: whether the ledger's balance is what payments, fees and inflows make of it.
+//! - [`displaced`]: the evidence that a payment whose slot went to something else was never paid.
 //! - [`money`]: an amount together with what it is an amount of.
 //! - [`limits`]: what is let in.
 //! - [`continuity`]: whether store, signer and ledger tell one story; when to quarantine.
@@ -21,8 +23,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod agreement;
+pub mod books;
+pub mod budget;
+pub mod bump;
 pub mod codes;
 pub mod continuity;
+pub mod displaced;
 pub mod filler;
 pub mod intent;
 pub mod limits;

@@ -39,6 +39,8 @@ pub enum State {
     Paid(Settled),
     /// A validated failure took its slot.
     Failed(Settled),
+    /// Failed as well: something else provably took its slot, nothing carries its InvoiceID, and a person knows of it.
+    Displaced(Ended),
     /// Provably in no ledger, and its deadline allows no further version; or never bound and past its deadline.
     Expired(Ended),
     /// Cancelled before it was bound, or our own no-op provably took its slot. And why it was given up.
@@ -147,6 +149,11 @@ pub enum HoldCause {
         /// That transaction.
         by: Hash256,
     },
+    /// A validated TicketCreate of other making jumped over the slot: its number became a Ticket's.
+    JumpedOver {
+        /// That transaction.
+        by: Hash256,
+    },
     /// The account's Sequence passed the slot and no server showed what used it.
     ConsumerUnknown,
     /// The ledger says that something else than the amount was delivered.
@@ -213,6 +220,18 @@ pub enum EndProof {
         fee: Drops,
         /// Operators of the servers that said so.
         servers: Vec<String>,
+    },
+    /// A validated transaction of other content took the slot or jumped over it, no transaction in the ledgers searched, which
+    /// reach from the binding past that one, carries the payment's InvoiceID, and a person has taken note.
+    Displaced {
+        /// The ledger that holds the transaction.
+        ledger: LedgerRef,
+        /// The transaction.
+        by: Hash256,
+        /// The first ledger searched.
+        searched_from: LedgerIndex,
+        /// The last one.
+        searched_to: LedgerIndex,
     },
     /// The signer's journal holds a seal: it will never sign this payment, and never has.
     Sealed(Seal),
@@ -313,7 +332,7 @@ impl State {
             Self::AtLarge(_) => StateName::AtLarge,
             Self::OnHold(_) => StateName::OnHold,
             Self::Paid(_) => StateName::Paid,
-            Self::Failed(_) => StateName::Failed,
+            Self::Failed(_) | Self::Displaced(_) => StateName::Failed,
             Self::Expired(_) => StateName::Expired,
             Self::Cancelled(..) => StateName::Cancelled,
             Self::Rejected(_) => StateName::Rejected,
@@ -330,6 +349,7 @@ impl State {
             | Self::Accepted
             | Self::Paid(_)
             | Self::Failed(_)
+            | Self::Displaced(_)
             | Self::Expired(_)
             | Self::Cancelled(..)
             | Self::Rejected(_) => None,
@@ -344,7 +364,10 @@ impl State {
             Self::AtLarge(at_large) => Some(at_large.binding.slot),
             Self::OnHold(held) => Some(held.binding.slot),
             Self::Paid(settled) | Self::Failed(settled) => Some(settled.slot),
-            Self::Expired(ended) | Self::Cancelled(ended, _) | Self::Rejected(ended) => ended.slot,
+            Self::Expired(ended)
+            | Self::Cancelled(ended, _)
+            | Self::Rejected(ended)
+            | Self::Displaced(ended) => ended.slot,
         }
     }
 }

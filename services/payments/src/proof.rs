@@ -96,6 +96,11 @@ pub enum LedgerBody {
     },
     /// An AccountSet that changes nothing.
     NoOp,
+    /// It made Tickets: the account's Sequence jumped over their numbers.
+    TicketCreate {
+        /// The numbers, from metadata.
+        created: Vec<u32>,
+    },
     /// Anything else.
     Other,
 }

@@ -10,6 +10,7 @@ use std::fmt;
 
 use xrpl_tx::{Hash256, Signed, Slot};
 
+use crate::displaced::Displaced;
 use crate::intent::Wallet;
 use crate::payment::{
     AtLarge, Binding, CancelCause, HoldCause, OnHold, Payment, Seal, State, StateName, Version,
@@ -70,6 +71,8 @@ pub enum Event {
     },
     /// A no-op was chosen to compete for the slot of a payment that is to be cancelled.
     NoOpAdded(Terms),
+    /// A higher bid for the slot was chosen: the same content, another fee.
+    FeeRaised(Terms),
     /// A validated transaction of the wallet uses its slot, or carries its InvoiceID.
     Confirmed(Presence),
     /// A validated ledger in which its slot is unused. `next` is what a further version would be, if one is to be made.
@@ -81,6 +84,10 @@ pub enum Event {
     },
     /// A validated ledger in which its slot is gone, and the complete history up to there shows no user of the slot.
     SlotGone(StateProof),
+    /// A validated TicketCreate jumped over its slot.
+    SlotJumped(Presence),
+    /// Its slot provably went to something else, and a person knows of it.
+    Displaced(Displaced),
     /// This ledger is validated.
     LedgerValidated(LedgerIndex),
     /// A validated ledger shows that its destination cannot receive it.
@@ -196,10 +203,24 @@ pub fn step(payment: &Payment, event: Event, context: Context<'_>) -> Result<Ste
         (State::AtLarge(at_large), Event::Sealed(seal)) => moves.sealed(at_large, seal),
         (State::AtLarge(_), Event::CancelAsked { cause, .. }) => Ok(moves.ask_cancel(cause)),
         (State::AtLarge(at_large), Event::NoOpAdded(terms)) => moves.add_noop(at_large, terms),
+        (State::AtLarge(at_large), Event::FeeRaised(terms)) => moves.raise_fee(at_large, terms),
         (State::AtLarge(at_large), Event::SlotOpen { proof, next }) => {
             moves.slot_open(at_large, &proof, next)
         }
         (State::AtLarge(at_large), Event::SlotGone(proof)) => moves.slot_gone(at_large, &proof),
+        (
+            State::AtLarge(AtLarge {
+                binding, versions, ..
+            }),
+            Event::SlotJumped(presence),
+        ) => moves.slot_jumped(binding, versions, &presence),
+        (
+            State::OnHold(OnHold {
+                binding, versions, ..
+            }),
+            Event::SlotJumped(presence),
+        ) => moves.slot_jumped(binding, versions, &presence),
+        (State::OnHold(held), Event::Displaced(displaced)) => moves.displaced(held, &displaced),
         (
             State::AtLarge(AtLarge {
                 binding, versions, ..
@@ -247,6 +268,9 @@ impl Event {
             Self::Sealed(_) => "sealed",
             Self::CancelAsked { .. } => "cancel asked",
             Self::NoOpAdded(_) => "no-op added",
+            Self::FeeRaised(_) => "fee raised",
+            Self::SlotJumped(_) => "slot jumped over",
+            Self::Displaced(_) => "displaced",
             Self::Confirmed(_) => "confirmed",
             Self::SlotOpen { .. } => "slot open",
             Self::SlotGone(_) => "slot gone",

@@ -26,6 +26,8 @@ pub struct FeeFacts {
     pub minimum: Drops,
     /// Load of the server, times 256.
     pub load_256ths: u64,
+    /// The fee that gets into the open ledger at this instant. Nobody follows it but who is in a hurry.
+    pub open_ledger: Drops,
 }
 
 /// Our own bounds.
@@ -63,13 +65,8 @@ impl Terms {
     /// older one is dropped, or where it never was.
     #[must_use]
     pub fn outbidding(self, queued: Drops, cap: Drops) -> Self {
-        let needed = (u128::from(queued.get()) * 5 / 4).saturating_add(1);
-        let needed = u64::try_from(needed)
-            .ok()
-            .and_then(|n| Drops::new(n).ok())
-            .unwrap_or(Drops::MAX);
         Self {
-            fee: self.fee.max(needed.min(cap)),
+            fee: self.fee.max(crate::bump::outbid(queued).min(cap)),
             ..self
         }
     }

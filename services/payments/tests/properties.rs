@@ -121,7 +121,7 @@ proptest! {
         base in 1u64..1_000, minimum in 1u64..1_000_000, load in 0u64..1_000_000, cap in 1u64..5_000,
         window in 1u32..100, validated in 1u32..4_000_000_000, deadline in prop::option::of(1u32..u32::MAX),
     ) {
-        let fees = FeeFacts { base: drops(base), minimum: drops(minimum), load_256ths: load };
+        let fees = FeeFacts { base: drops(base), minimum: drops(minimum), load_256ths: load, open_ledger: drops(minimum) };
         let policy = TermsPolicy { fee_max: drops(cap), window };
         let now = LedgerIndex(validated);
         match terms::choose(fees, policy, now, LedgerIndex(0), deadline.map(LedgerIndex)) {

@@ -28,6 +28,17 @@ const TF_SET_AUTH: u32 = 0x0001_0000;
 const TF_SET_FREEZE: u32 = 0x0010_0000;
 const TF_CLEAR_FREEZE: u32 = 0x0020_0000;
 
+/// What is hashed before a signed transaction.
+const HASH_PREFIX: &[u8] = b"TXN\0";
+
+/// A signed transaction that was not sent yet.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// Its hash.
+    pub hash: String,
+    blob: String,
+}
+
 /// A person with an ed25519 wallet.
 pub struct Person {
     wallet: Wallet,
@@ -96,9 +107,24 @@ impl Person {
 
     /// Sends a transaction of these fields and gives its preliminary result. The next ledger decides.
     pub async fn sends(&self, fields: Value) -> Result<String, LedgerError> {
+        self.submits(&self.prepares(fields).await?).await
+    }
+
+    /// Signs a transaction of these fields for the next Sequence and keeps it back.
+    pub async fn prepares(&self, fields: Value) -> Result<Prepared, LedgerError> {
         let current = json!({ "account": self.address(), "ledger_index": "current" });
         let root = self.ledger.ask("account_info", current).await?;
         let blob = self.sign(fields, &root["account_data"]["Sequence"]);
+        let bytes = hex::decode(&blob).expect("the codec gives hexadecimal digits");
+        Ok(Prepared {
+            hash: xrpl_tx::sha512_half(&[HASH_PREFIX, &bytes]).to_string(),
+            blob,
+        })
+    }
+
+    /// Sends what was prepared and gives its preliminary result.
+    pub async fn submits(&self, prepared: &Prepared) -> Result<String, LedgerError> {
+        let blob = &prepared.blob;
         let answer = self
             .ledger
             .ask("submit", json!({ "tx_blob": blob }))

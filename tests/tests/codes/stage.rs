@@ -52,10 +52,14 @@ impl Stage {
             close_ms: 0,
             daily_limit_xrp: "100000".into(),
             max_pending: 1000,
-            gateway_variables: vec![
-                variable("XRPL__LAST_LEDGER_WINDOW", WINDOW),
-                variable("XRPL__MAX_AT_LARGE", 300),
-            ],
+            gateway_variables: [
+                setup.gateway_variables,
+                vec![
+                    variable("XRPL__LAST_LEDGER_WINDOW", WINDOW),
+                    variable("XRPL__MAX_AT_LARGE", 300),
+                ],
+            ]
+            .concat(),
             ..setup
         })
         .await

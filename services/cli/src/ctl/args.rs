@@ -89,6 +89,14 @@ Examples:
 Shows what froze sending and asks. Where nobody can be asked it wants --yes. The gateway refuses, and lists them, as long as there
 are transactions of the wallet that it did not make and that you have not named. It decides no payment.";
 
+const ANNOUNCE_HELP: &str = "\
+Examples:
+  paygatectl announce 9F0C...E1 --last-ledger 93412345 --reason 'regular key rotated, ticket 4711'
+
+Announce first, then send the transaction with whatever tool signed it. The gateway refuses while payments are at large, because they
+and the transaction would compete for the same slots: wait until `paygatectl wallet` lists none. Until the transaction is validated,
+or the last ledger is, nothing is bound. Nothing that was not announced goes unnoticed: it freezes sending.";
+
 const COMPLETIONS_HELP: &str = "\
 Examples:
   paygatectl completions bash > ~/.local/share/bash-completion/completions/paygatectl
@@ -156,6 +164,8 @@ pub(crate) enum Command {
     Cancel(Cancel),
     /// Let sending go on after a freeze that you have understood.
     Unfreeze(Unfreeze),
+    /// Name a transaction of the wallet that you make outside, so that it does not freeze sending.
+    Announce(Announce),
     /// Print completions for a shell.
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {
@@ -296,6 +306,20 @@ pub(crate) struct Unfreeze {
     /// Do not ask.
     #[arg(long, short)]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = ANNOUNCE_HELP)]
+pub(crate) struct Announce {
+    /// The transaction's hash.
+    #[arg(value_parser = tx_hash)]
+    pub(crate) tx_hash: String,
+    /// The transaction's LastLedgerSequence: the announcement ends there.
+    #[arg(long, value_name = "LEDGER_INDEX")]
+    pub(crate) last_ledger: u32,
+    /// What it is for, for the events: at most 200 characters, not a secret.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) reason: String,
 }
 
 #[derive(Debug, Args)]

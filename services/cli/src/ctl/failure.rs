@@ -21,6 +21,8 @@ pub(crate) enum Asked<'a> {
     Watch,
     /// To let sending go on.
     Unfreeze,
+    /// To say which transaction will be made outside.
+    Announce,
     /// Anything that changes nothing and is about no single payment.
     Read,
 }
@@ -31,7 +33,7 @@ impl<'a> Asked<'a> {
             Asked::Pay { payment_id }
             | Asked::Cancel { payment_id }
             | Asked::Look { payment_id } => Some(payment_id),
-            Asked::Watch | Asked::Unfreeze | Asked::Read => None,
+            Asked::Watch | Asked::Unfreeze | Asked::Announce | Asked::Read => None,
         }
     }
 }
@@ -112,6 +114,13 @@ fn advice(error: &CallError, asked: Asked<'_>) -> Option<String> {
         )),
         (CallError::Unanswered(_), Asked::Unfreeze) => {
             Some("It is UNKNOWN whether sending goes on. Look: paygatectl status. Repeating the same command is safe.".to_owned())
+        }
+        (CallError::Unanswered(_), Asked::Announce) => Some(
+            "It is UNKNOWN whether it is announced. Repeating the same command is safe; do not send the transaction before it succeeds."
+                .to_owned(),
+        ),
+        (CallError::Refused(_), Asked::Announce) => {
+            Some("Do not send the transaction: unannounced, it freezes sending.".to_owned())
         }
         (CallError::Refused(refusal), Asked::Unfreeze) if refusal.metadata.contains_key("unacknowledged") => Some(
             "Sending stays frozen. Find out who made each of these transactions; then name each one with --acknowledge.".to_owned(),

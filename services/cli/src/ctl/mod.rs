@@ -3,6 +3,7 @@
 //! `args` and `parse` read, `run`, `pay` and `watch` call, `show`, `timeline`, `wallet`, `status` and `failure` write for a person,
 //! `json` for a script, `words` holds what both a result and an error say about the money, `exit` how it ends.
 
+mod announce;
 pub(crate) mod args;
 pub(crate) mod exit;
 mod failure;

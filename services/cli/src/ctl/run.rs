@@ -13,7 +13,7 @@ use super::args::{Cli, Command, Common, List, One};
 use super::exit::Exit;
 use super::failure::{self, Asked};
 use super::out::{Out, WriteError, clean, note, print};
-use super::{json, pay, show, status, timeline, unfreeze, wallet, watch};
+use super::{announce, json, pay, show, status, timeline, unfreeze, wallet, watch};
 
 /// One attempt of a call: short against the whole time, so that a gateway that restarts is found by the next one.
 const ATTEMPT_MAX: Duration = Duration::from_secs(5);
@@ -43,6 +43,7 @@ pub(crate) async fn run(cli: Cli) -> Exit {
         Command::Pay(asked) => pay::pay(&context, asked).await,
         Command::Cancel(asked) => pay::cancel(&context, &asked).await,
         Command::Unfreeze(asked) => unfreeze::unfreeze(&context, asked).await,
+        Command::Announce(asked) => announce::announce(&context, asked).await,
         Command::Watch(asked) => watch::watch(&context, asked).await,
         Command::Get(one) => get(&context, &one).await,
         Command::Explain(one) => explain(&context, &one).await,

@@ -9,13 +9,16 @@ use serde_json::{Value, json};
 use super::json::{duration, number, time};
 use super::out::{Column, Out, Tone, clean, fields, table};
 use super::words::xrp;
-use super::{names, show};
+use super::{announce, names, show, wallet};
 
 pub(crate) fn text(out: Out, status: &GetStatusResponse) -> String {
     let mut text = stops(out, status);
     text.push_str(&gateway(status));
     text.push_str(&signer(&status.signer.clone().unwrap_or_default()));
     text.push_str(&fields(&[("pending", pending(status))]));
+    if let Some(books) = &status.books {
+        text.push_str(&wallet::books(out, books));
+    }
     text.push('\n');
     let ledger = status.ledger.clone().unwrap_or_default();
     text.push_str(&servers(out, &ledger.servers));
@@ -127,6 +130,12 @@ fn stops(out: Out, status: &GetStatusResponse) -> String {
             quarantine.until_ledger, quarantine.reason
         ));
     }
+    stops.extend(status.announced.iter().map(|awaited| {
+        format!(
+            "AWAITED until ledger {}: transaction {}, made outside: {}",
+            awaited.last_ledger_sequence, awaited.tx_hash, awaited.reason
+        )
+    }));
     if status.ledger.as_ref().is_some_and(|ledger| ledger.halted) {
         stops.push("HALTED: the network validates no ledgers".to_owned());
     }
@@ -278,6 +287,8 @@ pub(crate) fn json(status: &GetStatusResponse) -> Value {
         "pause": { "active": pause.active, "reason": pause.reason, "since": time(&pause.since), "paused_by": pause.paused_by },
         "pending": { "counts": counts, "oldest_age": duration(&pending.oldest_age) },
         "capabilities": capabilities.collect::<Vec<_>>(),
+        "books": status.books.as_ref().map(wallet::books_json),
+        "announced": status.announced.iter().map(announce::shown).collect::<Vec<_>>(),
     })
 }
 

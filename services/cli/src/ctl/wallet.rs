@@ -2,7 +2,7 @@
 //!
 //! Owns: layout. May not: show figures as known that are not.
 
-use paygate_client::proto::{GetWalletResponse, SlotInFlight, WalletAsset};
+use paygate_client::proto::{Books, GetWalletResponse, SlotInFlight, WalletAsset};
 use serde_json::{Value, json};
 
 use super::json::{number, time};
@@ -17,6 +17,9 @@ pub(crate) fn text(out: Out, wallet: &GetWalletResponse) -> String {
     ]);
     text.push_str(&account(out, wallet));
     text.push_str(&limits(wallet));
+    if let Some(kept) = &wallet.books {
+        text.push_str(&books(out, kept));
+    }
     for asset in &wallet.assets {
         text.push('\n');
         text.push_str(&asset_text(out, wallet, asset));
@@ -83,12 +86,68 @@ fn limits(wallet: &GetWalletResponse) -> String {
         xrp(limits.daily_limit_drops),
         xrp(limits.daily_left_drops),
     );
+    let (fees, fees_max) = (
+        xrp(limits.hourly_fees_used_drops),
+        xrp(limits.hourly_fees_limit_drops),
+    );
     let (pending, pending_max) = (limits.pending_payments, limits.max_pending_payments);
     fields(&[
         ("one payment", format!("{least} to {most}")),
         ("24 hours", format!("{used} of {day} used, {left} left")),
         ("pending", format!("{pending} of at most {pending_max}")),
+        ("fees an hour", format!("{fees} of {fees_max} used")),
     ])
+}
+
+/// Where the balance came from and went to. What nothing explains stands out.
+pub(super) fn books(out: Out, books: &Books) -> String {
+    let unexplained = match (books.found_drops, books.lost_drops) {
+        (0, 0) => out.paint(Tone::Good, "nothing"),
+        (found, lost) => {
+            let text = format!("{} came and {} went", xrp(found), xrp(lost));
+            out.paint(Tone::Bad, &text)
+        }
+    };
+    fields(&[
+        (
+            "books",
+            format!(
+                "since ledger {}: {} then, {} now",
+                books.opened_ledger,
+                xrp(books.opening_drops),
+                xrp(books.balance_drops)
+            ),
+        ),
+        (
+            "paid",
+            format!("{}, fees {}", xrp(books.paid_drops), xrp(books.fees_drops)),
+        ),
+        ("came in", xrp(books.inflows_drops)),
+        (
+            "made outside",
+            format!(
+                "{} in, {} out",
+                xrp(books.outside_in_drops),
+                xrp(books.outside_out_drops)
+            ),
+        ),
+        ("unexplained", unexplained),
+    ])
+}
+
+pub(super) fn books_json(books: &Books) -> Value {
+    json!({
+        "opened_ledger": books.opened_ledger,
+        "opening_drops": number(books.opening_drops),
+        "balance_drops": number(books.balance_drops),
+        "paid_drops": number(books.paid_drops),
+        "fees_drops": number(books.fees_drops),
+        "inflows_drops": number(books.inflows_drops),
+        "outside_in_drops": number(books.outside_in_drops),
+        "outside_out_drops": number(books.outside_out_drops),
+        "found_drops": number(books.found_drops),
+        "lost_drops": number(books.lost_drops),
+    })
 }
 
 /// One issued currency: its trust line and its limits.
@@ -193,7 +252,10 @@ pub(crate) fn json(wallet: &GetWalletResponse) -> Value {
             "daily_left_drops": number(limits.daily_left_drops),
             "max_pending_payments": limits.max_pending_payments,
             "pending_payments": limits.pending_payments,
+            "hourly_fees_limit_drops": number(limits.hourly_fees_limit_drops),
+            "hourly_fees_used_drops": number(limits.hourly_fees_used_drops),
         },
+        "books": wallet.books.as_ref().map(books_json),
         "key_status": names::key_status(wallet.key_status),
         "watched": watched.collect::<Vec<_>>(),
         "assets": wallet.assets.iter().map(asset_json).collect::<Vec<_>>(),

@@ -260,11 +260,7 @@ pub(super) fn cancel(
 /// A person's reason, and the foreign transactions that are known to that person.
 pub(super) fn unfreeze(request: &UnfreezeRequest) -> Result<(String, BTreeSet<Hash256>), Status> {
     let mut bad = Vec::new();
-    let length = request.reason.chars().count();
-    if !(1..=REASON_CHARS_MAX).contains(&length) {
-        let problem = format!("has {length} characters, must have 1 to {REASON_CHARS_MAX}");
-        bad.push(Violation::malformed("reason", problem).with_limit(REASON_CHARS_MAX));
-    }
+    reason(&request.reason, &mut bad);
     let mut hashes = BTreeSet::new();
     for (at, text) in request.acknowledged_tx_hashes.iter().enumerate() {
         match text.parse() {
@@ -281,6 +277,15 @@ pub(super) fn unfreeze(request: &UnfreezeRequest) -> Result<(String, BTreeSet<Ha
         Ok((request.reason.clone(), hashes))
     } else {
         Err(errors::invalid(&bad))
+    }
+}
+
+/// Why a person does something, for the events.
+pub(super) fn reason(text: &str, bad: &mut Vec<Violation>) {
+    let length = text.chars().count();
+    if !(1..=REASON_CHARS_MAX).contains(&length) {
+        let problem = format!("has {length} characters, must have 1 to {REASON_CHARS_MAX}");
+        bad.push(Violation::malformed("reason", problem).with_limit(REASON_CHARS_MAX));
     }
 }
 

@@ -90,6 +90,7 @@ fn why(record: &Record, view: &EngineView) -> Why {
         State::OnHold(held) => why_held(held.why),
         State::Paid(_) => (PaymentReason::None, String::new()),
         State::Failed(settled) => why_failed(settled),
+        State::Displaced(ended) => why_displaced(ended),
         State::Expired(ended) => why_expired(record, ended),
         State::Cancelled(ended, cause) => why_cancelled(ended, *cause),
         State::Rejected(ended) => why_rejected(ended),
@@ -194,11 +195,26 @@ fn why_answered(answer: &SlotAnswer) -> Option<Why> {
     Some((reason, format!("the ledger's server last said {answer}")))
 }
 
+fn why_displaced(ended: &Ended) -> Why {
+    let detail = match &ended.proof {
+        EndProof::Displaced { by, ledger, .. } => format!(
+            "transaction {by} took its slot in ledger {}, and an operator knows of it",
+            ledger.index
+        ),
+        _ => "its slot went to something else".to_owned(),
+    };
+    (PaymentReason::SlotTaken, detail)
+}
+
 fn why_held(cause: HoldCause) -> Why {
     match cause {
         HoldCause::SlotTaken { by } => (
             PaymentReason::SlotTaken,
             format!("transaction {by} of other content used its slot"),
+        ),
+        HoldCause::JumpedOver { by } => (
+            PaymentReason::SlotTaken,
+            format!("transaction {by} made Tickets and jumped over its slot"),
         ),
         HoldCause::ConsumerUnknown => (
             PaymentReason::HistoryMissing,
@@ -272,9 +288,10 @@ fn why_cancelled(ended: &Ended, cause: CancelCause) -> Why {
     let how = match &ended.proof {
         EndProof::NeverBound { .. } => "it was never bound",
         EndProof::Filled { .. } => "a no-op took its slot",
-        EndProof::Absence { .. } | EndProof::Sealed(_) | EndProof::CannotReceive(_) => {
-            "it can never be paid"
-        }
+        EndProof::Absence { .. }
+        | EndProof::Sealed(_)
+        | EndProof::Displaced { .. }
+        | EndProof::CannotReceive(_) => "it can never be paid",
     };
     (reason, format!("{}, and {how}", cancel_cause(cause)))
 }
@@ -294,6 +311,7 @@ fn why_rejected(ended: &Ended) -> Why {
         EndProof::NeverBound { .. }
         | EndProof::Absence { .. }
         | EndProof::Filled { .. }
+        | EndProof::Displaced { .. }
         | EndProof::CannotReceive(_) => (
             PaymentReason::ApprovalRefused,
             "an approver refused it".to_owned(),
@@ -313,7 +331,7 @@ fn evidence(record: &Record) -> Option<v1::Evidence> {
             ..presence(settled)
         },
         State::Failed(settled) => presence(settled),
-        State::Expired(ended) => end(&ended.proof),
+        State::Expired(ended) | State::Displaced(ended) => end(&ended.proof),
         // No deadline ended it: of which ledger it was never bound says nothing.
         State::Cancelled(ended, _) | State::Rejected(ended) => match &ended.proof {
             EndProof::NeverBound { .. } => v1::Evidence {
@@ -364,6 +382,10 @@ fn end(proof: &EndProof) -> v1::Evidence {
             fee_drops: fee.get(),
             servers: servers.clone(),
             ..in_ledger(EvidenceKind::Presence, *ledger)
+        },
+        EndProof::Displaced { ledger, by, .. } => v1::Evidence {
+            tx_hash: by.to_string(),
+            ..in_ledger(EvidenceKind::Displaced, *ledger)
         },
         EndProof::Sealed(_) => v1::Evidence {
             kind: EvidenceKind::Seal.into(),

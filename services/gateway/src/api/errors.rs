@@ -218,6 +218,15 @@ pub(super) fn unnamed_foreign(unnamed: &[Hash256]) -> Status {
     )
 }
 
+/// Nothing was changed: a transaction made outside cannot be announced now.
+pub(super) fn announcement_refused(why: String) -> Status {
+    Status::with_error_details(
+        Code::FailedPrecondition,
+        format!("the transaction cannot be announced: {why}"),
+        info(ErrorReason::StateForbids, Vec::new()),
+    )
+}
+
 /// There is no such payment of this client.
 pub(super) fn payment_not_found(key: &PaymentKey) -> Status {
     let metadata = vec![

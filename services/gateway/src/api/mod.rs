@@ -12,6 +12,7 @@
 //! - `gate.rs`: the concurrency cap.
 //! - `settings.rs`: what of the configuration matters here.
 
+mod announce;
 pub mod approvals;
 mod decode;
 mod encode;

@@ -38,7 +38,7 @@ pub(super) fn after(record: &Record, reason: PaymentReason, view: &EngineView) -
         State::OnHold(_) => next(
             "It has frozen sending, and looks in each validated ledger for what would decide.",
             &format!(
-                "Find out what used the slot: the timeline names it. Then call Unfreeze and name every foreign transaction. {NOT_ELSEWHERE}"
+                "Find out what used the slot: the timeline names it. Then call Unfreeze and name every foreign transaction; if that one is shown, the payment ends with the next ledger. {NOT_ELSEWHERE}"
             ),
         ),
         State::Paid(settled) | State::Failed(settled) => {
@@ -53,6 +53,7 @@ pub(super) fn after(record: &Record, reason: PaymentReason, view: &EngineView) -
                 next(NOTHING_FINAL, AGAIN)
             }
         }
+        State::Displaced(_) => next(NOTHING_FINAL, AGAIN),
         State::Expired(_) | State::Cancelled(..) | State::Rejected(_) => next(
             if record.payment.state.slot().is_some() {
                 FILLS_SLOT
@@ -122,7 +123,7 @@ fn waiting(reason: PaymentReason, usual: &str) -> Next {
         PaymentReason::InsufficientFunds => (usual, "Send XRP to the wallet."),
         PaymentReason::FeeAboveCap => (
             "It asks for the fee again with each ledger, and goes on as soon as it is within the cap.",
-            "Nothing, or raise fees.max_drops.",
+            "Nothing, or raise the limit that the reason names: fees.max_drops or fees.max_xrp_per_hour.",
         ),
         PaymentReason::DestinationNotReady => (usual, "Ask the payee about what the reason names."),
         PaymentReason::CancelRequested => (
@@ -130,8 +131,8 @@ fn waiting(reason: PaymentReason, usual: &str) -> Next {
             "Nothing: wait for a validated ledger.",
         ),
         PaymentReason::Paused => (
-            "It keeps the payment until an operator resumes.",
-            "Ask the operator who paused dispatching.",
+            "It keeps the payment until an operator resumes, or until the announced transaction is validated or its time is over.",
+            "Ask the operator who paused dispatching or announced the transaction.",
         ),
         _ => (usual, "Nothing: wait."),
     };

@@ -20,7 +20,7 @@ use paygate_telemetry::health::{NameState, Serving};
 use tokio_stream::Empty;
 use tonic::{Request, Response, Status};
 
-use super::{Api, decode, encode, errors, identity};
+use super::{Api, announce, decode, encode, errors, identity, wallet};
 use crate::clock::{self, Millis};
 use crate::store::{Summary, Unfrozen};
 use crate::view::EngineView;
@@ -100,12 +100,11 @@ impl OperationsService for OperationsApi {
 
     async fn announce_transaction(
         &self,
-        _request: Request<AnnounceTransactionRequest>,
+        request: Request<AnnounceTransactionRequest>,
     ) -> Result<Response<AnnounceTransactionResponse>, Status> {
-        Err(errors::not_implemented(
-            "AnnounceTransaction",
-            "make no transaction of the wallet outside of the gateway",
-        ))
+        let caller = identity::caller(&request)?;
+        let announcement = announce::decode(&request.into_inner(), &caller)?;
+        announce::announce(&self.0, announcement).await
     }
 
     async fn get_rollout(
@@ -171,6 +170,8 @@ fn status(api: &Api, view: &EngineView, summary: &Summary, now: Millis) -> GetSt
         pause: Some(PauseStatus::default()),
         pending: Some(pending(summary, now)),
         capabilities: api.health.snapshot().into_iter().map(capability).collect(),
+        books: summary.book.as_ref().map(wallet::books),
+        announced: summary.announced.iter().map(announce::shown).collect(),
     }
 }
 

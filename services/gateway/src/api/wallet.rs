@@ -2,12 +2,13 @@
 //!
 //! Owns: the answer of GetWallet, put together from the picture and the store. May not: ask the ledger or the signer.
 
+use paygate_payments::books::Book;
 use paygate_payments::limits::AssetLimits;
 use paygate_payments::payment::{State, Versions};
 use paygate_proto::signer::v1::DescribeSignerResponse;
 use paygate_proto::v1::wallet_service_server::WalletService;
 use paygate_proto::v1::{
-    GetWalletRequest, GetWalletResponse, KeyStatus, SlotInFlight, WalletAsset, WalletLimits,
+    Books, GetWalletRequest, GetWalletResponse, KeyStatus, SlotInFlight, WalletAsset, WalletLimits,
     WalletLine, WatchedWallet,
 };
 use tonic::{Request, Response, Status};
@@ -64,6 +65,7 @@ fn wallet(
         ..GetWalletResponse::default()
     };
     answer.assets = assets(api, view, summary, slots);
+    answer.books = summary.book.as_ref().map(books);
     if let (Some(account), Some(validated)) = (&view.account, view.validated) {
         answer.validated_ledger_index = validated.index.0;
         answer.observed_time = view.validated_at.map(clock::Millis::timestamp);
@@ -108,6 +110,24 @@ fn limits(api: &Api, summary: &Summary) -> WalletLimits {
         daily_left_drops: limits.day_max.saturating_sub(summary.day_used).get(),
         max_pending_payments: count(limits.pending_max),
         pending_payments: count(summary.pending),
+        hourly_fees_limit_drops: summary.fees_hour.max.get(),
+        hourly_fees_used_drops: summary.fees_hour.used.get(),
+    }
+}
+
+/// The books in the contract.
+pub(super) fn books(book: &Book) -> Books {
+    Books {
+        opened_ledger: book.opened.0,
+        opening_drops: book.opening.get(),
+        balance_drops: book.balance.get(),
+        paid_drops: book.paid.get(),
+        fees_drops: book.fees.get(),
+        inflows_drops: book.inflows.get(),
+        outside_in_drops: book.outside_in.get(),
+        outside_out_drops: book.outside_out.get(),
+        found_drops: book.found.get(),
+        lost_drops: book.lost.get(),
     }
 }
 

@@ -337,6 +337,18 @@ impl Checker<'_> {
     }
 
     fn amounts(&mut self) {
+        let fees = &self.config.fees;
+        let hour = fees.max_xrp_per_hour.0;
+        if hour.get() < fees.max_drops {
+            self.refuse(
+                &["fees.max_drops", "fees.max_xrp_per_hour"],
+                hour,
+                format_args!(
+                    "one fee of fees.max_drops, {} drops, would pass it",
+                    fees.max_drops
+                ),
+            );
+        }
         let limits = &self.config.limits;
         let (min, max, daily) = (
             limits.min_payment_xrp.0,

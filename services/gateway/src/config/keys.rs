@@ -83,7 +83,7 @@ const LISTS: [&str; 2] = ["xrpl.servers", "assets"];
 const SERVERS: &str = "[{url=\"ws://127.0.0.1:6006\",operator=\"us\",own=true}]";
 
 #[rustfmt::skip]
-pub(super) const KEYS: [Key; 44] = [
+pub(super) const KEYS: [Key; 45] = [
     text("profile", "dev", "dev or production", "dev", "production turns the refusals on that protect real money"),
     text("role", "all", "all", "all", "all accepts payments and sends them; accept comes with a store for several gateways"),
     text("listen", "127.0.0.1:50051", "address:port", "127.0.0.1:0", "where the gRPC API listens; only loopback, as there is no TLS yet"),
@@ -113,6 +113,7 @@ pub(super) const KEYS: [Key; 44] = [
     parsed("xrpl.submit_rate_per_second", "8", "requests per second", "8", "submits to each server that is not our own"),
     parsed("xrpl.max_at_large", "50", "payments", "1", "payments that may be on the network at the same time"),
     parsed("fees.max_drops", "2000", "drops", "10", "highest fee of one transaction"),
+    text("fees.max_xrp_per_hour", "1", "XRP, decimal in quotes", "1", "the most that may go to fees within any hour; past it nothing is bound and no fee is raised"),
     text("limits.max_payment_xrp", "100", "XRP, decimal in quotes", "1", "highest amount of one payment; over 10000 warns"),
     text("limits.min_payment_xrp", "0.001", "XRP, decimal in quotes", "1", "lowest amount of one payment"),
     text("limits.daily_limit_xrp", "1000", "XRP, decimal in quotes", "1", "highest sum of payments in a rolling day"),

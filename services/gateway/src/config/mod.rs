@@ -220,6 +220,8 @@ pub struct Server {
 pub struct Fees {
     /// Highest fee of one transaction.
     pub max_drops: u64,
+    /// The most that may go to fees within an hour.
+    pub max_xrp_per_hour: Xrp,
 }
 
 /// Section `limits`.
@@ -374,7 +376,10 @@ impl Default for Signer {
 
 impl Default for Fees {
     fn default() -> Fees {
-        Fees { max_drops: 2_000 }
+        Fees {
+            max_drops: 2_000,
+            max_xrp_per_hour: Xrp(Drops::from_const(1_000_000)),
+        }
     }
 }
 

@@ -70,6 +70,7 @@ impl Dispatcher {
             }
         };
         let room = self.room(&turn.account, &signer, open);
+        let mut fees_left = engine.store.fee_budget(clock::now()).await?;
         let stored = engine.store.slot_facts().await?;
         let slot_facts = SlotFacts {
             validated_sequence: turn.account.sequence,
@@ -98,7 +99,15 @@ impl Dispatcher {
                 break;
             }
             choice.consider(record, |room| {
-                take(record, room, facts, engine, turn.validated.index, head)
+                let terms = take(record, room, facts, engine, turn.validated.index, head)?;
+                // Last: what is taken of the room is only a copy, and who does not fit stops all behind him.
+                match fees_left.take(terms.fee) {
+                    Ok(()) => Ok(terms),
+                    Err(over) => Err((
+                        blocked(PaymentReason::FeeAboveCap, &over.to_string()),
+                        None,
+                    )),
+                }
             });
         }
         let Choice {

@@ -107,6 +107,8 @@ async fn catch_up(engine: &Engine, newest: LedgerEvent) -> Result<(), Delay> {
         let Some(done) = cursor.reconciled else {
             // A fresh store has nothing at large: it begins at the present.
             let facts = engine.read_account(target).await?;
+            let opened = engine.store.open_books(target, facts.balance);
+            opened.await.map_err(Delay::Store)?;
             engine.store.start_at(target).await.map_err(Delay::Store)?;
             publish(engine, target, &facts, newest).await?;
             continue;
@@ -142,8 +144,8 @@ async fn reconcile(
     let Witnessed {
         facts,
         proof,
+        history,
         settled,
-        ..
     } = engine.witness(done, to).await?;
     let terms = engine.terms_now(to.index).await;
     let closed_at = (to.index.0 == newest.index).then(|| close_time(newest.close_time));
@@ -155,6 +157,7 @@ async fn reconcile(
         settled,
         proof,
         terms,
+        guards: engine.guards(&history),
         at: clock::now(),
     };
     let reconciled = engine
@@ -183,6 +186,7 @@ async fn report(engine: &Engine, ledger: LedgerRef, reconciled: &Reconciled) -> 
             engine.metrics.payment_paid(settled.amount);
         }
     }
+    engine.tell_guards(reconciled);
     if let Some(hash) = reconciled.foreign.first() {
         let why = format!(
             "transaction {hash} of the wallet was not made here: the key may be in other hands"

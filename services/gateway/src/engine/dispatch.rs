@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use paygate_payments::bump;
 use paygate_payments::filler::Filler;
 use paygate_payments::payment::{VersionKind, Versions};
 use paygate_payments::slots;
@@ -18,6 +19,7 @@ use tokio::task::JoinSet;
 use super::bind::Bound;
 use super::confirm::{LEDGERS_BEHIND_MAX, is_fatal};
 use super::inquiry::Ground;
+use super::halt::Resuming;
 use super::preflight::Memory;
 use super::sign::{Answer, Unsigned};
 use super::submit::Sendable;
@@ -54,6 +56,8 @@ pub(super) struct Dispatcher {
     memory: Memory,
     /// So many payments waited for something of their own in the last turn.
     held_back: usize,
+    /// When to go on after a halt.
+    resuming: Resuming,
 }
 
 /// Why accepted payments wait, if they do.
@@ -86,6 +90,7 @@ async fn turns(engine: Arc<Engine>, mut stop: StopToken) -> Result<(), EngineErr
         sent_at: None,
         memory: Memory::default(),
         held_back: 0,
+        resuming: Resuming::default(),
     };
     let mut tick = tokio::time::interval(TURN_PERIOD);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -184,7 +189,9 @@ impl Dispatcher {
             self.checked = true;
         }
         engine.end_quarantine(validated.index).await?;
-        Ok(match obstacle(&engine.view.now()) {
+        let view = engine.view.now();
+        let pausing = self.resuming.after_halt(view.halted, validated, account.sequence);
+        Ok(match obstacle(&view).or(pausing) {
             Some(obstacle) => Err(obstacle),
             None => Ok(Turn { validated, account }),
         })
@@ -216,11 +223,12 @@ impl Dispatcher {
             .and_then(OpenSlot::highest_last_ledger)
             .unwrap_or(LedgerIndex(0));
         self.cancel_and_fill(turn, &open, facts, head).await?;
+        let raised = self.raise(turn, &open, facts).await?;
         let Bound { count, why, waits } = self
             .bind(turn, &open, (facts, head), (&waiting, looked))
             .await?;
         self.held_back = waits.len();
-        if count > 0 || self.changed(&open) {
+        if count > 0 || raised || self.changed(&open) {
             open = engine.store.open_slots().await?;
         }
         let (signed, denied) = self.sign_all(unsigned(&open)).await?;
@@ -272,6 +280,15 @@ impl Dispatcher {
                 && filler.wants_version(turn.validated.index)
             {
                 let owner = filler.owner.clone();
+                // The lowest slot holds up all others: after a window without it, its no-op bids more.
+                let lowest = open.first().is_some_and(|first| first.slot == slot.slot);
+                let terms = match &filler.versions {
+                    Some(versions) if slot.has_noop() => {
+                        let cap = engine.settings.terms.fee_max;
+                        bump::after_a_window(terms, versions, lowest, cap)
+                    }
+                    _ => terms,
+                };
                 engine
                     .store
                     .add_filler(engine.epoch, slot.slot, owner, terms, clock::now())
@@ -388,6 +405,13 @@ fn obstacle(view: &EngineView) -> Option<Blocked> {
     if let Some(quarantine) = view.quarantine {
         let detail = format!("{}, until ledger {}", quarantine.why, quarantine.until);
         return Some(blocked(PaymentReason::Quarantine, &detail));
+    }
+    if let Some(awaited) = view.announced.first() {
+        let detail = format!(
+            "transaction {}, made outside and announced ({}), is awaited until ledger {}",
+            awaited.tx_hash, awaited.reason, awaited.last_ledger
+        );
+        return Some(blocked(PaymentReason::Paused, &detail));
     }
     if !view.link.connected {
         return Some(blocked(PaymentReason::LedgerUnavailable, &view.link.detail));

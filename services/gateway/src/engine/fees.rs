@@ -61,6 +61,7 @@ fn facts(fee: &Fees, info: &ServerInfo) -> FeeFacts {
         base: fee.base,
         minimum: fee.minimum,
         load_256ths: u64::try_from(load).unwrap_or(u64::MAX),
+        open_ledger: fee.open_ledger,
     }
 }
 
@@ -71,6 +72,7 @@ fn median(told: &[FeeFacts]) -> Option<FeeFacts> {
         base: middle(told.iter().map(|facts| facts.base).collect())?,
         minimum: middle(told.iter().map(|facts| facts.minimum).collect())?,
         load_256ths: middle(told.iter().map(|facts| facts.load_256ths).collect())?,
+        open_ledger: middle(told.iter().map(|facts| facts.open_ledger).collect())?,
     })
 }
 
@@ -91,6 +93,7 @@ mod tests {
             base: Drops::from_const(base),
             minimum: Drops::from_const(minimum),
             load_256ths,
+            open_ledger: Drops::from_const(minimum),
         };
         let usual = told(10, 10, 256);
         let greedy = told(10, 900_000, 1 << 40);

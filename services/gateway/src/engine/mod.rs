@@ -6,23 +6,29 @@
 //! # Layout
 //! - `dispatch`: one turn after another: fills dead slots, has versions signed, sends
 //! - `bind`: binds accepted payments to slots, as many as there is room for
+//! - `bump`: bids more for slots whose payments are in a hurry
 //! - `preflight`: asks the ledger whether their destinations can receive them; `inquiry`: one question and its answer
 //! - `slot`: what is read off an open slot
 //! - `sign`: one request to the signer, its check by an independent decoder, its commit
 //! - `submit`: sends blobs through one server, lowest slot first, again with each validated ledger; `fanout`: tells the others
 //! - `witness`: what enough servers say of the wallet, and the proofs made of it
 //! - `confirm`: brings validated ledgers in; the only path to a final state of a bound payment
+//! - `books`: what validated transactions did to the balance
+//! - `halt`: when to go on once a halted network validates again
 //! - `fees`: what the ledger asks for now
 //! - `start`: whether store, signer and ledger tell one story
 //! - `watch`: looks at link, signer and store; `capabilities`: what follows from what was seen
 //! - `pull`: the signer's spans and metrics
 
 mod bind;
+mod books;
+mod bump;
 mod capabilities;
 mod confirm;
 mod dispatch;
 mod fanout;
 mod fees;
+mod halt;
 mod inquiry;
 mod preflight;
 mod pull;
@@ -157,6 +163,8 @@ impl Engine {
             height: cursor.journal_height,
             hash,
         });
+        let announced = store.awaited().await?;
+        view.update(|v| v.announced = announced);
         let inquiry = Inquiry::new(fleet.clone(), settings.wallet.clone());
         let fan_out = FanOut::new(fleet.members().len());
         tracing::info!(epoch, "took over the store");

@@ -31,6 +31,12 @@ impl OpenSlot {
         self.is_cancelled() && !self.live_versions().is_some_and(has_noop)
     }
 
+    /// A no-op was ever committed for the slot.
+    pub(super) fn has_noop(&self) -> bool {
+        let versions = self.versions().map(Versions::as_slice).unwrap_or_default();
+        versions.iter().any(|v| v.kind == VersionKind::NoOp)
+    }
+
     pub(super) fn noop_memo(&self) -> Option<xrpl_tx::Memo> {
         let key = &self.owner.as_ref()?.payment.intent.key;
         Some(xrpl_tx::noop_memo(

@@ -138,7 +138,11 @@ impl<'a> Eyes<'a> {
             Look::Waiting(open) => Err(unanswered("the store", open)),
         };
         match rows {
-            Look::Answer(Ok(summary), _) => self.summary = Some(summary),
+            Look::Answer(Ok(summary), _) => {
+                let announced = summary.announced.clone();
+                engine.view.update(|v| v.announced = announced);
+                self.summary = Some(summary);
+            }
             Look::Answer(Err(err), _) if is_fatal(&err) => return Err(err.into()),
             Look::Answer(Err(_), _) | Look::Waiting(_) => {}
         }
@@ -306,6 +310,9 @@ fn count(engine: &Engine, view: &EngineView, summary: Option<&Summary>) {
         metrics.pending_room(room, on_hold(summary));
         let left = limits.day_max.saturating_sub(summary.day_used);
         metrics.limit_headroom("daily", left);
+        metrics.limit_headroom("fees_hour", summary.fees_hour.left());
+        metrics.books(summary.book.as_ref());
+        metrics.announced(summary.announced.len());
     }
     let Some(signer) = &view.signer.described else {
         return;

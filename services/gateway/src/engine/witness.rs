@@ -323,6 +323,9 @@ fn ledger_tx(tx: &LedgerTransaction) -> Result<LedgerTx, Delay> {
                 invoice_id: tx.invoice_id,
             }
         }
+        ("TicketCreate", _, _) if !tx.tickets_created.is_empty() => LedgerBody::TicketCreate {
+            created: tx.tickets_created.clone(),
+        },
         // A no-op of ours is known by its hash, or by the memo that names what it is for.
         ("AccountSet", _, _) if plain => LedgerBody::NoOp,
         _ => LedgerBody::Other,

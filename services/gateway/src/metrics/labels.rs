@@ -65,6 +65,11 @@ pub(super) struct LimitLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct EntryLabel {
+    pub(super) entry: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct CapabilityLabel {
     pub(super) capability: &'static str,
 }

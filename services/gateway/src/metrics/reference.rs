@@ -98,6 +98,19 @@ const REFUSALS: [&str; RefusalReason::ALL.len()] = {
     words
 };
 
+/// Entries of the wallet's books.
+pub(super) const BOOK_ENTRIES: [&str; 9] = [
+    "opening",
+    "balance",
+    "paid",
+    "fees",
+    "inflows",
+    "outside_in",
+    "outside_out",
+    "found",
+    "lost",
+];
+
 /// What single payments wait for, as the dispatcher tells it.
 const HELD_BACK: [&str; 4] = [
     "LEDGER_UNAVAILABLE",
@@ -156,7 +169,7 @@ const fn metric(
 }
 
 /// Every metric, in the order of the page.
-pub const METRICS: [MetricDoc; 40] = [
+pub const METRICS: [MetricDoc; 45] = [
     metric(
         "payments_total",
         Kind::Counter,
@@ -249,9 +262,49 @@ pub const METRICS: [MetricDoc; 40] = [
         "paygate_limit_headroom_xrp",
         Kind::Gauge,
         "XRP",
-        &[words("limit", &["daily", "signer_day"])],
-        "What a limit still allows: limits.daily_limit_xrp of the gateway, policy.max_day_xrp of the signer",
+        &[words("limit", &["daily", "fees_hour", "signer_day"])],
+        "What a limit still allows: limits.daily_limit_xrp and fees.max_xrp_per_hour of the gateway, policy.max_day_xrp of the signer",
         "below a tenth of the limit",
+    ),
+    metric(
+        "paygate_books_xrp",
+        Kind::Gauge,
+        "XRP",
+        &[words("entry", &BOOK_ENTRIES)],
+        "The wallet's books since they were opened: opening + inflows + outside_in + found = balance + paid + fees + outside_out + lost",
+        "found or lost above 0: something moved the balance that nothing explains",
+    ),
+    metric(
+        "paygate_books_differences_total",
+        Kind::Counter,
+        "differences",
+        &[],
+        "Differences between the books and a validated ledger; each has frozen sending",
+        "any, at once: money may be at risk",
+    ),
+    metric(
+        "paygate_foreign_transactions_total",
+        Kind::Counter,
+        "transactions",
+        &[],
+        "Validated transactions of the wallet that were not made here and that nobody announced; each has frozen sending",
+        "any, at once: the key may be in other hands",
+    ),
+    metric(
+        "paygate_announced_transactions",
+        Kind::Gauge,
+        "transactions",
+        &[],
+        "Transactions made outside that were announced and are awaited; meanwhile nothing is bound",
+        "above 0 for longer than the planned work",
+    ),
+    metric(
+        "paygate_fee_bumps_total",
+        Kind::Counter,
+        "versions",
+        &[],
+        "Versions with a higher fee, made because the payment's deadline was near",
+        "rising: deadlines are too short for the state of the network",
     ),
     metric(
         "paygate_wallet_frozen",

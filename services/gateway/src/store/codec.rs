@@ -57,6 +57,10 @@ struct Evidence {
     delivered_issued: Vec<u8>,
     #[prost(string, tag = "14")]
     refusal: String,
+    #[prost(uint32, tag = "15")]
+    searched_from: u32,
+    #[prost(uint32, tag = "16")]
+    searched_to: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
@@ -72,6 +76,8 @@ enum EvidenceKind {
     ConsumerUnknown = 7,
     DeliveredDiffers = 8,
     CannotReceive = 9,
+    JumpedOver = 10,
+    Displaced = 11,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -226,9 +232,10 @@ pub(super) fn evidence_column(state: &State) -> Option<Vec<u8>> {
         State::AwaitingApproval | State::Accepted | State::AtLarge(_) => return None,
         State::OnHold(held) => of_hold(held),
         State::Paid(settled) | State::Failed(settled) => of_settled(settled),
-        State::Expired(ended) | State::Cancelled(ended, _) | State::Rejected(ended) => {
-            of_end(&ended.proof)
-        }
+        State::Expired(ended)
+        | State::Cancelled(ended, _)
+        | State::Rejected(ended)
+        | State::Displaced(ended) => of_end(&ended.proof),
     };
     Some(evidence.encode_to_vec())
 }
@@ -262,6 +269,12 @@ pub(super) fn state(name: StateName, parts: StateParts) -> Result<State, StoreEr
             seen: evidence.ledger()?,
         })),
         StateName::Paid => Ok(State::Paid(evidence.settled(need(parts.slot, "slot")?)?)),
+        StateName::Failed if evidence.kind() == EvidenceKind::Displaced => {
+            Ok(State::Displaced(Ended {
+                slot: parts.slot,
+                proof: evidence.end_proof()?,
+            }))
+        }
         StateName::Failed => Ok(State::Failed(evidence.settled(need(parts.slot, "slot")?)?)),
         StateName::Expired => Ok(State::Expired(Ended {
             slot: parts.slot,
@@ -323,6 +336,10 @@ fn of_hold(held: &OnHold) -> Evidence {
             tx_hash: by.as_bytes().to_vec(),
             ..of_ledger(EvidenceKind::SlotTaken, held.seen)
         },
+        HoldCause::JumpedOver { by } => Evidence {
+            tx_hash: by.as_bytes().to_vec(),
+            ..of_ledger(EvidenceKind::JumpedOver, held.seen)
+        },
         HoldCause::ConsumerUnknown => of_ledger(EvidenceKind::ConsumerUnknown, held.seen),
         HoldCause::DeliveredDiffers { by } => Evidence {
             tx_hash: by.as_bytes().to_vec(),
@@ -359,6 +376,17 @@ fn of_end(proof: &EndProof) -> Evidence {
             fee: fee.get(),
             servers: servers.clone(),
             ..of_ledger(EvidenceKind::Filled, *ledger)
+        },
+        EndProof::Displaced {
+            ledger,
+            by,
+            searched_from,
+            searched_to,
+        } => Evidence {
+            tx_hash: by.as_bytes().to_vec(),
+            searched_from: searched_from.0,
+            searched_to: searched_to.0,
+            ..of_ledger(EvidenceKind::Displaced, *ledger)
         },
         EndProof::Sealed(seal) => Evidence {
             kind: EvidenceKind::Sealed.into(),
@@ -412,6 +440,9 @@ impl Evidence {
             EvidenceKind::SlotTaken => Ok(HoldCause::SlotTaken {
                 by: self.transaction()?,
             }),
+            EvidenceKind::JumpedOver => Ok(HoldCause::JumpedOver {
+                by: self.transaction()?,
+            }),
             EvidenceKind::ConsumerUnknown => Ok(HoldCause::ConsumerUnknown),
             EvidenceKind::DeliveredDiffers => Ok(HoldCause::DeliveredDiffers {
                 by: self.transaction()?,
@@ -438,6 +469,12 @@ impl Evidence {
                 fee: drops(self.fee, "the fee in evidence")?,
                 result: self.result,
                 servers: self.servers,
+            }),
+            EvidenceKind::Displaced => Ok(EndProof::Displaced {
+                ledger: self.ledger()?,
+                by: self.transaction()?,
+                searched_from: LedgerIndex(self.searched_from),
+                searched_to: LedgerIndex(self.searched_to),
             }),
             EvidenceKind::Sealed => Ok(EndProof::Sealed(Seal {
                 height: self.journal_height,

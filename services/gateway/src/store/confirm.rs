@@ -3,17 +3,24 @@
 //! Owns: which payment or slot a transaction of the ledger belongs to. May not: judge it; that is the core's. Nothing
 //! here sees an engine result of `submit`, a timeout or a clock that counts.
 
+use paygate_payments::budget::FeeBudget;
+use paygate_payments::bump;
 use paygate_payments::filler::{Filled, Filler};
 use paygate_payments::payment::{State, StateName};
 use paygate_payments::proof::{LedgerBody, Presence};
 use paygate_payments::step::{Effect, Event, Step};
+use paygate_payments::terms::Terms;
 use rusqlite::params;
 use xrpl_tx::{Hash256, Slot};
 
 use super::amounts;
+use super::announce;
+use super::books;
 use super::codec;
 use super::dispatch;
+use super::displaced;
 use super::error::StoreError;
+use super::fees;
 use super::read;
 use super::rows;
 use super::timeline;
@@ -21,6 +28,7 @@ use super::types::{Freeze, Reconciled, Reconciliation, Record, SettledStats};
 use super::wallet::{self, Gate};
 use super::write;
 use super::writer::Scope;
+use crate::clock::Millis;
 
 /// Payments that are expired unbound with one ledger. More are left to the next one, so that the writer is not held up.
 const EXPIRE_BATCH_MAX: u32 = 500;
@@ -43,6 +51,8 @@ pub(super) fn reconcile(
     }
     round.open_slots()?;
     round.deadlines()?;
+    round.displaced()?;
+    round.books()?;
     let out = round.out;
     wallet::move_cursor(scope, ledger.ledger, ledger.balance)?;
     Ok(out)
@@ -164,6 +174,9 @@ impl Round<'_, '_> {
         }
         match filler {
             Some(filler) => self.fill(presence, &filler),
+            None if announce::came(self.scope, presence, self.ledger.at)? => {
+                self.keep_foreign(presence, Some(self.ledger.at))
+            }
             None => self.foreign(presence, "used a slot that no payment has"),
         }
     }
@@ -187,7 +200,7 @@ impl Round<'_, '_> {
 
     /// Slots that no transaction of this ledger or an earlier one used, as far as anybody shows.
     fn open_slots(&mut self) -> Result<(), StoreError> {
-        for (slot, owner) in read::open_slot_rows(self.scope.view())? {
+        for (at, (slot, owner)) in read::open_slot_rows(self.scope.view())?.into_iter().enumerate() {
             let proof = &self.ledger.proof;
             let before = owner
                 .map(|owner| rows::by_number(self.scope.view(), owner))
@@ -197,12 +210,7 @@ impl Round<'_, '_> {
                     if proof.is_gone(slot) {
                         self.try_step(&before, Event::SlotGone(proof.clone()))?;
                     } else if proof.is_open(slot) {
-                        // While frozen nothing further is to be signed; absence with the deadline past it still ends it.
-                        let next = if self.gate.frozen {
-                            None
-                        } else {
-                            self.ledger.terms
-                        };
+                        let next = self.next_version(&before, at == 0)?;
                         self.try_step(
                             &before,
                             Event::SlotOpen {
@@ -217,6 +225,66 @@ impl Round<'_, '_> {
                     self.freeze(format!("{slot} is used and no server shows by what"))?;
                 }
                 _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Terms of the version that follows, once the ones before are dead. `None`: while frozen nothing further is to be signed, nor
+    /// past the fees of the hour; absence with the deadline past it still ends the payment.
+    fn next_version(&self, before: &Record, lowest: bool) -> Result<Option<Terms>, StoreError> {
+        let (Some(terms), Some(versions)) = (self.ledger.terms, &before.versions) else {
+            return Ok(None);
+        };
+        let alive = self.ledger.ledger.index < versions.highest_last_ledger();
+        if self.gate.frozen || alive {
+            return Ok(None);
+        }
+        let terms = bump::after_a_window(terms, versions, lowest, self.ledger.guards.fee_max);
+        let needed = FeeBudget::needs(terms.fee, bump::highest_fee(versions));
+        let mut budget = fees::budget(self.scope.view(), self.ledger.at)?;
+        Ok(budget.take(needed).is_ok().then_some(terms))
+    }
+
+    /// Payments on hold that end, now that a person knows what took their slots.
+    fn displaced(&mut self) -> Result<(), StoreError> {
+        for (before, step) in displaced::steps(self.scope, self.gate)? {
+            self.write(&before, step, None)?;
+        }
+        Ok(())
+    }
+
+    /// Books what moved the balance. A difference freezes: either somebody else has the key, or somebody lies.
+    fn books(&mut self) -> Result<(), StoreError> {
+        for difference in books::keep(self.scope, self.ledger)? {
+            self.freeze(format!("the books do not balance: {difference}"))?;
+            self.out.differences.push(difference);
+        }
+        Ok(())
+    }
+
+    /// Slots that a TicketCreate which is not ours jumped over: nothing can use them any more.
+    fn jumped(&mut self, presence: &Presence) -> Result<(), StoreError> {
+        let LedgerBody::TicketCreate { created } = &presence.tx().body else {
+            return Ok(());
+        };
+        for slot in created.iter().map(|number| Slot::Sequence(*number)) {
+            let Some(row) = rows::slot_row(self.scope.view(), slot)? else {
+                continue;
+            };
+            let owner = row
+                .owner
+                .map(|owner| rows::by_number(self.scope.view(), owner))
+                .transpose()?;
+            match owner {
+                _ if row.resolved => {}
+                Some(before) if !before.payment.state.name().is_final() => {
+                    self.try_step(&before, Event::SlotJumped(presence.clone()))?;
+                }
+                _ => {
+                    let by = presence.tx().hash;
+                    write::resolve_slot(self.scope, slot, presence.ledger().index, Some(by))?;
+                }
             }
         }
         Ok(())
@@ -316,9 +384,27 @@ impl Round<'_, '_> {
 
     /// Keeps a transaction of the wallet that no row made, and freezes sending.
     fn foreign(&mut self, presence: &Presence, what: &str) -> Result<(), StoreError> {
+        self.keep_foreign(presence, None)?;
+        let tx = presence.tx();
+        self.out.foreign.push(tx.hash);
+        self.freeze(format!(
+            "transaction {} in ledger {}, not ours, {what} ({})",
+            tx.hash,
+            presence.ledger().index,
+            tx.slot
+        ))?;
+        self.jumped(presence)
+    }
+
+    /// Keeps a transaction of the wallet that no row made. `acknowledged`: a person knew of it before it came.
+    fn keep_foreign(
+        &mut self,
+        presence: &Presence,
+        acknowledged: Option<Millis>,
+    ) -> Result<(), StoreError> {
         let sql = "INSERT INTO foreign_transactions (tx_hash, slot_kind, slot_number, ledger_index, ledger_hash, \
-                   invoice_id, destination, drops, result, seen_ms, asset, value) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+                   invoice_id, destination, drops, result, seen_ms, asset, value, acknowledged_ms) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
         let tx = presence.tx();
         let (kind, number) = codec::slot_columns(tx.slot);
         let (invoice, destination, amount) = match &tx.body {
@@ -332,7 +418,9 @@ impl Round<'_, '_> {
                 Some(*destination),
                 Some(amounts::amount_columns(*amount)),
             ),
-            LedgerBody::NoOp | LedgerBody::Other => (None, None, None),
+            LedgerBody::NoOp | LedgerBody::TicketCreate { .. } | LedgerBody::Other => {
+                (None, None, None)
+            }
         };
         // As of a payment's row: of an issued currency there are no drops.
         let drops = amount.as_ref().filter(|amount| amount.asset.is_none());
@@ -351,12 +439,8 @@ impl Round<'_, '_> {
             self.ledger.at.0,
             amount.as_ref().and_then(|amount| amount.asset),
             amount.as_ref().and_then(|amount| amount.value),
+            acknowledged.map(|at| at.0),
         ])?;
-        self.out.foreign.push(tx.hash);
-        let slot: Slot = tx.slot;
-        self.freeze(format!(
-            "transaction {} in ledger {}, not ours, {what} ({slot})",
-            tx.hash, ledger.index
-        ))
+        Ok(())
     }
 }

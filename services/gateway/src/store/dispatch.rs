@@ -10,6 +10,7 @@ use paygate_payments::step::{self, Context, Event, Step};
 use paygate_payments::terms::Terms;
 use xrpl_tx::{Signed, Slot};
 
+use super::announce;
 use super::error::StoreError;
 use super::open::View;
 use super::rows::{self, SlotRow};
@@ -115,9 +116,12 @@ pub(super) fn decide(
     match &event {
         Event::Bound { .. } => {
             gate.open()?;
+            if let Some(awaited) = announce::awaited(view.conn)?.first() {
+                return Err(StoreError::Awaited(awaited.tx_hash));
+            }
             not_on_ledger(view, before)?;
         }
-        Event::NoOpAdded(_) => gate.open()?,
+        Event::NoOpAdded(_) | Event::FeeRaised(_) => gate.open()?,
         // These would end a payment that was never bound, on the ground that nothing of it was ever sent.
         Event::CancelAsked { .. }
         | Event::LedgerValidated(_)
@@ -209,7 +213,7 @@ pub(super) fn add_filler(
         .versions
         .as_ref()
         .map_or(0, |versions| versions.as_slice().len());
-    write::insert_version(scope, slot, number, &terms.version(VersionKind::NoOp))?;
+    write::insert_version(scope, slot, number, &terms.version(VersionKind::NoOp), at)?;
     timeline::of_filler(
         scope.conn,
         owner_number(view, slot)?,

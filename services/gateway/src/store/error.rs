@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use paygate_payments::budget::OverBudget;
 use paygate_payments::intent::PaymentKey;
 use paygate_payments::step::IllegalEvent;
 use xrpl_tx::{AccountId, Hash256, Slot};
@@ -41,6 +42,12 @@ pub enum StoreError {
     /// Sending is frozen: wait for a person. Nothing was stored.
     #[error("sending is frozen: nothing is bound or filled")]
     Frozen,
+    /// The fees of the last hour leave no room for this version: wait. Nothing was stored.
+    #[error("{0}")]
+    FeeBudget(OverBudget),
+    /// A person awaits a transaction made outside: wait until it came or its time is over. Nothing was stored.
+    #[error("transaction {0}, made outside, is awaited: nothing is bound meanwhile")]
+    Awaited(Hash256),
     /// The ledger holds a transaction with this payment's InvoiceID that no row made: page somebody. Nothing was stored.
     #[error("transaction {tx_hash} on the ledger carries the InvoiceID of payment {key}")]
     OnLedger {

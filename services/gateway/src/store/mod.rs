@@ -15,18 +15,23 @@
 //! - `rows.rs`, `write.rs`, `codec.rs`, `amounts.rs`: rows to core types and back.
 //! - `day.rs`: the sums of the rolling day. `counts.rs`: how many payments are in each state.
 //! - `accept.rs`, `cancel.rs`, `dispatch.rs`, `confirm.rs`, `wallet.rs`, `read.rs`, `watch.rs`: what is done, by who asks for it.
+//! - `books.rs`, `fees.rs`, `announce.rs`, `displaced.rs`: the books, the fees of the hour, announced transactions, lost slots.
 //! - `timeline.rs`, `sentences.rs`: what a person reads at night.
 
 mod accept;
 mod amounts;
+mod announce;
+mod books;
 mod cancel;
 mod codec;
 mod confirm;
 mod counts;
 mod day;
 mod dispatch;
+mod displaced;
 pub mod error;
 mod inline;
+mod fees;
 mod open;
 mod read;
 mod readers;
@@ -48,21 +53,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paygate_payments::LedgerRef;
+use paygate_payments::budget::FeeBudget;
 use paygate_payments::continuity::Quarantine;
 use paygate_payments::intent::PaymentKey;
 use paygate_payments::preflight::Refusal;
 use paygate_payments::step::Event;
 use paygate_payments::terms::Terms;
 use tokio::sync::{oneshot, watch as tokio_watch};
-use xrpl_tx::{Hash256, Signed, Slot};
+use xrpl_tx::{Drops, Hash256, Signed, Slot};
 
 use crate::clock::{self, Millis};
 
 pub use error::{OpenError, StoreError};
 pub use inline::{Gate, Passing, Point};
 pub use types::{
-    Accept, Advanced, AssetSummary, Bind, Change, Changes, Cursor, Freeze, ListPage, ListQuery,
-    NewPayment, Note, OpenSlot, Reconciled, Reconciliation, Record, RetryRefusal, SettledStats,
+    Accept, Advanced, Announced, Announcement, AssetSummary, Bind, Change, Changes, Cursor, Freeze,
+    Guards, ListPage, ListQuery, Moved, NewPayment, Note, OpenSlot, OwnMove, Reconciled, Reconciliation, Record, RetryRefusal, SettledStats,
     StoreOptions, StoreSlots, Summary, TimelineRow, Unfrozen, WatchFilter,
 };
 pub use watch::Position;
@@ -387,6 +393,38 @@ impl Store {
     ) -> Result<Unfrozen, StoreError> {
         self.write(move |scope| wallet::unfreeze(scope, &reason, &acknowledged, at))
             .await
+    }
+
+    /// What may go to fees within an hour. Told once, before anything is bound.
+    pub fn limit_fees(&self, hour_max: Drops) {
+        // A second word changes nothing: the first one was acted on.
+        let _ = self.inner.identity.fees_hour.set(hour_max);
+    }
+
+    /// Opens the wallet's books at a ledger, unless they are open.
+    pub async fn open_books(&self, ledger: LedgerRef, balance: Drops) -> Result<(), StoreError> {
+        self.write(move |scope| books::open(scope, ledger, balance))
+            .await
+    }
+
+    /// Takes note of a transaction of the wallet that a person makes outside, so that it does not freeze.
+    pub async fn announce(
+        &self,
+        announcement: Announcement,
+        at: Millis,
+    ) -> Result<Announced, StoreError> {
+        self.write(move |scope| announce::announce(scope, &announcement, at))
+            .await
+    }
+
+    /// Transactions made outside that were announced and may still come.
+    pub async fn awaited(&self) -> Result<Vec<Announcement>, StoreError> {
+        self.read(|view| announce::awaited(view.conn)).await
+    }
+
+    /// What was committed to fees within the last hour, against its limit.
+    pub async fn fee_budget(&self, at: Millis) -> Result<FeeBudget, StoreError> {
+        self.read(move |view| fees::budget(view, at)).await
     }
 
     /// Writes and commits something trivial, for health. Answers how long that took, waiting in line included.

@@ -6,11 +6,12 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use paygate_payments::intent::Wallet;
 use paygate_payments::limits::Limits;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
-use xrpl_tx::AccountId;
+use xrpl_tx::{AccountId, Drops};
 
 use super::codec::Whole;
 use super::error::OpenError;
@@ -22,7 +23,7 @@ use crate::chance;
 const FILE_MODE: u32 = 0o600;
 
 /// Statements kept prepared for each connection: all that there are here, with room.
-const STATEMENTS_MAX: usize = 96;
+const STATEMENTS_MAX: usize = 128;
 
 /// Page cache of the writer, in KiB: the inner pages of all indexes of a million payments.
 const WRITER_CACHE_KIB: i64 = 12 * 1024;
@@ -47,6 +48,14 @@ pub(super) struct Identity {
     pub(super) store_id: [u8; 16],
     pub(super) wallet: Wallet,
     pub(super) limits: Limits,
+    /// What may go to fees within an hour. Told once, at the start; without it there is no limit.
+    pub(super) fees_hour: OnceLock<Drops>,
+}
+
+impl Identity {
+    pub(super) fn fees_hour_max(&self) -> Drops {
+        self.fees_hour.get().copied().unwrap_or(Drops::MAX)
+    }
 }
 
 /// A transaction's view of the store.
@@ -104,6 +113,7 @@ pub(super) fn open(options: StoreOptions) -> Result<Opened, OpenError> {
         store_id,
         wallet: options.wallet,
         limits: options.limits,
+        fees_hour: OnceLock::new(),
     };
     Ok(Opened {
         writer: conn,

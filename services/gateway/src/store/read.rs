@@ -13,11 +13,14 @@ use rusqlite::{Row, ToSql};
 use xrpl_tx::{Drops, IssuedValue, Slot};
 
 use super::amounts::{self, AssetBytes, ValueBytes};
+use super::announce;
+use super::books;
 use super::codec::{self, Whole};
 use super::counts;
 use super::day::{self, DAY};
 use super::dispatch;
 use super::error::StoreError;
+use super::fees;
 use super::open::View;
 use super::rows::{self, columns};
 use super::timeline as lines;
@@ -108,6 +111,9 @@ pub(super) fn summary(view: View<'_>, now: Millis) -> Result<Summary, StoreError
             .0,
         accepted: Drops::new(accepted).unwrap_or(Drops::MAX),
         assets: assets(view, now)?,
+        fees_hour: fees::budget(view, now)?,
+        book: books::read(view.conn)?,
+        announced: announce::awaited(view.conn)?,
     })
 }
 

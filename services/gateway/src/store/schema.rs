@@ -6,7 +6,7 @@
 pub(super) const APPLICATION_ID: i32 = 0x5047_5445;
 
 /// Migration n brings a file from `user_version` n to n + 1. Each runs in one transaction with the new number.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, ISSUED, COUNTS];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, ISSUED, COUNTS, GUARDS];
 
 const FIRST: &str = "
 -- The store itself: who it is, whom it serves, how far it is. One row.
@@ -165,4 +165,36 @@ ALTER TABLE foreign_transactions ADD COLUMN value BLOB CHECK (value IS NULL OR l
 const COUNTS: &str = "
 DROP TRIGGER payments_counted;
 DROP TRIGGER payments_recounted;
+";
+
+/// Books, the fees of the last hour, and transactions announced by a person. Books of a store that was there before begin with
+/// the balance that it reconciled last.
+const GUARDS: &str = "
+CREATE TABLE books (
+    id            INTEGER PRIMARY KEY CHECK (id = 1),
+    opened_ledger INTEGER NOT NULL,
+    opening       INTEGER NOT NULL CHECK (opening >= 0),
+    balance       INTEGER NOT NULL CHECK (balance >= 0),
+    paid          INTEGER NOT NULL CHECK (paid >= 0),
+    fees          INTEGER NOT NULL CHECK (fees >= 0),
+    inflows       INTEGER NOT NULL CHECK (inflows >= 0),
+    outside_in    INTEGER NOT NULL CHECK (outside_in >= 0),
+    outside_out   INTEGER NOT NULL CHECK (outside_out >= 0),
+    found         INTEGER NOT NULL CHECK (found >= 0),
+    lost          INTEGER NOT NULL CHECK (lost >= 0)
+) STRICT;
+INSERT INTO books SELECT 1, ledger_index, balance, balance, 0, 0, 0, 0, 0, 0, 0 FROM meta
+    WHERE balance IS NOT NULL AND ledger_index IS NOT NULL;
+CREATE TABLE fee_minutes (
+    minute INTEGER PRIMARY KEY,
+    drops  INTEGER NOT NULL CHECK (drops >= 0)
+) STRICT;
+CREATE TABLE announcements (
+    tx_hash     BLOB    PRIMARY KEY CHECK (length(tx_hash) = 32),
+    last_ledger INTEGER NOT NULL,
+    reason      TEXT    NOT NULL,
+    client_id   TEXT    NOT NULL,
+    at_ms       INTEGER NOT NULL,
+    seen_ledger INTEGER
+) STRICT, WITHOUT ROWID;
 ";

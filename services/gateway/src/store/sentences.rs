@@ -120,7 +120,7 @@ fn bound(slot: Slot, after: &Payment) -> Line {
 
 fn version_added(number: usize, kind: VersionKind, terms: Terms, slot: Slot) -> Line {
     let what = match kind {
-        VersionKind::Payment => "the same payment again",
+        VersionKind::Payment => "the same payment again, equal in content",
         VersionKind::NoOp => "a no-op that takes the slot instead of the payment",
     };
     Line {
@@ -142,6 +142,12 @@ fn held(cause: HoldCause, slot: Slot) -> Line {
             details.push(("tx_hash", by.to_string()));
             format!(
                 "ON HOLD, do not pay elsewhere: transaction {by}, which is not ours, used {slot}. Sending is frozen."
+            )
+        }
+        HoldCause::JumpedOver { by } => {
+            details.push(("tx_hash", by.to_string()));
+            format!(
+                "ON HOLD, do not pay elsewhere: transaction {by}, which is not ours, made Tickets and jumped over {slot}. Sending is frozen."
             )
         }
         HoldCause::ConsumerUnknown => format!(
@@ -182,6 +188,7 @@ fn ended(after: &Payment) -> Option<Line> {
             ),
             details: settled_details(settled),
         },
+        State::Displaced(end) => unpaid(TimelineStage::Failed, "FAILED", end),
         State::Expired(end) => unpaid(TimelineStage::Expired, "EXPIRED", end),
         State::Cancelled(end, CancelCause::Requested) => {
             unpaid(TimelineStage::Cancelled, "CANCELLED by its caller", end)
@@ -273,6 +280,20 @@ fn unpaid(stage: TimelineStage, word: &str, end: &Ended) -> Line {
             details.push(("server", servers.join(", ")));
             format!(
                 "our no-op took its slot in validated ledger {}",
+                ledger.index
+            )
+        }
+        EndProof::Displaced {
+            ledger,
+            by,
+            searched_from,
+            searched_to,
+        } => {
+            details.push(("ledger_index", ledger.index.to_string()));
+            details.push(("ledger_hash", ledger.hash.to_string()));
+            details.push(("tx_hash", by.to_string()));
+            format!(
+                "transaction {by}, which a person knows, took its slot in validated ledger {}, and nothing in ledgers {searched_from} to {searched_to} carries its InvoiceID",
                 ledger.index
             )
         }

@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+use paygate_payments::books::{Book, Difference};
+use paygate_payments::budget::FeeBudget;
 use paygate_payments::continuity::Quarantine;
 use paygate_payments::filler::Filler;
 use paygate_payments::intent::{Id, Intent, IntentField, PaymentKey, Wallet};
@@ -156,6 +158,12 @@ pub struct Summary {
     pub accepted: Drops,
     /// The same for each configured issued currency, in the configuration's order.
     pub assets: Vec<AssetSummary>,
+    /// What was committed to fees within the last hour.
+    pub fees_hour: FeeBudget,
+    /// The wallet's books. `None`: no balance was read yet.
+    pub book: Option<Book>,
+    /// Transactions made outside that were announced and have not come.
+    pub announced: Vec<Announcement>,
 }
 
 /// The store in numbers of one issued currency. Sums are rounded up to what a value can say.
@@ -285,8 +293,78 @@ pub struct Reconciliation {
     pub proof: StateProof,
     /// Terms of further versions, if any may be made now. Trimmed here to each payment's deadline.
     pub terms: Option<Terms>,
+    /// What the guards need to know.
+    pub guards: Guards,
     /// Now.
     pub at: Millis,
+}
+
+/// What books and fees need to know of a validated ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Guards {
+    /// Every movement of the wallet's balance since the cursor, in the ledger's order.
+    pub moved: Vec<Moved>,
+    /// The most that a version may cost. Zero: nobody bids more than what is asked.
+    pub fee_max: Drops,
+}
+
+/// What one validated transaction did to the wallet's balance, as its metadata says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The transaction.
+    pub tx: Hash256,
+    /// The ledger that holds it.
+    pub ledger: LedgerIndex,
+    /// The balance before it.
+    pub before: Drops,
+    /// The balance after it.
+    pub after: Drops,
+    /// Set if the wallet is its sender.
+    pub own: Option<OwnMove>,
+}
+
+/// What a transaction of the wallet delivered and cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnMove {
+    /// Drops that arrived; zero for a failure, a no-op and an issued currency.
+    pub delivered: Drops,
+    /// What the ledger charged.
+    pub fee: Drops,
+}
+
+/// A transaction of the wallet that a person makes outside, and says so before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// Its hash.
+    pub tx_hash: Hash256,
+    /// Its LastLedgerSequence: with that ledger the announcement is over.
+    pub last_ledger: LedgerIndex,
+    /// As the person gave it.
+    pub reason: String,
+    /// Who announced it.
+    pub client: String,
+}
+
+/// What became of an announcement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announced {
+    /// It is stored, now or before.
+    Now,
+    /// The same transaction was announced with another LastLedgerSequence.
+    OtherLastLedger(LedgerIndex),
+    /// So many slots are not decided: what is on them and what is announced would compete.
+    AtLarge(u32),
+    /// Continuity is in doubt: what is at large is not known.
+    Quarantined,
+    /// Its LastLedgerSequence is not one of these.
+    OutOfRange {
+        /// The next ledger.
+        first: LedgerIndex,
+        /// The farthest one.
+        last: LedgerIndex,
+    },
+    /// So many are awaited already.
+    TooMany(usize),
 }
 
 /// What a validated ledger changed.
@@ -298,8 +376,10 @@ pub struct Reconciled {
     pub foreign: Vec<Hash256>,
     /// What to do, now that it is committed. A freeze is in the store already.
     pub effects: Vec<Effect>,
-    /// Payments that became final, for the books and metrics.
+    /// Payments that became final, for metrics.
     pub settled: Vec<SettledStats>,
+    /// Where books and ledger differ. Sending is frozen in the store already.
+    pub differences: Vec<Difference>,
 }
 
 /// A payment that became final.

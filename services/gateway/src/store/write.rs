@@ -11,6 +11,7 @@ use xrpl_tx::{Hash256, Signed, Slot};
 
 use super::codec;
 use super::error::StoreError;
+use super::fees;
 use super::rows::slot_row;
 use super::timeline;
 use super::types::{Note, Record};
@@ -31,7 +32,7 @@ pub(super) fn write_step(
     let was = before.payment.state.name();
     let is = step.next.state.name();
     write_slot(scope, before, &step.next)?;
-    write_versions(scope, before, &step.next)?;
+    write_versions(scope, before, &step.next, at)?;
     write_payment(scope, before.number, &step.next, at)?;
     for fact in &step.facts {
         timeline::of_fact(scope.conn, before.number, fact, &step.next, at)?;
@@ -153,7 +154,9 @@ fn write_slot(scope: &Scope<'_>, before: &Record, next: &Payment) -> Result<(), 
         }
         State::OnHold(held) => {
             let by = match held.why {
-                HoldCause::SlotTaken { by } | HoldCause::DeliveredDiffers { by } => Some(by),
+                HoldCause::SlotTaken { by }
+                | HoldCause::JumpedOver { by }
+                | HoldCause::DeliveredDiffers { by } => Some(by),
                 HoldCause::ConsumerUnknown => None,
             };
             resolve_slot(scope, slot, held.seen.index, by)
@@ -165,8 +168,11 @@ fn write_slot(scope: &Scope<'_>, before: &Record, next: &Payment) -> Result<(), 
             EndProof::NeverBound { .. }
             | EndProof::Absence { .. }
             | EndProof::Sealed(_)
+            | EndProof::Displaced { .. }
             | EndProof::CannotReceive(_) => Ok(()),
         },
+        // What took it was kept when the payment was put on hold.
+        State::Displaced(_) => Ok(()),
         // Open until the ledger shows what used it.
         State::AwaitingApproval
         | State::Accepted
@@ -236,14 +242,19 @@ pub(super) fn resolve_slot(
     Ok(())
 }
 
-fn write_versions(scope: &Scope<'_>, before: &Record, next: &Payment) -> Result<(), StoreError> {
+fn write_versions(
+    scope: &Scope<'_>,
+    before: &Record,
+    next: &Payment,
+    at: Millis,
+) -> Result<(), StoreError> {
     let known = versions_of(&before.payment.state);
     let Some(slot) = next.state.slot() else {
         return Ok(());
     };
     for (n, version) in versions_of(&next.state).iter().enumerate() {
         match known.get(n) {
-            None => insert_version(scope, slot, n, version)?,
+            None => insert_version(scope, slot, n, version, at)?,
             Some(known) if known != version => {
                 if let Some(signed) = &version.signed {
                     sign_version(scope, slot, n, signed)?;
@@ -255,13 +266,15 @@ fn write_versions(scope: &Scope<'_>, before: &Record, next: &Payment) -> Result<
     Ok(())
 }
 
-/// Commits a version before anybody is asked to sign it.
+/// Commits a version before anybody is asked to sign it, if the fees of the hour leave room for it.
 pub(super) fn insert_version(
     scope: &Scope<'_>,
     slot: Slot,
     n: usize,
     version: &Version,
+    at: Millis,
 ) -> Result<(), StoreError> {
+    fees::spend(scope, slot, version.fee, at)?;
     let sql = "INSERT INTO versions (account, slot_kind, slot_number, n, kind, fee, last_ledger, tx_hash, blob) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     let (kind, number) = codec::slot_columns(slot);

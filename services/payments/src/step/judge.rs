@@ -57,7 +57,7 @@ pub(super) fn judge(
                 Verdict::OtherContent
             }
         }
-        LedgerBody::Other => Verdict::OtherContent,
+        LedgerBody::TicketCreate { .. } | LedgerBody::Other => Verdict::OtherContent,
     }
 }
 

@@ -7,7 +7,9 @@ use xrpl_tx::{Amount, Signed, Slot};
 
 use super::judge::{Verdict, judge, settled};
 use super::{Context, Effect, Fact, IllegalEvent, Step};
+use crate::bump;
 use crate::codes;
+use crate::displaced::Displaced;
 use crate::intent::Intent;
 use crate::payment::{
     AtLarge, Binding, CancelCause, EndProof, Ended, HoldCause, OnHold, Payment, Seal, State,
@@ -274,6 +276,24 @@ impl Moves<'_> {
         Ok(self.add_version(at_large, VersionKind::NoOp, terms, Vec::new()))
     }
 
+    /// A higher bid for the slot. After a cancel only no-ops are made, and a bid that pays no more is none.
+    pub(super) fn raise_fee(&self, at_large: &AtLarge, terms: Terms) -> Result<Step, IllegalEvent> {
+        let event = "fee raised";
+        if self.payment.cancel.is_some() {
+            return Err(self.illegal(event, "a cancel was committed"));
+        }
+        if self.past_deadline(terms) {
+            return Err(self.illegal(
+                event,
+                "the version's LastLedgerSequence is past the payment's deadline",
+            ));
+        }
+        if terms.fee <= bump::highest_fee(&at_large.versions) {
+            return Err(self.illegal(event, "a version of this slot bids as much already"));
+        }
+        Ok(self.add_version(at_large, VersionKind::Payment, terms, Vec::new()))
+    }
+
     pub(super) fn add_version(
         &self,
         at_large: &AtLarge,
@@ -377,6 +397,58 @@ impl Moves<'_> {
             HoldCause::ConsumerUnknown,
             proof.ledger(),
         ))
+    }
+
+    /// A TicketCreate made the number of the slot a Ticket's: no version can use it any more, and nothing did.
+    pub(super) fn slot_jumped(
+        &self,
+        binding: &Binding,
+        versions: &Versions,
+        presence: &Presence,
+    ) -> Result<Step, IllegalEvent> {
+        let tx = presence.tx();
+        let over = match (&tx.body, binding.slot) {
+            (LedgerBody::TicketCreate { created }, Slot::Sequence(number)) => {
+                created.contains(&number)
+            }
+            _ => false,
+        };
+        if tx.account != self.context.wallet.account || !over {
+            return Err(self.illegal(
+                "slot jumped over",
+                "the transaction made no Ticket of the payment's slot",
+            ));
+        }
+        Ok(self.hold(
+            binding,
+            versions,
+            HoldCause::JumpedOver { by: tx.hash },
+            presence.ledger(),
+        ))
+    }
+
+    /// It can never be paid, and a person knows why.
+    pub(super) fn displaced(
+        &self,
+        held: &OnHold,
+        displaced: &Displaced,
+    ) -> Result<Step, IllegalEvent> {
+        if self.context.quarantined {
+            return Err(self.illegal("displaced", "in quarantine nothing ends unpaid"));
+        }
+        if *displaced.key() != self.payment.intent.key || displaced.slot() != held.binding.slot {
+            return Err(self.illegal("displaced", "the evidence is about another payment"));
+        }
+        let (searched_from, searched_to) = displaced.searched();
+        Ok(self.end(State::Displaced(Ended {
+            slot: Some(held.binding.slot),
+            proof: EndProof::Displaced {
+                ledger: displaced.ledger(),
+                by: displaced.by(),
+                searched_from,
+                searched_to,
+            },
+        })))
     }
 
     pub(super) fn hold(

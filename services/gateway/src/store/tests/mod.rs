@@ -6,6 +6,7 @@ mod confirming;
 mod durability;
 mod giving_up;
 mod inline;
+mod guarding;
 mod issued;
 mod schedules;
 mod watching;

@@ -243,6 +243,7 @@ impl World {
             settled,
             proof: state_proof(index, sequence),
             terms: Some(terms(index + 20)),
+            guards: crate::store::Guards::default(),
             at: NOON,
         }
     }
