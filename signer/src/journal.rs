@@ -28,5 +28,5 @@ pub mod record;
 pub use durability::{Durability, JournalError, Recorded};
 pub use file::{Journal, Position};
 pub use head::Head;
-pub use open::{OpenError, Opened};
+pub use open::{OpenError, Opened, set_aside};
 pub use record::{Entry, Record, SignedTransaction};

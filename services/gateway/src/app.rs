@@ -381,6 +381,7 @@ fn engine_settings(config: &Config, wallet: Wallet, limits: Limits) -> engine::S
     let pause = Duration::from_secs(1) / config.xrpl.submit_rate_per_second.max(1);
     engine::Settings {
         wallet,
+        anchor: LedgerIndex(config.wallet.anchor.index),
         source: Source {
             operator: server.operator.clone(),
             own: server.own,

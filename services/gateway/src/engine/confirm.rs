@@ -45,7 +45,7 @@ const FLAG_MASTER_DISABLED: u32 = 0x0010_0000;
 
 /// Why the newest ledger could not be reconciled now. It is tried again; nothing was decided.
 #[derive(Debug, thiserror::Error)]
-enum Delay {
+pub(super) enum Delay {
     #[error(transparent)]
     Call(#[from] CallError),
     #[error(transparent)]
@@ -75,7 +75,11 @@ pub(super) async fn run(engine: &Engine, mut stop: StopToken) -> Result<(), Engi
         let Some(newest) = *ledgers.borrow_and_update() else {
             continue;
         };
-        match catch_up(engine, newest).await {
+        let caught_up = match catch_up(engine, newest).await {
+            Ok(()) => engine.import_history().await,
+            Err(delay) => Err(delay),
+        };
+        match caught_up {
             Ok(()) => last_delay.clear(),
             Err(Delay::Store(err)) if is_fatal(&err) => return Err(err.into()),
             Err(delay) => {
@@ -146,6 +150,18 @@ impl Engine {
         })
     }
 
+    /// How far the signer's journal reaches. While continuity is in doubt it is asked anew, after the ledger was read: another gateway
+    /// may be served.
+    async fn signer_highest(&self) -> Option<u32> {
+        let view = self.view.now();
+        let fresh = match view.quarantine {
+            Some(_) => self.signer.describe().await.ok(),
+            None => None,
+        };
+        let described = fresh.or(view.signer.described)?;
+        Some(described.highest_sequence)
+    }
+
     fn state_proof(&self, ledger: LedgerRef, facts: &AccountFacts) -> Result<StateProof, Delay> {
         let reading = SequenceReading {
             source: self.settings.source.clone(),
@@ -167,7 +183,7 @@ impl Engine {
             .map_err(Delay::NoProof)
     }
 
-    async fn presence(&self, tx: &LedgerTransaction) -> Result<Presence, Delay> {
+    pub(super) async fn presence(&self, tx: &LedgerTransaction) -> Result<Presence, Delay> {
         let hash = match tx.ledger_hash {
             Some(hash) => hash,
             None => {
@@ -225,6 +241,7 @@ async fn reconcile(
         settled.push(engine.presence(tx).await?);
     }
     let terms = engine.terms_now(to.index).await;
+    let signer_highest = engine.signer_highest().await;
     let closed_at = (to.index.0 == newest.index).then(|| close_time(newest.close_time));
     let reconciliation = Reconciliation {
         ledger: to,
@@ -234,13 +251,18 @@ async fn reconcile(
         settled,
         proof,
         terms,
+        signer_highest,
+        window: engine.settings.terms.window,
         at: clock::now(),
     };
-    let reconciled = engine
-        .store
-        .reconcile(engine.epoch, reconciliation)
-        .await
-        .map_err(Delay::Store)?;
+    let reconciled = {
+        let _same_generation = engine.generation.read().await;
+        engine
+            .store
+            .reconcile(engine.epoch(), reconciliation)
+            .await
+            .map_err(Delay::Store)?
+    };
     report(engine, to, &reconciled).await?;
     publish(engine, to, &facts, newest).await
 }
@@ -261,6 +283,13 @@ async fn report(engine: &Engine, ledger: LedgerRef, reconciled: &Reconciled) -> 
         if settled.state == StateName::Paid {
             engine.metrics.payment_paid(settled.amount);
         }
+    }
+    for hash in &reconciled.imported {
+        tracing::warn!(tx_hash = %hash, ledger = ledger.index.0, "a transaction of the wallet that no row knows: rows were lost");
+    }
+    if let Some(quarantine) = reconciled.quarantine {
+        tracing::warn!(reason = %quarantine, until_ledger = quarantine.until.0, "quarantine begins: nothing is bound");
+        engine.view.update(|v| v.quarantine = Some(quarantine));
     }
     if let Some(hash) = reconciled.foreign.first() {
         let why = format!(

@@ -243,6 +243,8 @@ impl World {
             settled,
             proof: state_proof(index, sequence),
             terms: Some(terms(index + 20)),
+            signer_highest: Some(0),
+            window: 20,
             at: NOON,
         }
     }
