@@ -31,6 +31,20 @@ pub struct Index {
     highest_sequence: u32,
     epoch: u64,
     latest_ms: u64,
+    recovery: Option<Recovery>,
+}
+
+/// A person's word that the journal was lost or put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// The height of its frame.
+    pub height: u64,
+    /// The validated ledger that the person named.
+    pub begun_at: u32,
+    /// Every signature that was lost is dead once this ledger is validated.
+    pub until: u32,
+    /// It was, and the journal is in use again.
+    pub done: bool,
 }
 
 /// What all records have in common.
@@ -58,6 +72,9 @@ fn offset(units: Units) -> u64 {
 impl Index {
     /// Takes a record in, or says what is wrong with it, given those before it.
     pub fn add(&mut self, position: Position, record: &Record) -> Result<(), &'static str> {
+        if record.is_of_person() {
+            return self.add_word(position, record);
+        }
         let pin = Pin {
             store_id: record.store_id,
             account: record.account,
@@ -96,6 +113,48 @@ impl Index {
             record.charge_issued(),
         );
         Ok(())
+    }
+
+    fn add_word(&mut self, position: Position, record: &Record) -> Result<(), &'static str> {
+        if self
+            .pin
+            .is_some_and(|known| known.account != record.account)
+        {
+            return Err("it belongs to another wallet than the frames before it");
+        }
+        if record.recorded_at_ms < self.latest_ms {
+            return Err("its time is lower than that of the frame before it");
+        }
+        self.latest_ms = record.recorded_at_ms;
+        match record.entry {
+            Entry::Adoption => {
+                self.pin = Some(Pin {
+                    store_id: record.store_id,
+                    account: record.account,
+                });
+                // Generations are counted by each store on its own.
+                self.epoch = record.epoch;
+            }
+            Entry::Recovery {
+                validated_ledger,
+                until,
+                done,
+            } => {
+                self.recovery = Some(Recovery {
+                    height: position.height,
+                    begun_at: validated_ledger,
+                    until,
+                    done,
+                });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The newest word of a person that the journal was lost or put back.
+    pub fn recovery(&self) -> Option<Recovery> {
+        self.recovery
     }
 
     /// Where the last frame of a slot begins.

@@ -30,5 +30,5 @@ pub use disk::{Disk, DiskFile, Opening, RealDisk};
 pub use durability::{Durability, JournalError, Recorded};
 pub use file::{Journal, Position};
 pub use head::Head;
-pub use open::{OpenError, Opened};
+pub use open::{OpenError, Opened, set_aside};
 pub use record::{Entry, Record, SignedTransaction};

@@ -1,5 +1,5 @@
-//! The process: `paygate-signer serve`, `check-config`, `probe`, and the commands of `setup`. Owns the order in which it starts, and
-//! nothing else.
+//! The process: `paygate-signer serve`, `check-config`, `probe`, the commands of `setup`, and what a person says about the journal:
+//! `adopt-store`, `recover`. Owns the order in which it starts, and nothing else.
 
 #![expect(
     clippy::print_stdout,
@@ -14,16 +14,17 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
 use paygate_signer::config::{Config, KeyPlace};
 use paygate_signer::hardening::{Protection, Report, confine};
+use paygate_signer::journal::set_aside;
 use paygate_signer::keys::KeyFiles;
 use paygate_signer::keys::private::{PrivateError, PrivateFile};
 use paygate_signer::server::{CALLS_MAX, Parts, Socket, serve};
 use paygate_signer::setup;
-use paygate_signer::vault::{Ledger, Vault, Wallet};
+use paygate_signer::vault::{Ledger, Recovered, Vault, Wallet};
 use paygate_telemetry::probe::probe;
 use paygate_telemetry::shutdown::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_PANIC, signal};
 use paygate_telemetry::{Settings, SpanRing, SpanSink};
@@ -52,6 +53,8 @@ Examples:
   paygate-signer serve --config signer.toml
   paygate-signer probe --addr unix:/run/paygate-signer/signer.sock
   paygate-signer init --keystore /etc/paygate-signer/wallet.keystore
+  paygate-signer adopt-store --config signer.toml --store-id 5f0e...
+  paygate-signer recover --config signer.toml --validated-ledger 96000000
 
 Exit codes: 0 ended as asked, 1 failed, 2 wrong command line, 64 bad configuration, 70 a bug (panic).";
 
@@ -68,6 +71,28 @@ enum Command {
         /// The configuration file.
         #[arg(long)]
         config: PathBuf,
+    },
+    /// Gives the journal to another store, because the one that it belongs to is lost for ever. Only while the signer is stopped.
+    AdoptStore {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// The new store's id, as the gateway names it: 32 hex digits.
+        #[arg(long, value_name = "HEX")]
+        store_id: String,
+    },
+    /// Takes a journal into use again that was put back from a backup, or starts a new one in the place of a lost one. Run it twice: first to
+    /// begin, again once the ledger that it names is validated. Only while the signer is stopped.
+    Recover {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// The newest validated ledger of the network, from a source that you trust.
+        #[arg(long, value_name = "N")]
+        validated_ledger: u32,
+        /// The journal is lost or cannot be opened: set what is left of it aside and start a new one.
+        #[arg(long)]
+        new_journal: bool,
     },
     /// Asks the health of a running signer; exits with 0 only if it is SERVING. For containers without other tools.
     Probe {
@@ -89,24 +114,75 @@ enum Command {
 fn main() -> ExitCode {
     end_at_first_panic();
     let arguments = Arguments::parse();
-    let (path, serves) = match &arguments.command {
-        Command::Serve { config } => (config, true),
-        Command::CheckConfig { config } => (config, false),
-        Command::Probe { addr, service } => return run_probe(addr, service),
-        Command::Setup(command) => return run_setup(command),
-    };
+    let (path, command): (_, fn(Config, &Command) -> Result<(), Box<dyn Error>>) =
+        match &arguments.command {
+            Command::Serve { config } => (config, |config, _| run(config)),
+            Command::CheckConfig { config } => (config, |config, _| {
+                print!("{config}");
+                Ok(())
+            }),
+            Command::AdoptStore { config, .. } | Command::Recover { config, .. } => {
+                (config, told_by_person)
+            }
+            Command::Probe { addr, service } => return run_probe(addr, service),
+            Command::Setup(command) => return run_setup(command),
+        };
     let config = match load(path) {
         Ok(config) => config,
         Err(error) => return failed(error.as_ref(), EXIT_CONFIG),
     };
-    if !serves {
-        print!("{config}");
-        return ExitCode::from(EXIT_OK);
-    }
-    match run(config) {
+    match command(config, &arguments.command) {
         Ok(()) => ExitCode::from(EXIT_OK),
         Err(error) => failed(error.as_ref(), EXIT_FAILED),
     }
+}
+
+/// What a person says about the journal. The lock on it says that no signer runs.
+fn told_by_person(config: Config, command: &Command) -> Result<(), Box<dyn Error>> {
+    let directory = &config.journal_directory;
+    let now_ms = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+    if let Command::Recover {
+        new_journal: true, ..
+    } = command
+    {
+        let ending = set_aside(directory, now_ms)?;
+        println!("What is left of the journal was kept as journal.{ending} and HEAD.{ending}.");
+    }
+    let mut ledger = Ledger::open(directory, config.network_id)?;
+    let account = match ledger.account().or(config.wallet) {
+        Some(account) => account,
+        None => open_key(&config.key)?.read()?.public().account_id(),
+    };
+    match command {
+        Command::AdoptStore { store_id, .. } => {
+            let store = hex::decode(store_id)
+                .ok()
+                .and_then(|bytes| <[u8; 16]>::try_from(bytes).ok())
+                .ok_or("--store-id is not 32 hex digits")?;
+            let head = ledger.adopt_store(account, store, now_ms)?;
+            println!(
+                "The journal belongs to store {store_id} from frame {} on. Start the signer: the gateway waits out one window, then goes on.",
+                head.height
+            );
+        }
+        Command::Recover {
+            validated_ledger, ..
+        } => {
+            let window = config.policy.last_ledger_window;
+            match ledger.recover(account, *validated_ledger, window, now_ms)? {
+                Recovered::Waits { until } => println!(
+                    "Signatures that were lost may be alive until ledger {until} is validated. The signer does not start before. \
+                     Once it is, run this again with --validated-ledger {until} or higher, without --new-journal."
+                ),
+                Recovered::Done { head } => println!(
+                    "The journal is in use again from frame {} on. Start the signer: the gateway waits out one window, then goes on.",
+                    head.height
+                ),
+            }
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// The start, in the order that the protections need: what lies outside is opened, then the process confines itself,

@@ -9,13 +9,14 @@
 
 mod claim;
 mod decide;
+mod person;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use xrpl_tx::{AccountId, Asset, Drops, IssuedValue, PublicKey, Slot};
 
-use crate::index::{Index, Pin};
+use crate::index::{Index, Pin, Recovery};
 use crate::intent::{Fence, NoOpRequest, PaymentRequest, TicketCreateRequest};
 use crate::journal::{
     Disk, Durability, Entry, Head, Journal, JournalError, OpenError, RealDisk, Record, Recorded,
@@ -24,6 +25,7 @@ use crate::keys::{CanaryError, SigningKey};
 use crate::policy::{Denial, Policy};
 
 use claim::{Claim, Stop};
+pub use person::{Recovered, Refused};
 
 /// Which wallet on which network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,20 +106,34 @@ pub struct Description {
     pub store_id: Option<[u8; 16]>,
     /// The highest epoch seen.
     pub epoch: u64,
+    /// Height and hash of the newest frame by which a person took the journal into use again.
+    pub recovery: Option<(u64, [u8; 32])>,
     /// The signer's own estimate.
     pub estimated_ledger_index: u32,
 }
 
-/// The journal belongs to another wallet.
+/// Why nothing is signed with this journal.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the journal belongs to wallet {journal}, the configured one is {wallet}: exactly one journal per wallet"
-)]
-pub struct OtherWallet {
-    /// The journal's.
-    pub journal: AccountId,
-    /// The configured one.
-    pub wallet: AccountId,
+pub enum Unfit {
+    /// The journal belongs to another wallet.
+    #[error(
+        "the journal belongs to wallet {journal}, the configured one is {wallet}: exactly one journal per wallet"
+    )]
+    OtherWallet {
+        /// The journal's.
+        journal: AccountId,
+        /// The configured one.
+        wallet: AccountId,
+    },
+    /// A recovery was begun and not finished.
+    #[error(
+        "the journal is being recovered: signatures that were lost may be alive until ledger {until} is validated; then run \
+         `paygate-signer recover --validated-ledger N` with that ledger's number or a higher one, and start again"
+    )]
+    Recovering {
+        /// That ledger.
+        until: u32,
+    },
 }
 
 /// An approval or seal, before it has a place in the journal.
@@ -153,6 +169,11 @@ impl Ledger {
             kept_frames: opened.kept_frames,
         })
     }
+
+    /// The wallet that the journal is pinned to.
+    pub fn account(&self) -> Option<AccountId> {
+        self.index.pin().map(|pin| pin.account)
+    }
 }
 
 // === impl Vault ===
@@ -164,14 +185,20 @@ impl Vault {
         policy: Policy,
         key: SigningKey,
         ledger: Ledger,
-    ) -> Result<Vault, OtherWallet> {
+    ) -> Result<Vault, Unfit> {
         if let Some(Pin { account, .. }) = ledger.index.pin()
             && account != wallet.account
         {
-            return Err(OtherWallet {
+            return Err(Unfit::OtherWallet {
                 journal: account,
                 wallet: wallet.account,
             });
+        }
+        if let Some(Recovery {
+            until, done: false, ..
+        }) = ledger.index.recovery()
+        {
+            return Err(Unfit::Recovering { until });
         }
         let epoch_seen = ledger.index.epoch();
         let durability = ledger.journal.durability();
@@ -194,6 +221,13 @@ impl Vault {
         let mut state = self.state();
         let now_ms = state.now_ms(clock_ms);
         let (used_day, _) = state.index.day_used(None, now_ms);
+        let recovery = match state.index.recovery() {
+            Some(recovery) => state
+                .journal
+                .hash_at(recovery.height)?
+                .map(|hash| (recovery.height, hash)),
+            None => None,
+        };
         let assets = self.policy.assets.keys();
         let used_assets = assets
             .map(|asset| (*asset, state.index.day_used_issued(*asset, None, now_ms).0))
@@ -210,6 +244,7 @@ impl Vault {
             highest_sequence: state.index.highest_sequence(),
             store_id: state.index.pin().map(|pin| pin.store_id),
             epoch: state.epoch_seen,
+            recovery,
             estimated_ledger_index: self.policy.estimated_ledger_index(now_ms),
         })
     }

@@ -114,6 +114,11 @@ pub struct DescribeSignerResponse {
     /// Version of the program.
     #[prost(string, tag = "13")]
     pub version: ::prost::alloc::string::String,
+    /// The newest frame by which a person took the journal into use again after it was lost or put back. Height 0: none. What a
+    /// gateway recorded of the journal before it says nothing any more; it lets everything die that may have been signed before it
+    /// goes on.
+    #[prost(message, optional, tag = "14")]
+    pub journal_recovery: ::core::option::Option<JournalHead>,
 }
 /// Limits of the signer's policy and what is used of them. Amounts are drops (1 XRP = 1,000,000 drops).
 #[derive(Clone, PartialEq, ::prost::Message)]

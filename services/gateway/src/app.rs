@@ -400,6 +400,7 @@ fn engine_settings(config: &Config, wallet: Wallet, limits: Limits) -> engine::S
     let pause = Duration::from_secs(1) / config.xrpl.submit_rate_per_second.max(1);
     engine::Settings {
         wallet,
+        anchor: LedgerIndex(config.wallet.anchor.index),
         terms: TermsPolicy {
             fee_max: Drops::new(config.fees.max_drops).unwrap_or(Drops::MAX),
             window: config.xrpl.last_ledger_window,

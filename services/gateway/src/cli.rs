@@ -12,7 +12,7 @@ use paygate_telemetry::{Settings, SpanSink, probe};
 
 use crate::app::App;
 use crate::config::Config;
-use crate::panics;
+use crate::{panics, rebuild};
 
 /// Last log lines and spans get so long at the end, or the last eighth of shutdown.timeout_ms, if that is less.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
@@ -31,8 +31,14 @@ Examples:
   paygate serve --config paygate.toml
   paygate probe --addr http://127.0.0.1:50052
   PAYGATE__MONITORING__LOG_LEVEL=warn paygate serve --config paygate.toml
+  paygate rebuild --config paygate.toml --client shop --ids orders.txt
+  cut -f1,2 payments.tsv | paygate rebuild --config paygate.toml --ids - --output json
 
-Exit codes: 0 ended as asked, 1 failed, 2 wrong command line, 64 bad configuration, 70 a bug (panic).";
+Exit codes: 0 ended as asked, 1 failed, 2 wrong command line, 4 (rebuild) answered, and the servers' history is not long enough,
+64 bad configuration, 70 a bug (panic).";
+
+/// `rebuild` has answered for a part of the ledgers only.
+const EXIT_INCOMPLETE: u8 = 4;
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -51,6 +57,25 @@ enum Command {
         #[arg(long, value_name = "PROFILE", value_parser = ["dev", "production"])]
         profile: Option<String>,
     },
+    /// Tell from the ledger alone which payments were made, when the database is lost. Reads only, needs neither store nor signer
+    Rebuild {
+        /// The configuration file: wallet, network, servers
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The payments that the callers know of: client_id<TAB>payment_id a line, or payment_id alone with --client; - reads
+        /// standard input. Without it all payments of the wallet are shown
+        #[arg(long, value_name = "FILE")]
+        ids: Option<PathBuf>,
+        /// The client_id of lines that have none. Without authentication it is "local"
+        #[arg(long, value_name = "CLIENT_ID")]
+        client: Option<String>,
+        /// First ledger of the walk; the default is wallet.anchor
+        #[arg(long, value_name = "INDEX")]
+        from_ledger: Option<u32>,
+        /// How the answer is printed
+        #[arg(long, value_enum, default_value_t)]
+        output: rebuild::Format,
+    },
     /// Ask a grpc.health.v1 service; exit 0 only if it is SERVING
     Probe {
         /// For example http://127.0.0.1:50052 or unix:/run/paygate-signer/signer.sock
@@ -68,6 +93,13 @@ pub fn main() -> ExitCode {
     let code = match Cli::parse().command {
         Command::Serve { config } => serve(&config),
         Command::CheckConfig { config, profile } => check_config(&config, profile.as_deref()),
+        Command::Rebuild {
+            config,
+            ids,
+            client,
+            from_ledger,
+            output,
+        } => run_rebuild(&config, ids.as_deref(), client.as_deref(), from_ledger, output),
         Command::Probe { addr, service } => run_probe(&addr, &service),
     };
     ExitCode::from(code)
@@ -144,6 +176,33 @@ fn load(path: &Path, profile: Option<&str>) -> Result<Config, u8> {
         ));
     }
     Config::load(path, environment).map_err(|err| complain(EXIT_CONFIG, &err))
+}
+
+fn run_rebuild(
+    path: &Path,
+    ids: Option<&Path>,
+    client: Option<&str>,
+    from: Option<u32>,
+    output: rebuild::Format,
+) -> u8 {
+    let config = match load(path, None) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let payments = match ids.map(|ids| rebuild::read_list(ids, client)).transpose() {
+        Ok(payments) => payments.unwrap_or_default(),
+        Err(err) => return complain(EXIT_CONFIG, &err),
+    };
+    let question = rebuild::Question { payments, from };
+    let answer = match runtime().block_on(rebuild::rebuild(&config, question)) {
+        Ok(answer) => answer,
+        Err(err) => return complain(EXIT_FAILED, &err),
+    };
+    match rebuild::print(&answer, output, &mut std::io::stdout().lock()) {
+        Err(err) => complain(EXIT_FAILED, &err),
+        Ok(()) if answer.wanted.is_some() => EXIT_INCOMPLETE,
+        Ok(()) => EXIT_OK,
+    }
 }
 
 fn run_probe(addr: &str, service: &str) -> u8 {

@@ -16,6 +16,7 @@ pub mod engine;
 pub mod metrics;
 pub mod oracle;
 pub mod panics;
+pub mod rebuild;
 pub mod signer;
 pub mod store;
 pub mod view;

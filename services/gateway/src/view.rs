@@ -10,7 +10,7 @@ use std::sync::Arc;
 use paygate_payments::codes::Advice;
 use paygate_payments::codes::errors::Trouble;
 use paygate_payments::codes::guide::{self, Guide};
-use paygate_payments::continuity::Quarantine;
+use paygate_payments::continuity::{Doubt, Quarantine};
 use paygate_payments::intent::PaymentKey;
 use paygate_payments::preflight::AssetFacts;
 use paygate_payments::proof::Observed;
@@ -41,6 +41,10 @@ pub struct EngineView {
     pub halted: bool,
     /// Continuity is in doubt.
     pub quarantine: Option<Quarantine>,
+    /// Why the history before the store's first ledger cannot be imported now. Empty: it can, or need not be.
+    pub import_stuck: String,
+    /// The store's id, for `paygate-signer adopt-store`.
+    pub store_id: String,
     /// Sending is stopped until a person looked.
     pub frozen: Option<Freeze>,
     /// Transactions made outside that were announced and may still come: meanwhile nothing is bound.
@@ -192,7 +196,22 @@ pub struct View(watch::Sender<EngineView>);
 // === impl EngineView ===
 
 impl EngineView {
-    /// How many ledgers the servers have announced that are not reconciled here.
+    /// Why continuity is in doubt, how long, and what a person has to do about it.
+    #[must_use]
+    pub fn doubt(&self) -> Option<String> {
+        let quarantine = self.quarantine?;
+        let store = match quarantine.why {
+            Doubt::OtherStore => format!(" (this store's id is {})", self.store_id),
+            _ => String::new(),
+        };
+        let import = match self.import_stuck.as_str() {
+            "" => String::new(),
+            why => format!("; the wallet's earlier history cannot be imported: {why}"),
+        };
+        Some(format!("{quarantine}{store}{import}"))
+    }
+
+    /// How many ledgers the server has announced that are not reconciled here.
     #[must_use]
     pub fn unreconciled(&self) -> u32 {
         match (self.link.newest, self.validated) {

@@ -127,12 +127,11 @@ pub fn next(facts: SlotFacts) -> Result<Slot, SlotDoubt> {
         .ok_or(SlotDoubt::Exhausted)
 }
 
-/// Unused slots between the validated Sequence and the highest bound one that no row has: they block what is behind them.
-pub fn gaps(validated_sequence: u32, bound_sorted: &[u32]) -> Vec<Slot> {
-    let Some(&highest) = bound_sorted.last() else {
-        return Vec::new();
-    };
-    (validated_sequence..highest)
+/// Unused slots that no row has, between the validated Sequence and the highest one that is bound or that the signer ever signed
+/// for: they block what is behind them.
+pub fn gaps(validated_sequence: u32, bound_sorted: &[u32], signer_highest: u32) -> Vec<Slot> {
+    let highest = bound_sorted.last().copied().unwrap_or(0);
+    (validated_sequence..=highest.max(signer_highest))
         .filter(|number| bound_sorted.binary_search(number).is_err())
         .map(Slot::Sequence)
         .collect()

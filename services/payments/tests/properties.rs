@@ -5,7 +5,7 @@ mod common;
 
 use common::*;
 use paygate_payments::LedgerIndex;
-use paygate_payments::continuity::{self, Doubt, StartFacts};
+use paygate_payments::continuity::{self, Doubt, Quarantine, StartFacts};
 use paygate_payments::intent::Intent;
 use paygate_payments::limits::{DayUnits, Limits, OverLimit, Usage};
 use paygate_payments::payment::{CancelCause, Payment, Seal, State};
@@ -210,10 +210,15 @@ fn the_next_slot_follows_from_ledger_rows_and_signer() {
         })
     );
     assert_eq!(
-        slots::gaps(7, &[8, 10]),
+        slots::gaps(7, &[8, 10], 10),
         [Slot::Sequence(7), Slot::Sequence(9)]
     );
-    assert!(slots::gaps(7, &[]).is_empty());
+    assert!(slots::gaps(7, &[], 6).is_empty());
+    assert_eq!(
+        slots::gaps(7, &[8], 9),
+        [Slot::Sequence(7), Slot::Sequence(9)],
+        "what the signer signed for and no row has is filled as well"
+    );
 }
 
 #[test]
@@ -224,12 +229,19 @@ fn doubts_at_start_begin_a_quarantine_of_one_window() {
         window: 20,
         journal_height: 9,
         recorded_height: 9,
+        journal_differs: false,
+        journal_recovered: false,
         signer_highest: 30,
         highest_bound: Some(30),
+        signer_last_ledger: LedgerIndex(505),
+        committed_last_ledger: LedgerIndex(505),
         validated_sequence: 31,
         other_store: false,
+        epoch: 7,
+        signer_epoch: 6,
     };
     assert_eq!(continuity::at_start(calm), None);
+    assert_eq!(continuity::while_running(calm), None);
     let doubts = [
         (
             StartFacts {
@@ -251,6 +263,35 @@ fn doubts_at_start_begin_a_quarantine_of_one_window() {
                 ..calm
             },
             Doubt::SignerBehind,
+        ),
+        (
+            StartFacts {
+                journal_differs: true,
+                ..calm
+            },
+            Doubt::SignerBehind,
+        ),
+        (
+            StartFacts {
+                signer_last_ledger: LedgerIndex(506),
+                ..calm
+            },
+            Doubt::SignerAhead,
+        ),
+        (
+            StartFacts {
+                signer_epoch: 7,
+                ..calm
+            },
+            Doubt::SignerAhead,
+        ),
+        (
+            StartFacts {
+                journal_recovered: true,
+                journal_height: 1,
+                ..calm
+            },
+            Doubt::JournalRecovered,
         ),
         (
             StartFacts {
@@ -280,6 +321,10 @@ fn doubts_at_start_begin_a_quarantine_of_one_window() {
         recorded_height: 0,
         signer_highest: 0,
         highest_bound: None,
+        signer_last_ledger: LedgerIndex(0),
+        committed_last_ledger: LedgerIndex(0),
+        epoch: 1,
+        signer_epoch: 0,
         ..calm
     };
     assert_eq!(
@@ -287,6 +332,81 @@ fn doubts_at_start_begin_a_quarantine_of_one_window() {
         None,
         "a fresh store with a fresh journal needs none"
     );
+    let alive = StartFacts {
+        signer_last_ledger: LedgerIndex(533),
+        ..calm
+    };
+    let quarantine = continuity::at_start(alive).unwrap();
+    assert_eq!(
+        quarantine.until,
+        LedgerIndex(533),
+        "the last ledger of whatever was signed is waited for"
+    );
+}
+
+#[test]
+fn a_quarantine_ends_when_what_may_live_is_dead_and_never_while_two_sides_contradict_each_other() {
+    let calm = StartFacts {
+        validated: LedgerIndex(520),
+        reconciled: Some(LedgerIndex(490)),
+        window: 20,
+        journal_height: 9,
+        recorded_height: 9,
+        journal_differs: false,
+        journal_recovered: false,
+        signer_highest: 30,
+        highest_bound: Some(25),
+        signer_last_ledger: LedgerIndex(510),
+        committed_last_ledger: LedgerIndex(490),
+        validated_sequence: 31,
+        other_store: false,
+        epoch: 7,
+        signer_epoch: 6,
+    };
+    let running = Quarantine {
+        why: Doubt::SignerAhead,
+        until: LedgerIndex(520),
+    };
+    assert_eq!(running.review(LedgerIndex(519), calm), Some(running));
+    assert_eq!(running.review(LedgerIndex(520), calm), None);
+    // Somebody else is served meanwhile: what he was given is waited for as well.
+    let served = StartFacts {
+        signer_last_ledger: LedgerIndex(538),
+        ..calm
+    };
+    let longer = running.review(LedgerIndex(520), served).unwrap();
+    assert_eq!(longer.until, LedgerIndex(538));
+    for (stands, why) in [
+        (
+            StartFacts {
+                journal_height: 8,
+                ..calm
+            },
+            Doubt::SignerBehind,
+        ),
+        (
+            StartFacts {
+                other_store: true,
+                ..calm
+            },
+            Doubt::OtherStore,
+        ),
+        (
+            StartFacts {
+                signer_epoch: 8,
+                ..calm
+            },
+            Doubt::TakenOver,
+        ),
+    ] {
+        let goes_on = running.review(LedgerIndex(520), stands).unwrap();
+        assert_eq!((goes_on.why, goes_on.until), (why, LedgerIndex(540)));
+        assert!(!why.ends_by_waiting() && why.remedy().is_some());
+        // Put right, it is waited out like everything else.
+        let put_right = goes_on.review(LedgerIndex(539), calm).unwrap();
+        assert!(put_right.why.ends_by_waiting());
+        assert_eq!(goes_on.review(LedgerIndex(540), calm), None);
+    }
 }
 
 #[test]

@@ -4,9 +4,12 @@
 //! [`OpenError`] that says what to do, and nothing is changed.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
+
+use rustix::fs::{FlockOperation, flock};
 
 use super::disk::{Disk, DiskFile, Opening, RealDisk};
 use super::durability::Durability;
@@ -25,7 +28,7 @@ const COMMIT_BYTES_MAX: u64 = COMMIT_FRAMES_MAX * FRAME_BYTES_MAX as u64;
 
 /// What to do is the same for all: nothing in haste.
 const ADVICE: &str = "nothing was changed: keep the directory as it is, do not start another signer for this wallet, and follow \
-     'The journal refuses to open' in the signer's README";
+     'The journal refuses to open' in the signer's README, or runbooks/restore-from-backup.md";
 
 /// Why the journal was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +144,36 @@ fn check_private(path: &Path, mode: u32) -> Result<(), OpenError> {
         });
     }
     Ok(())
+}
+
+/// Renames a journal that cannot be used, and its `HEAD`, so that they stay as evidence. Answers the new names' ending. Refused while a
+/// signer runs on it.
+pub fn set_aside(directory: &Path, clock_ms: u64) -> Result<String, OpenError> {
+    let path = directory.join(JOURNAL_FILE);
+    let ending = format!("lost-{clock_ms}");
+    match File::options().read(true).write(true).open(&path) {
+        Ok(file) => flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            OpenError::InUse {
+                path: path.display().to_string(),
+            }
+        })?,
+        Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => return Err(io_error("open", &path)(source)),
+    }
+    for name in [JOURNAL_FILE, super::head::HEAD_FILE] {
+        let from = directory.join(name);
+        let renamed = std::fs::rename(&from, directory.join(format!("{name}.{ending}")));
+        match renamed {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error("rename", &from)(source));
+            }
+            _ => {}
+        }
+    }
+    File::open(directory)
+        .and_then(|handle| handle.sync_all())
+        .map_err(io_error("sync", directory))?;
+    Ok(ending)
 }
 
 impl Journal {

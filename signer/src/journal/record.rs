@@ -23,19 +23,27 @@ const KIND_NO_OP: u8 = 2;
 const KIND_SEAL: u8 = 3;
 const KIND_ISSUED_PAYMENT: u8 = 4;
 const KIND_TICKET_CREATE: u8 = 5;
+const KIND_ADOPTION: u8 = 6;
+const KIND_RECOVERY: u8 = 7;
 
 /// In the place of a payment's key: two empty ids.
 const NO_KEY: [u8; 2] = [0, 0];
 
+/// In the place of a digest.
+const NO_DIGEST: [u8; 32] = [0; 32];
+
 const SLOT_SEQUENCE: u8 = 1;
 const SLOT_TICKET: u8 = 2;
 
-/// One approval or seal.
+/// The slot of frames that are about none: no account has a Sequence 0.
+pub const NO_SLOT: Slot = Slot::Sequence(0);
+
+/// One approval, seal, or word of a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// The store that asked for it. All records have the same.
+    /// The store that asked for it. All records have the same, until a person has the signer adopt another.
     pub store_id: [u8; 16],
-    /// The store's generation. Never falls from record to record.
+    /// The store's generation. Never falls from record to record of a store.
     pub epoch: u64,
     /// When it was recorded, milliseconds since 1970. Never falls from record to record.
     pub recorded_at_ms: u64,
@@ -90,6 +98,17 @@ pub enum Entry {
         /// The `DenialReason` of the contract.
         reason: u8,
     },
+    /// A person said: from here on the journal belongs to the store of this record.
+    Adoption,
+    /// A person said that the journal was lost or put back, and is to be used again once the lost signatures are dead.
+    Recovery {
+        /// A validated ledger, from the person.
+        validated_ledger: u32,
+        /// Every signature that was lost is dead once this ledger is validated.
+        until: u32,
+        /// It was validated: the journal is in use again.
+        done: bool,
+    },
 }
 
 /// The signed bytes and what distinguishes them from other versions of the same content.
@@ -119,8 +138,13 @@ impl Record {
             Entry::Payment { transaction, .. }
             | Entry::NoOp { transaction, .. }
             | Entry::TicketCreate { transaction, .. } => Some(transaction),
-            Entry::Seal { .. } => None,
+            Entry::Seal { .. } | Entry::Adoption | Entry::Recovery { .. } => None,
         }
+    }
+
+    /// Whether it is a person's word about the journal, and about no slot.
+    pub fn is_of_person(&self) -> bool {
+        matches!(self.entry, Entry::Adoption | Entry::Recovery { .. })
     }
 
     /// The payment that it names.
@@ -128,7 +152,7 @@ impl Record {
         match &self.entry {
             Entry::Payment { key, .. } | Entry::Seal { key, .. } => Some(key),
             Entry::NoOp { key, .. } => key.as_ref(),
-            Entry::TicketCreate { .. } => None,
+            Entry::TicketCreate { .. } | Entry::Adoption | Entry::Recovery { .. } => None,
         }
     }
 
@@ -143,7 +167,7 @@ impl Record {
             Entry::Payment { transaction, .. }
             | Entry::NoOp { transaction, .. }
             | Entry::TicketCreate { transaction, .. } => transaction.fee_drops,
-            Entry::Seal { .. } => 0,
+            Entry::Seal { .. } | Entry::Adoption | Entry::Recovery { .. } => 0,
         }
     }
 
@@ -173,6 +197,8 @@ impl Record {
             Entry::TicketCreate { .. } => KIND_TICKET_CREATE,
             Entry::NoOp { .. } => KIND_NO_OP,
             Entry::Seal { .. } => KIND_SEAL,
+            Entry::Adoption => KIND_ADOPTION,
+            Entry::Recovery { .. } => KIND_RECOVERY,
         });
         out.extend_from_slice(&self.store_id);
         out.extend_from_slice(&self.epoch.to_be_bytes());
@@ -226,6 +252,21 @@ impl Record {
                 out.extend_from_slice(digest);
                 put_key(&mut out, key);
                 out.push(*reason);
+            }
+            Entry::Adoption => {
+                out.extend_from_slice(&NO_DIGEST);
+                out.extend_from_slice(&NO_KEY);
+            }
+            Entry::Recovery {
+                validated_ledger,
+                until,
+                done,
+            } => {
+                out.extend_from_slice(&NO_DIGEST);
+                out.extend_from_slice(&NO_KEY);
+                out.extend_from_slice(&validated_ledger.to_be_bytes());
+                out.extend_from_slice(&until.to_be_bytes());
+                out.push(u8::from(*done));
             }
         }
         out.resize(out.len().next_multiple_of(ALIGNMENT_BYTES), 0);
@@ -283,11 +324,26 @@ impl Record {
                 digest,
                 reason: reader.u8()?,
             },
+            (KIND_ADOPTION | KIND_RECOVERY, None)
+                if digest != NO_DIGEST || slot != NO_SLOT || previous_offset != 0 =>
+            {
+                return Err(DecodeError("a person's word has a slot or a digest"));
+            }
+            (KIND_ADOPTION, None) => Entry::Adoption,
+            (KIND_RECOVERY, None) => Entry::Recovery {
+                validated_ledger: u32::from_be_bytes(reader.array()?),
+                until: u32::from_be_bytes(reader.array()?),
+                done: match reader.u8()? {
+                    0 => false,
+                    1 => true,
+                    _ => return Err(DecodeError("a recovery is neither done nor under way")),
+                },
+            },
             (KIND_PAYMENT | KIND_ISSUED_PAYMENT | KIND_SEAL, None) => {
                 return Err(DecodeError("payment key is missing"));
             }
-            (KIND_TICKET_CREATE, Some(_)) => {
-                return Err(DecodeError("payment key is in a TicketCreate"));
+            (KIND_TICKET_CREATE | KIND_ADOPTION | KIND_RECOVERY, Some(_)) => {
+                return Err(DecodeError("payment key is where none belongs"));
             }
             _ => return Err(DecodeError("unknown kind: a newer program wrote it")),
         };

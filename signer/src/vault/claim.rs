@@ -110,7 +110,9 @@ impl Vault {
             Entry::Payment { digest, .. } if *digest != request.claimed_digest => {
                 Err(Denial::SlotTaken(request.slot).into())
             }
-            Entry::TicketCreate { .. } => Err(Denial::SlotTaken(request.slot).into()),
+            Entry::TicketCreate { .. } | Entry::Adoption | Entry::Recovery { .. } => {
+                Err(Denial::SlotTaken(request.slot).into())
+            }
             Entry::Payment { .. } => {
                 self.replay_or_version(state, request.slot, request.claimed_digest, request.version)
             }
@@ -161,7 +163,12 @@ impl Vault {
             Some(Entry::TicketCreate { digest: found, .. }) if found == digest => {
                 self.replay_or_version(state, request.slot(), digest, request.version)
             }
-            Some(Entry::Payment { .. } | Entry::TicketCreate { .. }) => {
+            Some(
+                Entry::Payment { .. }
+                | Entry::TicketCreate { .. }
+                | Entry::Adoption
+                | Entry::Recovery { .. },
+            ) => {
                 Err(Denial::SlotTaken(request.slot()).into())
             }
             // It jumps over the sequences after its own: one that was signed for would never come, whoever waits for it.
@@ -191,7 +198,7 @@ impl Vault {
                 Entry::Payment { digest: found, .. }
                 | Entry::NoOp { digest: found, .. }
                 | Entry::TicketCreate { digest: found, .. } => *found == digest,
-                Entry::Seal { .. } => false,
+                Entry::Seal { .. } | Entry::Adoption | Entry::Recovery { .. } => false,
             };
             let same_version = record.transaction().is_some_and(|transaction| {
                 transaction.fee_drops == version.fee_drops

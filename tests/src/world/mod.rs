@@ -4,7 +4,7 @@
 //! in a test that panics. May not: reach into a process other than by what its users and operators have.
 //!
 //! `binaries` builds, `process` runs one process, `directory` holds the files, `look` is what a story sees of a world, `config` writes the files, `wallet` makes keys, `client` calls the
-//! gateway, `ledger` reads validated history, `person` is somebody else on the ledger, `collector` receives spans, `http` is what the others speak.
+//! gateway, `second` is another one beside it, `ledger` reads validated history, `person` is somebody else on the ledger, `collector` receives spans, `http` is what the others speak.
 #![expect(
     clippy::print_stderr,
     reason = "a story that fails shows the logs of its processes"
@@ -20,6 +20,7 @@ pub mod ledger;
 mod look;
 pub mod person;
 pub mod process;
+mod second;
 pub mod wallet;
 
 use std::io;
@@ -33,6 +34,7 @@ use binaries::{Binaries, BuildError};
 use config::{Anchor, Listeners};
 use directory::Directory;
 use process::{Launch, Process, ProcessError};
+pub use second::SecondGateway;
 use wallet::{SeedType, Wallet};
 
 /// Longest wait for a ready line. A debug build on a busy machine takes seconds.

@@ -99,11 +99,10 @@ fn why(record: &Record, view: &EngineView) -> Why {
 
 /// What stops everything, whatever a payment's state: doubt first, then people, then the network.
 fn stopped(view: &EngineView) -> Option<Why> {
-    if let Some(quarantine) = &view.quarantine {
-        let until = quarantine.until;
+    if let Some(doubt) = view.doubt() {
         return Some((
             PaymentReason::Quarantine,
-            format!("continuity is in doubt until ledger {until} is reconciled"),
+            format!("continuity is in doubt: {doubt}"),
         ));
     }
     if let Some(freeze) = &view.frozen {
@@ -155,9 +154,9 @@ fn why_not_bound(payment: &Payment, view: &EngineView) -> Why {
 
 /// A cancel is stored at any time; in a quarantine nothing comes of it yet.
 fn why_cancel_waits(view: &EngineView) -> Option<Why> {
-    let until = view.quarantine.as_ref()?.until;
+    let doubt = view.doubt()?;
     let detail = format!(
-        "the cancel is stored; continuity is in doubt until ledger {until} is reconciled, and nothing ends unpaid before"
+        "the cancel is stored, and nothing ends unpaid while continuity is in doubt: {doubt}"
     );
     Some((PaymentReason::Quarantine, detail))
 }

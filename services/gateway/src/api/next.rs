@@ -102,7 +102,7 @@ fn waiting(reason: PaymentReason, usual: &str) -> Next {
         ),
         PaymentReason::Quarantine => (
             "It waits until every transaction that it may not know of is in a ledger or dead, then goes on by itself.",
-            "Nothing: wait for the ledger that the reason names.",
+            "Wait for the ledger that the reason names; if the reason names something to do, do it (runbooks/restore-from-backup.md).",
         ),
         PaymentReason::NetworkHalted => (
             "It waits for the network to validate ledgers. Deadlines do not pass meanwhile.",

@@ -4,7 +4,6 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use paygate_payments::continuity::Doubt;
 use paygate_proto::signer::v1::{DescribeSignerResponse, Hardening};
 use paygate_proto::v1::operations_service_server::OperationsService;
 use paygate_proto::v1::{
@@ -273,29 +272,13 @@ fn active(hardening: &Hardening) -> Vec<String> {
 }
 
 fn quarantine(view: &EngineView) -> Quarantine {
-    match &view.quarantine {
+    match view.quarantine.zip(view.doubt()) {
         None => Quarantine::default(),
-        Some(quarantine) => {
-            let reason = match quarantine.why {
-                Doubt::FreshStoreUsedJournal => {
-                    "the store is fresh and the signer's journal is not"
-                }
-                Doubt::SignerAhead => "the signer signed for slots that no row knows",
-                Doubt::SignerBehind => {
-                    "the store recorded more of the signer's journal than there is"
-                }
-                Doubt::OtherStore => "the signer's journal belongs to another store",
-                Doubt::LongAbsence => "the gateway was away for longer than a version lives",
-                Doubt::UnknownTransaction => {
-                    "a transaction of the wallet appeared that no row knows"
-                }
-            };
-            Quarantine {
-                active: true,
-                reason: reason.to_owned(),
-                until_ledger: quarantine.until.0,
-            }
-        }
+        Some((quarantine, reason)) => Quarantine {
+            active: true,
+            reason,
+            until_ledger: quarantine.until.0,
+        },
     }
 }
 

@@ -40,7 +40,7 @@ impl Dispatcher {
             let event = Event::FeeRaised(terms);
             let done = engine
                 .store
-                .advance(engine.epoch, key.clone(), event, Vec::new(), clock::now())
+                .advance(engine.epoch(), key.clone(), event, Vec::new(), clock::now())
                 .await;
             match done {
                 Ok(_) => {

@@ -206,12 +206,9 @@ fn sign(view: &EngineView) -> Signal {
 
 /// Nothing that a person or time has to clear stands in the way of sending.
 fn clear(view: &EngineView) -> Signal {
-    match (&view.frozen, view.quarantine) {
+    match (&view.frozen, view.doubt()) {
         (Some(freeze), _) => Err(format!("frozen: {}", freeze.why)),
-        (None, Some(quarantine)) => Err(format!(
-            "quarantine until ledger {}: {}",
-            quarantine.until, quarantine.why
-        )),
+        (None, Some(doubt)) => Err(format!("quarantine: {doubt}")),
         (None, None) => Ok(()),
     }
 }

@@ -71,7 +71,11 @@ pub(super) async fn run(engine: &Engine, mut stop: StopToken) -> Result<(), Engi
         let Some(newest) = *ledgers.borrow_and_update() else {
             continue;
         };
-        match catch_up(engine, newest).await {
+        let caught_up = match catch_up(engine, newest).await {
+            Ok(()) => engine.import_history().await,
+            Err(delay) => Err(delay),
+        };
+        match caught_up {
             Ok(()) => last_delay.clear(),
             Err(Delay::Store(err)) if is_fatal(&err) => return Err(err.into()),
             Err(delay) => {
@@ -133,6 +137,18 @@ impl Engine {
         }
         self.ledger_at(done.index.0 + LEDGERS_PER_STEP_MAX).await
     }
+
+    /// How far the signer's journal reaches. While continuity is in doubt it is asked anew, after the ledger was read: another gateway
+    /// may be served.
+    async fn signer_highest(&self) -> Option<u32> {
+        let view = self.view.now();
+        let fresh = match view.quarantine {
+            Some(_) => self.signer.describe().await.ok(),
+            None => None,
+        };
+        let described = fresh.or(view.signer.described)?;
+        Some(described.highest_sequence)
+    }
 }
 
 async fn reconcile(
@@ -148,6 +164,7 @@ async fn reconcile(
         settled,
     } = engine.witness(done, to).await?;
     let terms = engine.terms_now(to.index).await;
+    let signer_highest = engine.signer_highest().await;
     let closed_at = (to.index.0 == newest.index).then(|| close_time(newest.close_time));
     let reconciliation = Reconciliation {
         ledger: to,
@@ -158,13 +175,18 @@ async fn reconcile(
         proof,
         terms,
         guards: engine.guards(&history),
+        signer_highest,
+        window: engine.settings.terms.window,
         at: clock::now(),
     };
-    let reconciled = engine
-        .store
-        .reconcile(engine.epoch, reconciliation)
-        .await
-        .map_err(Delay::Store)?;
+    let reconciled = {
+        let _same_generation = engine.generation.read().await;
+        engine
+            .store
+            .reconcile(engine.epoch(), reconciliation)
+            .await
+            .map_err(Delay::Store)?
+    };
     report(engine, to, &reconciled).await?;
     publish(engine, to, &facts, newest).await
 }
@@ -187,6 +209,13 @@ async fn report(engine: &Engine, ledger: LedgerRef, reconciled: &Reconciled) -> 
         }
     }
     engine.tell_guards(reconciled);
+    for hash in &reconciled.imported {
+        tracing::warn!(tx_hash = %hash, ledger = ledger.index.0, "a transaction of the wallet that no row knows: rows were lost");
+    }
+    if let Some(quarantine) = reconciled.quarantine {
+        tracing::warn!(reason = %quarantine, until_ledger = quarantine.until.0, "quarantine begins: nothing is bound");
+        engine.view.update(|v| v.quarantine = Some(quarantine));
+    }
     if let Some(hash) = reconciled.foreign.first() {
         let why = format!(
             "transaction {hash} of the wallet was not made here: the key may be in other hands"

@@ -22,6 +22,7 @@ use super::inquiry::Ground;
 use super::halt::Resuming;
 use super::preflight::Memory;
 use super::sign::{Answer, Unsigned};
+use super::start::{Continuity, NotCompared};
 use super::submit::Sendable;
 use super::{Engine, EngineError, fanout};
 use crate::clock;
@@ -48,8 +49,8 @@ const OWN_REASONS: [PaymentReason; 4] = [
 /// What a dispatcher remembers between turns. Nothing of it is needed for safety.
 pub(super) struct Dispatcher {
     pub(super) engine: Arc<Engine>,
-    /// Store, signer and ledger were compared.
-    checked: bool,
+    /// What came of comparing store, signer and ledger.
+    continuity: Continuity,
     /// The ledger at which everything was sent last.
     sent_at: Option<LedgerIndex>,
     /// What pre-flight knows of destinations.
@@ -73,6 +74,8 @@ struct Standstill {
 pub(super) struct Turn {
     pub(super) validated: LedgerRef,
     pub(super) account: AccountView,
+    /// The highest Sequence that the signer signed for.
+    pub(super) signer_highest: u32,
 }
 
 pub(super) async fn run(engine: Arc<Engine>, stop: StopToken) -> Result<(), EngineError> {
@@ -86,7 +89,7 @@ pub(super) async fn run(engine: Arc<Engine>, stop: StopToken) -> Result<(), Engi
 async fn turns(engine: Arc<Engine>, mut stop: StopToken) -> Result<(), EngineError> {
     let mut dispatcher = Dispatcher {
         engine: Arc::clone(&engine),
-        checked: false,
+        continuity: Continuity::default(),
         sent_at: None,
         memory: Memory::default(),
         held_back: 0,
@@ -182,18 +185,32 @@ impl Dispatcher {
                 )));
             }
         };
-        if !self.checked {
-            engine
-                .check_continuity(validated.index, account.sequence, &signer)
-                .await?;
-            self.checked = true;
+        let known = &mut self.continuity;
+        let (ledger, sequence) = (validated.index, account.sequence);
+        let compared = match engine
+            .check_continuity(known, ledger, sequence, &signer)
+            .await
+        {
+            Ok(()) => engine.end_quarantine(known, ledger, sequence).await,
+            Err(why) => Err(why),
+        };
+        match compared {
+            Ok(()) => {}
+            Err(NotCompared::Store(error)) => return Err(error),
+            Err(NotCompared::Signer(failed)) => {
+                let why = failed.to_string();
+                return Ok(Err(blocked(PaymentReason::SignerUnavailable, &why)));
+            }
         }
-        engine.end_quarantine(validated.index).await?;
         let view = engine.view.now();
         let pausing = self.resuming.after_halt(view.halted, validated, account.sequence);
         Ok(match obstacle(&view).or(pausing) {
             Some(obstacle) => Err(obstacle),
-            None => Ok(Turn { validated, account }),
+            None => Ok(Turn {
+                validated,
+                account,
+                signer_highest: signer.highest_sequence,
+            }),
         })
     }
 
@@ -291,7 +308,7 @@ impl Dispatcher {
                 };
                 engine
                     .store
-                    .add_filler(engine.epoch, slot.slot, owner, terms, clock::now())
+                    .add_filler(engine.epoch(), slot.slot, owner, terms, clock::now())
                     .await?;
             }
             if slot.wants_noop()
@@ -303,7 +320,7 @@ impl Dispatcher {
                 engine
                     .store
                     .advance(
-                        engine.epoch,
+                        engine.epoch(),
                         key,
                         Event::NoOpAdded(noop),
                         Vec::new(),
@@ -313,14 +330,14 @@ impl Dispatcher {
             }
         }
         let numbers: Vec<u32> = open.iter().map(|o| o.slot.number()).collect();
-        for gap in slots::gaps(turn.account.sequence, &numbers) {
+        for gap in slots::gaps(turn.account.sequence, &numbers, turn.signer_highest) {
             tracing::warn!(
                 slot = gap.number(),
                 "no row has this slot and it blocks those behind it: a no-op fills it"
             );
             engine
                 .store
-                .add_filler(engine.epoch, gap, None, terms, clock::now())
+                .add_filler(engine.epoch(), gap, None, terms, clock::now())
                 .await?;
         }
         Ok(())
@@ -402,9 +419,8 @@ fn obstacle(view: &EngineView) -> Option<Blocked> {
     if let Some(freeze) = &view.frozen {
         return Some(blocked(PaymentReason::WalletFrozen, &freeze.why));
     }
-    if let Some(quarantine) = view.quarantine {
-        let detail = format!("{}, until ledger {}", quarantine.why, quarantine.until);
-        return Some(blocked(PaymentReason::Quarantine, &detail));
+    if let Some(doubt) = view.doubt() {
+        return Some(blocked(PaymentReason::Quarantine, &doubt));
     }
     if let Some(awaited) = view.announced.first() {
         let detail = format!(

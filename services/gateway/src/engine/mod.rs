@@ -16,7 +16,7 @@
 //! - `books`: what validated transactions did to the balance
 //! - `halt`: when to go on once a halted network validates again
 //! - `fees`: what the ledger asks for now
-//! - `start`: whether store, signer and ledger tell one story
+//! - `start`: whether store, signer and ledger tell one story; `import`: what the ledger shows of a store that was lost
 //! - `watch`: looks at link, signer and store; `capabilities`: what follows from what was seen
 //! - `pull`: the signer's spans and metrics
 
@@ -29,6 +29,7 @@ mod dispatch;
 mod fanout;
 mod fees;
 mod halt;
+mod import;
 mod inquiry;
 mod preflight;
 mod pull;
@@ -40,15 +41,17 @@ mod watch;
 mod witness;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use paygate_payments::LedgerIndex;
 use paygate_payments::intent::Wallet;
 use paygate_payments::limits::Limits;
 use paygate_payments::terms::TermsPolicy;
 use paygate_telemetry::shutdown::StopToken;
 use paygate_telemetry::{SpanForwarder, TraceParent, propagation};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock};
 use xrpl_tx::PublicKey;
 
 use crate::clock;
@@ -69,6 +72,8 @@ pub use watch::Outputs;
 pub struct Settings {
     /// The hot wallet.
     pub wallet: Wallet,
+    /// A ledger before the wallet's first payment: from there a fresh store imports what was paid.
+    pub anchor: LedgerIndex,
     /// Bounds of fee and LastLedgerSequence.
     pub terms: TermsPolicy,
     /// Limits of acceptance, for metrics.
@@ -104,8 +109,10 @@ pub struct Engine {
     wake: Arc<Notify>,
     /// A validated ledger was reconciled.
     reconciled: Notify,
-    /// Generation of this gateway.
-    epoch: u64,
+    /// Generation of this gateway. Raised once, at the start, if the store turns out to have been set back.
+    epoch: AtomicU64,
+    /// Held while the generation is raised, and shared by whoever writes with it beside the dispatcher.
+    generation: RwLock<()>,
     /// The newest journal head that the store has recorded.
     journal: Mutex<Option<JournalHead>>,
 }
@@ -156,6 +163,7 @@ impl Engine {
         }
         view.update(|v| {
             v.epoch = epoch;
+            v.store_id = hex::encode(store.store_id());
             v.quarantine = cursor.quarantine;
             v.frozen = cursor.frozen.clone();
         });
@@ -181,7 +189,8 @@ impl Engine {
             inquiry: Arc::new(inquiry),
             wake,
             reconciled: Notify::new(),
-            epoch,
+            epoch: AtomicU64::new(epoch),
+            generation: RwLock::new(()),
             journal: Mutex::new(journal),
         }))
     }
@@ -215,11 +224,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Generation of this gateway.
+    fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
     fn fence(&self) -> Fence {
         let journal = *self.journal.lock().unwrap_or_else(PoisonError::into_inner);
         Fence {
             store_id: self.store.store_id(),
-            epoch: self.epoch,
+            epoch: self.epoch(),
             journal,
         }
     }

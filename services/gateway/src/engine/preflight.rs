@@ -174,7 +174,7 @@ impl Engine {
         }
         let given_up = self
             .store
-            .refuse(self.epoch, refused.clone(), clock::now())
+            .refuse(self.epoch(), refused.clone(), clock::now())
             .await?;
         for record in &given_up {
             let key = &record.payment.intent.key;

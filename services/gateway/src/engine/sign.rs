@@ -235,7 +235,7 @@ impl Engine {
                 };
                 match self
                     .store
-                    .advance(self.epoch, key, event, Vec::new(), clock::now())
+                    .advance(self.epoch(), key, event, Vec::new(), clock::now())
                     .await
                 {
                     // A cancel that was committed while the signer was asked: from then on only no-ops are sent.
@@ -250,7 +250,7 @@ impl Engine {
             }
             None => {
                 self.store
-                    .filler_signed(self.epoch, work.slot, work.number, signed.clone())
+                    .filler_signed(self.epoch(), work.slot, work.number, signed.clone())
                     .await?;
                 true
             }
@@ -317,7 +317,7 @@ impl Engine {
         match self
             .store
             .advance(
-                self.epoch,
+                self.epoch(),
                 key,
                 Event::Sealed(seal),
                 vec![note],
@@ -352,7 +352,7 @@ impl Engine {
             validated: binding.since,
         };
         self.store
-            .advance(self.epoch, key, event, Vec::new(), clock::now())
+            .advance(self.epoch(), key, event, Vec::new(), clock::now())
             .await
             .map(|_| ())
     }
@@ -368,14 +368,15 @@ fn live_owner(work: &Unsigned) -> Option<PaymentKey> {
 fn is_alarming(reason: DenialReason) -> bool {
     match reason {
         DenialReason::WrongRequest
-        | DenialReason::Epoch
-        | DenialReason::JournalBehind
         | DenialReason::SlotTaken
         | DenialReason::PaymentOnOtherSlot
         | DenialReason::SlotIsNoOp
         | DenialReason::IntentDigest
         | DenialReason::Unspecified => true,
-        DenialReason::DestinationDenied
+        // Continuity is in doubt: the next comparison with the signer says why, and what a person has to do.
+        DenialReason::Epoch
+        | DenialReason::JournalBehind
+        | DenialReason::DestinationDenied
         | DenialReason::AmountAboveMaximum
         | DenialReason::MemosInvalid
         | DenialReason::DayLimit

@@ -21,6 +21,9 @@ use crate::xrpl::{
 /// tfFullyCanonicalSig: changes nothing about what a transaction does.
 const FLAG_FULLY_CANONICAL: u32 = 0x8000_0000;
 
+/// Ledgers of old history that are walked at once: half a day of the network.
+const LEDGERS_PER_PART: u32 = 10_000;
+
 /// The wallet from one reconciled ledger to another, as enough servers tell it.
 #[derive(Debug)]
 pub(super) struct Witnessed {
@@ -83,13 +86,47 @@ impl Engine {
         let (facts, proof) = self.state_proof(to, &accounts)?;
         let (_, (_, history)) = &histories[0];
         let history = history.clone();
-        let settled = self.presences(to, &histories)?;
+        let settled = self.presences(Some(to), &histories)?;
         Ok(Witnessed {
             facts,
             proof,
             history,
             settled,
         })
+    }
+
+    /// The wallet's own transactions from ledger `from` on, up to `last` or as many ledgers as one walk takes: the answer says how far.
+    pub(super) async fn witness_history(
+        &self,
+        from: LedgerIndex,
+        last: LedgerIndex,
+    ) -> Result<(LedgerIndex, Vec<Presence>), Delay> {
+        let mut ledgers = LEDGERS_PER_PART;
+        loop {
+            // One range for all of them: parts of different lengths could not be compared.
+            let to = from.plus(ledgers - 1).min(last);
+            match self.witness_range((from.0, to.0)).await {
+                Err(Delay::History(AccountTxError::TooLong { .. })) if ledgers > 1 => ledgers /= 2,
+                walked => return walked.map(|settled| (to, settled)),
+            }
+        }
+    }
+
+    async fn witness_range(&self, range: (u32, u32)) -> Result<Vec<Presence>, Delay> {
+        let account = self.settings.wallet.account;
+        let quorum = self.fleet.quorum();
+        let question =
+            |member: Member| async move { history_of(&member, account, range).await };
+        let enough =
+            |heard: &[Heard<_>]| agree(quorum, heard, |said: &Result<_, _>| said.as_ref().ok());
+        let heard = gather(self.fleet.panel(), question, enough, None).await;
+        let said = heard
+            .into_iter()
+            .map(|heard| (heard.member, heard.said.map_err(Delay::from)));
+        let told = self
+            .agreed(said.collect(), |agreed, odd| differs(agreed, odd, range))
+            .await?;
+        self.presences(None, &told)
     }
 
     /// The wallet's account in this ledger, as enough servers tell it.
@@ -209,14 +246,15 @@ impl Engine {
     /// Each transaction of the wallet, as each of these servers returned it.
     fn presences(
         &self,
-        to: LedgerRef,
+        to: Option<LedgerRef>,
         told: &Told<AccountHistory>,
     ) -> Result<Vec<Presence>, Delay> {
         let account = self.settings.wallet.account;
         let (_, (_, first)) = &told[0];
         let mut settled = Vec::new();
         for (place, tx) in first.transactions.iter().enumerate() {
-            if tx.ledger_index == to.index.0 && tx.ledger_hash != Some(to.hash) {
+            let hash = to.filter(|to| tx.ledger_index == to.index.0).map(|to| to.hash);
+            if hash.is_some() && tx.ledger_hash != hash {
                 return Err(Delay::NoProof(NoProof::Contradiction));
             }
             if tx.account != account {

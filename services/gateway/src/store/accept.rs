@@ -5,6 +5,8 @@
 use paygate_payments::intent::{Id, PaymentKey};
 use paygate_payments::limits::{DayUnits, Usage};
 use paygate_payments::payment::{Payment, State, StateName};
+use paygate_payments::proof::Presence;
+use paygate_payments::step::{self, Context, Event, Step};
 use rusqlite::{OptionalExtension, params};
 use xrpl_tx::Hash256;
 
@@ -13,10 +15,12 @@ use super::codec;
 use super::counts;
 use super::day::{self, DAY};
 use super::error::StoreError;
+use super::imported;
 use super::open::View;
 use super::rows;
 use super::timeline;
 use super::types::{Accept, NewPayment, Record, RetryRefusal};
+use super::write;
 use super::writer::Scope;
 
 pub(super) fn create(scope: &mut Scope<'_>, new: &NewPayment) -> Result<Accept, StoreError> {
@@ -24,10 +28,13 @@ pub(super) fn create(scope: &mut Scope<'_>, new: &NewPayment) -> Result<Accept, 
     if let Some(known) = known(view, new)? {
         return Ok(known);
     }
+    let invoice_id = view.identity.wallet.invoice_id(&new.intent.key);
+    if let Some(presence) = imported::of_payment(view, &new.intent.key, invoice_id)? {
+        return found(scope, new, invoice_id, presence);
+    }
     let asset = day::asset_of(&new.intent);
     let used = day::used(scope, asset, new.at)?;
     let pending = scope.counts.pending(scope.conn)?;
-    let invoice_id = view.identity.wallet.invoice_id(&new.intent.key);
     if let Some(refusal) = refusal(view, new, invoice_id, used, pending)? {
         return Ok(refusal);
     }
@@ -43,11 +50,64 @@ pub(super) fn preview(view: View<'_>, new: &NewPayment) -> Result<Accept, StoreE
         return Ok(known);
     }
     let invoice_id = view.identity.wallet.invoice_id(&new.intent.key);
+    if let Some(presence) = imported::of_payment(view, &new.intent.key, invoice_id)? {
+        let mut record = record(new, invoice_id, 0);
+        return Ok(match decide(view, &record, presence) {
+            Ok(step) => {
+                record.payment = step.next;
+                Accept::Created(record)
+            }
+            Err(tx_hash) => Accept::OnLedger { tx_hash },
+        });
+    }
     let used = day::sum(view, day::asset_of(&new.intent), new.at.minus(DAY))?;
     match refusal(view, new, invoice_id, used, counts::pending(view.conn)?)? {
         Some(refusal) => Ok(refusal),
         None => Ok(Accept::Created(record(new, invoice_id, 0))),
     }
+}
+
+/// A payment whose row was lost and which the ledger has decided: it is stored anew, with its fate. No limit stands against what has
+/// happened. Nothing is stored if the ledger shows other content under its InvoiceID.
+fn found(
+    scope: &mut Scope<'_>,
+    new: &NewPayment,
+    invoice_id: Hash256,
+    presence: Presence,
+) -> Result<Accept, StoreError> {
+    let view = scope.view();
+    if let Some(predecessor) = &new.intent.retry_of
+        && let Some(refusal @ RetryRefusal::HasSuccessor(_)) =
+            retry_refusal(view, &new.intent.key, predecessor)?
+    {
+        return Ok(Accept::BadRetry(refusal));
+    }
+    let step = match decide(view, &record(new, invoice_id, 0), presence) {
+        Ok(step) => step,
+        Err(tx_hash) => return Ok(Accept::OnLedger { tx_hash }),
+    };
+    let asset = day::asset_of(&new.intent);
+    day::used(scope, asset, new.at)?;
+    scope.counts.pending(scope.conn)?;
+    let record = insert(scope, new, invoice_id)?;
+    let units = view.identity.limits.day_units(new.intent.amount);
+    scope.day.add(asset, units);
+    scope.counts.entered(StateName::Accepted);
+    let record = write::write_step(scope, &record, &step, new.at)?;
+    Ok(Accept::Created(record))
+}
+
+fn decide(view: View<'_>, record: &Record, presence: Presence) -> Result<Step, Hash256> {
+    let context = Context {
+        wallet: &view.identity.wallet,
+        // Evidence decides, whatever else is in doubt.
+        quarantined: true,
+    };
+    let tx_hash = presence.tx().hash;
+    step::step(&record.payment, Event::Confirmed(presence), context).map_err(|illegal| {
+        tracing::error!(%illegal, %tx_hash, payment = %record.payment.intent.key, "the ledger holds other content");
+        tx_hash
+    })
 }
 
 /// The payment that has the id already. For ever: an id is never free again.

@@ -81,7 +81,7 @@ enum EvidenceKind {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct MemoRows {
+pub(super) struct MemoRows {
     #[prost(message, repeated, tag = "1")]
     memos: Vec<MemoRow>,
 }
@@ -197,23 +197,18 @@ pub(super) fn memos_column(memos: &Memos) -> Option<Vec<u8>> {
     if memos.is_empty() {
         return None;
     }
-    let row = |memo: &Memo| MemoRow {
-        memo_type: memo.memo_type.clone(),
-        data: memo.data.clone(),
-        format: memo.format.clone(),
-    };
-    Some(
-        MemoRows {
-            memos: memos.as_slice().iter().map(row).collect(),
-        }
-        .encode_to_vec(),
-    )
+    Some(MemoRows::of(memos.as_slice()).encode_to_vec())
 }
 
 pub(super) fn memos(blob: Option<&[u8]>) -> Result<Memos, StoreError> {
     let Some(blob) = blob else {
         return Ok(Memos::default());
     };
+    Memos::new(memo_list(blob)?).map_err(|error| StoreError::corrupt(format!("memos: {error}")))
+}
+
+/// Memos as a ledger shows them, which may be others than we would send.
+pub(super) fn memo_list(blob: &[u8]) -> Result<Vec<Memo>, StoreError> {
     let rows =
         MemoRows::decode(blob).map_err(|error| StoreError::corrupt(format!("memos: {error}")))?;
     let memo = |row: MemoRow| Memo {
@@ -221,8 +216,20 @@ pub(super) fn memos(blob: Option<&[u8]>) -> Result<Memos, StoreError> {
         data: row.data,
         format: row.format,
     };
-    Memos::new(rows.memos.into_iter().map(memo).collect())
-        .map_err(|error| StoreError::corrupt(format!("memos: {error}")))
+    Ok(rows.memos.into_iter().map(memo).collect())
+}
+
+impl MemoRows {
+    pub(super) fn of(memos: &[Memo]) -> Self {
+        let row = |memo: &Memo| MemoRow {
+            memo_type: memo.memo_type.clone(),
+            data: memo.data.clone(),
+            format: memo.format.clone(),
+        };
+        Self {
+            memos: memos.iter().map(row).collect(),
+        }
+    }
 }
 
 // === states ===

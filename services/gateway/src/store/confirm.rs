@@ -5,22 +5,23 @@
 
 use paygate_payments::budget::FeeBudget;
 use paygate_payments::bump;
+use paygate_payments::LedgerIndex;
+use paygate_payments::continuity::{Doubt, Quarantine};
 use paygate_payments::filler::{Filled, Filler};
 use paygate_payments::payment::{State, StateName};
 use paygate_payments::proof::{LedgerBody, Presence};
 use paygate_payments::step::{Effect, Event, Step};
 use paygate_payments::terms::Terms;
-use rusqlite::params;
 use xrpl_tx::{Hash256, Slot};
 
-use super::amounts;
 use super::announce;
 use super::books;
-use super::codec;
 use super::dispatch;
 use super::displaced;
 use super::error::StoreError;
 use super::fees;
+use super::foreign;
+use super::imported;
 use super::read;
 use super::rows;
 use super::timeline;
@@ -29,6 +30,10 @@ use super::wallet::{self, Gate};
 use super::write;
 use super::writer::Scope;
 use crate::clock::Millis;
+
+/// What is wrong with a transaction that looks ours and that neither side knows.
+const BEYOND_JOURNAL: &str = "looks like a payment of this gateway and neither the store nor the signer's journal knows it: both were put \
+     back from a backup, or the key is in other hands; follow runbooks/restore-from-backup.md";
 
 /// Payments that are expired unbound with one ledger. More are left to the next one, so that the writer is not held up.
 const EXPIRE_BATCH_MAX: u32 = 500;
@@ -41,6 +46,8 @@ pub(super) fn reconcile(
     let gate = wallet::fence(scope, epoch)?;
     check(scope, ledger)?;
     let mut round = Round {
+        checked: wallet::is_checked(scope)?,
+        epoch,
         scope,
         ledger,
         gate,
@@ -56,6 +63,47 @@ pub(super) fn reconcile(
     let out = round.out;
     wallet::move_cursor(scope, ledger.ledger, ledger.balance)?;
     Ok(out)
+}
+
+/// Takes in a part of the history before the first ledger that this store reconciled. What a person did with the key in those days is
+/// none of our business: only what looks ours is kept.
+pub(super) fn import(
+    scope: &mut Scope<'_>,
+    epoch: u64,
+    history: &[Presence],
+    next: Option<LedgerIndex>,
+) -> Result<usize, StoreError> {
+    wallet::fence(scope, epoch)?;
+    let mut kept = 0;
+    for presence in history {
+        let tx = presence.tx();
+        let known = rows::slot_row(scope.view(), tx.slot)?.is_some();
+        if !known && imported::looks_ours(scope.view(), tx) {
+            imported::keep(scope, presence, true)?;
+            kept += 1;
+        }
+    }
+    wallet::imported_up_to(scope, next)?;
+    Ok(kept)
+}
+
+/// Judges what was kept while the signer could not be asked how far its journal reaches: what lies beyond it is foreign. Answers
+/// those.
+pub(super) fn judge_imported(
+    scope: &Scope<'_>,
+    epoch: u64,
+    signer_highest: u32,
+    at: Millis,
+) -> Result<Vec<Hash256>, StoreError> {
+    wallet::fence(scope, epoch)?;
+    let mut beyond = Vec::new();
+    for presence in imported::take_unjudged(scope)? {
+        if presence.tx().slot.number() > signer_highest {
+            foreign::keep_and_freeze(scope, &presence, BEYOND_JOURNAL, at)?;
+            beyond.push(presence.tx().hash);
+        }
+    }
+    Ok(beyond)
 }
 
 fn check(scope: &Scope<'_>, ledger: &Reconciliation) -> Result<(), StoreError> {
@@ -92,6 +140,9 @@ fn check(scope: &Scope<'_>, ledger: &Reconciliation) -> Result<(), StoreError> {
 
 /// One ledger's taking in.
 struct Round<'r, 's> {
+    /// Store, ledger and signer were compared by this generation.
+    checked: bool,
+    epoch: u64,
     scope: &'r mut Scope<'s>,
     ledger: &'r Reconciliation,
     gate: Gate,
@@ -103,7 +154,10 @@ impl Round<'_, '_> {
     fn take(&mut self, presence: &Presence) -> Result<(), StoreError> {
         let tx = presence.tx();
         // Somebody else's transaction that touches the account: an inflow, which the books see in the balance.
-        if tx.account != self.scope.identity.wallet.account || self.is_foreign(tx.hash)? {
+        if tx.account != self.scope.identity.wallet.account
+            || foreign::is_known(self.scope, tx.hash)?
+            || imported::is_known(self.scope, tx.hash)?
+        {
             return Ok(());
         }
         let view = self.scope.view();
@@ -153,21 +207,22 @@ impl Round<'_, '_> {
 
     /// A transaction on a slot that no payment has: of a payment whose binding was lost, of a no-op, or foreign.
     fn unslotted(&mut self, presence: &Presence, filler: Option<Filler>) -> Result<(), StoreError> {
-        if let LedgerBody::Payment {
-            invoice_id: Some(invoice),
-            ..
-        } = &presence.tx().body
-            && let Some(before) = rows::unbound_by_invoice(self.scope.view(), *invoice)?
-        {
+        if let Some(before) = imported::unbound(self.scope.view(), presence.tx())? {
             match dispatch::decide(
                 self.scope.view(),
                 self.gate,
                 &before,
                 Event::Confirmed(presence.clone()),
             ) {
-                Ok(step) => return self.write(&before, step, Some(presence)),
+                Ok(step) => {
+                    self.doubt()?;
+                    return self.write(&before, step, Some(presence));
+                }
                 Err(StoreError::Illegal(illegal)) => {
                     tracing::error!(%illegal, payment = %before.payment.intent.key, "the ledger contradicts the store");
+                    if filler.is_none() {
+                        return self.foreign(presence, "carries a payment's InvoiceID but other content");
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -175,10 +230,48 @@ impl Round<'_, '_> {
         match filler {
             Some(filler) => self.fill(presence, &filler),
             None if announce::came(self.scope, presence, self.ledger.at)? => {
-                self.keep_foreign(presence, Some(self.ledger.at))
+                foreign::keep(self.scope, presence, self.ledger.at, Some(self.ledger.at))
             }
-            None => self.foreign(presence, "used a slot that no payment has"),
+            None => self.unknown(presence),
         }
+    }
+
+    /// A transaction that no row knows: of a lost row, if it looks ours and the signer's journal reaches so far.
+    fn unknown(&mut self, presence: &Presence) -> Result<(), StoreError> {
+        let tx = presence.tx();
+        if !imported::looks_ours(self.scope.view(), tx) {
+            return self.foreign(presence, "used a slot that no payment has");
+        }
+        self.doubt()?;
+        // Before the signer was asked nothing is signed either; it is judged when the signer answers.
+        let known_to_signer = self
+            .ledger
+            .signer_highest
+            .filter(|_| self.checked)
+            .map(|highest| tx.slot.number() <= highest);
+        imported::keep(self.scope, presence, known_to_signer.is_some())?;
+        match known_to_signer {
+            Some(false) => self.foreign(presence, BEYOND_JOURNAL),
+            Some(true) | None => {
+                self.out.imported.push(tx.hash);
+                Ok(())
+            }
+        }
+    }
+
+    /// Rows were lost, whoever says otherwise: more of them may be on the network.
+    fn doubt(&mut self) -> Result<(), StoreError> {
+        if self.gate.quarantined {
+            return Ok(());
+        }
+        let quarantine = Quarantine {
+            why: Doubt::UnknownTransaction,
+            until: self.ledger.ledger.index.plus(self.ledger.window),
+        };
+        wallet::set_quarantine(self.scope, self.epoch, Some(quarantine), self.ledger.at)?;
+        self.gate.quarantined = true;
+        self.out.quarantine = Some(quarantine);
+        Ok(())
     }
 
     /// A transaction on a slot that is to be filled.
@@ -373,74 +466,12 @@ impl Round<'_, '_> {
         Ok(())
     }
 
-    fn is_foreign(&self, hash: Hash256) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM foreign_transactions WHERE tx_hash = ?1";
-        Ok(self
-            .scope
-            .conn
-            .prepare_cached(sql)?
-            .exists([hash.as_bytes()])?)
-    }
-
     /// Keeps a transaction of the wallet that no row made, and freezes sending.
     fn foreign(&mut self, presence: &Presence, what: &str) -> Result<(), StoreError> {
-        self.keep_foreign(presence, None)?;
-        let tx = presence.tx();
-        self.out.foreign.push(tx.hash);
-        self.freeze(format!(
-            "transaction {} in ledger {}, not ours, {what} ({})",
-            tx.hash,
-            presence.ledger().index,
-            tx.slot
-        ))?;
+        foreign::keep_and_freeze(self.scope, presence, what, self.ledger.at)?;
+        self.out.foreign.push(presence.tx().hash);
+        self.gate.frozen = true;
+        self.effect(Effect::FreezeWallet);
         self.jumped(presence)
-    }
-
-    /// Keeps a transaction of the wallet that no row made. `acknowledged`: a person knew of it before it came.
-    fn keep_foreign(
-        &mut self,
-        presence: &Presence,
-        acknowledged: Option<Millis>,
-    ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO foreign_transactions (tx_hash, slot_kind, slot_number, ledger_index, ledger_hash, \
-                   invoice_id, destination, drops, result, seen_ms, asset, value, acknowledged_ms) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
-        let tx = presence.tx();
-        let (kind, number) = codec::slot_columns(tx.slot);
-        let (invoice, destination, amount) = match &tx.body {
-            LedgerBody::Payment {
-                destination,
-                amount,
-                invoice_id,
-                ..
-            } => (
-                *invoice_id,
-                Some(*destination),
-                Some(amounts::amount_columns(*amount)),
-            ),
-            LedgerBody::NoOp | LedgerBody::TicketCreate { .. } | LedgerBody::Other => {
-                (None, None, None)
-            }
-        };
-        // As of a payment's row: of an issued currency there are no drops.
-        let drops = amount.as_ref().filter(|amount| amount.asset.is_none());
-        let drops = drops.map(|amount| codec::count(amount.drops)).transpose()?;
-        let ledger = presence.ledger();
-        self.scope.conn.prepare_cached(sql)?.execute(params![
-            tx.hash.as_bytes(),
-            kind,
-            number,
-            ledger.index.0,
-            ledger.hash.as_bytes(),
-            invoice.map(|invoice| *invoice.as_bytes()),
-            destination.map(|destination| *destination.as_bytes()),
-            drops,
-            tx.result.code(),
-            self.ledger.at.0,
-            amount.as_ref().and_then(|amount| amount.asset),
-            amount.as_ref().and_then(|amount| amount.value),
-            acknowledged.map(|at| at.0),
-        ])?;
-        Ok(())
     }
 }

@@ -12,6 +12,7 @@ use xrpl_tx::{Signed, Slot};
 
 use super::announce;
 use super::error::StoreError;
+use super::imported;
 use super::open::View;
 use super::rows::{self, SlotRow};
 use super::timeline;
@@ -141,7 +142,9 @@ pub(super) fn decide(
 }
 
 fn not_on_ledger(view: View<'_>, record: &Record) -> Result<(), StoreError> {
-    match rows::foreign_with_invoice(view, record.payment.invoice_id)? {
+    let invoice = record.payment.invoice_id;
+    let foreign = rows::foreign_with_invoice(view, invoice)?;
+    match foreign.map_or_else(|| imported::with_invoice(view, invoice), |hash| Ok(Some(hash)))? {
         None => Ok(()),
         Some(tx_hash) => Err(StoreError::OnLedger {
             key: record.payment.intent.key.clone(),

@@ -96,10 +96,14 @@ pub enum StoreError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
-    #[error("{path} is locked: another gateway has this store open")]
+    #[error(
+        "{path} is locked: another gateway has this store open, process {holder}; exactly one may run on it, and this one ends"
+    )]
     Locked {
         /// The lock file.
         path: PathBuf,
+        /// What it says of who holds it.
+        holder: String,
     },
     /// The file or its folder cannot be used.
     #[error("{path}: {source}")]

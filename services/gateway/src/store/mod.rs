@@ -16,6 +16,7 @@
 //! - `day.rs`: the sums of the rolling day. `counts.rs`: how many payments are in each state.
 //! - `accept.rs`, `cancel.rs`, `dispatch.rs`, `confirm.rs`, `wallet.rs`, `read.rs`, `watch.rs`: what is done, by who asks for it.
 //! - `books.rs`, `fees.rs`, `announce.rs`, `displaced.rs`: the books, the fees of the hour, announced transactions, lost slots.
+//! - `foreign.rs`: transactions that nobody here made. `imported.rs`: what the ledger shows of rows that were lost.
 //! - `timeline.rs`, `sentences.rs`: what a person reads at night.
 
 mod accept;
@@ -32,6 +33,8 @@ mod displaced;
 pub mod error;
 mod inline;
 mod fees;
+mod foreign;
+mod imported;
 mod open;
 mod read;
 mod readers;
@@ -52,11 +55,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paygate_payments::LedgerRef;
 use paygate_payments::budget::FeeBudget;
+use paygate_payments::{LedgerIndex, LedgerRef};
 use paygate_payments::continuity::Quarantine;
 use paygate_payments::intent::PaymentKey;
 use paygate_payments::preflight::Refusal;
+use paygate_payments::proof::Presence;
 use paygate_payments::step::Event;
 use paygate_payments::terms::Terms;
 use tokio::sync::{oneshot, watch as tokio_watch};
@@ -324,6 +328,23 @@ impl Store {
             .await
     }
 
+    /// Takes note that a person took the signer's journal into use again, by this frame of it.
+    pub async fn record_recovery(
+        &self,
+        epoch: u64,
+        height: u64,
+        hash: Hash256,
+    ) -> Result<(), StoreError> {
+        self.write(move |scope| wallet::record_recovery(scope, epoch, height, hash))
+            .await
+    }
+
+    /// Raises the generation above one that the signer has heard of, and answers it.
+    pub async fn raise_epoch(&self, epoch: u64, above: u64) -> Result<u64, StoreError> {
+        self.write(move |scope| wallet::raise_epoch(scope, epoch, above))
+            .await
+    }
+
     // --- confirming
 
     /// Takes in a validated ledger, complete from the cursor up to it.
@@ -333,6 +354,35 @@ impl Store {
         ledger: Reconciliation,
     ) -> Result<Reconciled, StoreError> {
         self.write(move |scope| confirm::reconcile(scope, epoch, &ledger))
+            .await
+    }
+
+    /// Has the history before the first ledger imported, from `from` on. Once for a store.
+    pub async fn want_import(&self, epoch: u64, from: LedgerIndex) -> Result<(), StoreError> {
+        self.write(move |scope| wallet::want_import(scope, epoch, from))
+            .await
+    }
+
+    /// Takes in a part of that history; `next` is the ledger to go on from. Answers how many transactions look ours.
+    pub async fn import(
+        &self,
+        epoch: u64,
+        history: Vec<Presence>,
+        next: Option<LedgerIndex>,
+    ) -> Result<usize, StoreError> {
+        self.write(move |scope| confirm::import(scope, epoch, &history, next))
+            .await
+    }
+
+    /// Judges what was kept of lost rows while the signer could not be asked, now that its journal is known to reach up to
+    /// `signer_highest`. Answers what is foreign after all; sending is frozen then.
+    pub async fn judge_imported(
+        &self,
+        epoch: u64,
+        signer_highest: u32,
+        at: Millis,
+    ) -> Result<Vec<Hash256>, StoreError> {
+        self.write(move |scope| confirm::judge_imported(scope, epoch, signer_highest, at))
             .await
     }
 

@@ -3,7 +3,7 @@
 //! Owns: the lock, the pragmas, the migrations and the store's identity. May not: touch a payment.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -146,8 +146,16 @@ fn lock(path: &Path) -> Result<Lock, OpenError> {
         source,
     })?;
     match file.try_lock() {
-        Ok(()) => Ok(Lock { _file: file }),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path }),
+        Ok(()) => {
+            // For the one that comes second, so that a person finds the first. The lock itself is the kernel's.
+            let _ = file.set_len(0);
+            let _ = write!(&file, "{}", std::process::id());
+            Ok(Lock { _file: file })
+        }
+        Err(TryLockError::WouldBlock) => {
+            let holder = std::fs::read_to_string(&path).unwrap_or_default();
+            Err(OpenError::Locked { path, holder })
+        }
         Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
     }
 }

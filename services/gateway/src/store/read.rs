@@ -147,11 +147,14 @@ fn assets(view: View<'_>, now: Millis) -> Result<Vec<AssetSummary>, StoreError> 
 
 // === for the dispatcher ===
 
+/// ACCEPTED payments. One whose InvoiceID stands on the ledger under other content is never bound, and holds up no other.
 pub(super) fn waiting(view: View<'_>, limit: usize) -> Result<Vec<Record>, StoreError> {
     let sql = concat!(
         "SELECT ",
         columns!(),
-        " FROM payments WHERE state = 'ACCEPTED' AND cancel IS NULL ORDER BY number LIMIT ?1"
+        " FROM payments WHERE state = 'ACCEPTED' AND cancel IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM foreign_transactions f WHERE f.invoice_id = payments.invoice_id) \
+         AND NOT EXISTS (SELECT 1 FROM imported i WHERE i.invoice_id = payments.invoice_id) ORDER BY number LIMIT ?1"
     );
     rows::select(view, sql, &[&i64::try_from(limit).unwrap_or(i64::MAX)])
 }
@@ -194,12 +197,23 @@ pub(super) fn open_slots(view: View<'_>) -> Result<Vec<OpenSlot>, StoreError> {
     Ok(slots)
 }
 
+/// The newest versions, among which the one with the highest LastLedgerSequence is: those of the open slots and the latest bound.
+/// If it were not, a quarantine would begin for nothing.
+const VERSIONS_LOOKED_AT: u32 = 2048;
+
 pub(super) fn slot_facts(view: View<'_>) -> Result<StoreSlots, StoreError> {
     let sql = "SELECT max(number) FROM slots WHERE account = ?1 AND kind = ?2";
     let (kind, _) = codec::slot_columns(Slot::Sequence(0));
     let account = view.identity.wallet.account;
     let values: [&dyn ToSql; 2] = [account.as_bytes(), &kind];
     let highest_bound = view
+        .conn
+        .prepare_cached(sql)?
+        .query_row(values, |row| row.get(0))?;
+    let sql = "SELECT coalesce(max(last_ledger), 0) FROM (SELECT last_ledger FROM versions \
+               WHERE account = ?1 AND slot_kind = ?2 ORDER BY slot_number DESC, n DESC LIMIT ?3)";
+    let values: [&dyn ToSql; 3] = [account.as_bytes(), &kind, &VERSIONS_LOOKED_AT];
+    let highest_last_ledger: u32 = view
         .conn
         .prepare_cached(sql)?
         .query_row(values, |row| row.get(0))?;
@@ -210,6 +224,7 @@ pub(super) fn slot_facts(view: View<'_>) -> Result<StoreSlots, StoreError> {
     };
     Ok(StoreSlots {
         highest_bound,
+        highest_last_ledger: LedgerIndex(highest_last_ledger),
         open_sorted: open.iter().filter_map(sequence).collect(),
     })
 }

@@ -6,7 +6,7 @@
 pub(super) const APPLICATION_ID: i32 = 0x5047_5445;
 
 /// Migration n brings a file from `user_version` n to n + 1. Each runs in one transaction with the new number.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, ISSUED, COUNTS, GUARDS];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, ISSUED, COUNTS, GUARDS, IMPORTED];
 
 const FIRST: &str = "
 -- The store itself: who it is, whom it serves, how far it is. One row.
@@ -197,4 +197,29 @@ CREATE TABLE announcements (
     at_ms       INTEGER NOT NULL,
     seen_ledger INTEGER
 ) STRICT, WITHOUT ROWID;
+";
+
+/// What the ledger shows of rows that were lost, and what a person did to the signer's journal.
+const IMPORTED: &str = "
+-- Validated transactions of the wallet that no row made and that look like ours: of rows that were lost. A payment that is asked
+-- for again is told from them. Judged: the signer was asked whether its journal reaches so far.
+CREATE TABLE imported (
+    tx_hash      BLOB    PRIMARY KEY CHECK (length(tx_hash) = 32),
+    slot_kind    INTEGER NOT NULL,
+    slot_number  INTEGER NOT NULL,
+    ledger_index INTEGER NOT NULL,
+    invoice_id   BLOB,
+    payment_key  TEXT,
+    judged       INTEGER NOT NULL CHECK (judged IN (0, 1)),
+    body         BLOB    NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX imported_invoice ON imported (invoice_id) WHERE invoice_id IS NOT NULL;
+CREATE INDEX imported_key ON imported (payment_key) WHERE payment_key IS NOT NULL;
+CREATE INDEX imported_unjudged ON imported (tx_hash) WHERE judged = 0;
+-- The newest frame by which a person took the journal into use again, as far as this store knows.
+ALTER TABLE meta ADD COLUMN recovery_height INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE meta ADD COLUMN recovery_hash BLOB;
+-- The next ledger of the history before the first one that is still to be imported. None: nothing is.
+ALTER TABLE meta ADD COLUMN import_from INTEGER;
+ALTER TABLE meta ADD COLUMN import_done INTEGER NOT NULL DEFAULT 0;
 ";

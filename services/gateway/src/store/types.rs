@@ -272,6 +272,8 @@ pub struct OpenSlot {
 pub struct StoreSlots {
     /// The highest Sequence that any row was ever bound to.
     pub highest_bound: Option<u32>,
+    /// The highest LastLedgerSequence that was ever committed. 0: none.
+    pub highest_last_ledger: LedgerIndex,
     /// Sequences that no ledger has decided yet, lowest first.
     pub open_sorted: Vec<u32>,
 }
@@ -295,6 +297,10 @@ pub struct Reconciliation {
     pub terms: Option<Terms>,
     /// What the guards need to know.
     pub guards: Guards,
+    /// The highest Sequence that the signer says it signed for. `None`: it was not asked by this generation yet.
+    pub signer_highest: Option<u32>,
+    /// How many ledgers a version lives at most.
+    pub window: u32,
     /// Now.
     pub at: Millis,
 }
@@ -374,6 +380,10 @@ pub struct Reconciled {
     pub changed: Vec<(PaymentKey, StateName)>,
     /// Transactions of the wallet that are not ours, seen for the first time.
     pub foreign: Vec<Hash256>,
+    /// Transactions of rows that were lost, seen for the first time and kept.
+    pub imported: Vec<Hash256>,
+    /// A quarantine that began with this ledger. It is in the store already.
+    pub quarantine: Option<Quarantine>,
     /// What to do, now that it is committed. A freeze is in the store already.
     pub effects: Vec<Effect>,
     /// Payments that became final, for metrics.
@@ -419,6 +429,10 @@ pub struct Cursor {
     /// What was reconciled when this generation began, or an earlier one that ended before store, ledger and signer were
     /// compared. `None`: the store was fresh.
     pub doubt_from: Option<LedgerIndex>,
+    /// The newest recovery of the signer's journal that was recorded.
+    pub recovery: Option<(u64, Hash256)>,
+    /// The next ledger of the history before the first one that is still to be imported. `None`: nothing is.
+    pub import_from: Option<LedgerIndex>,
 }
 
 /// Why nothing may be sent until a person says so.

@@ -20,13 +20,15 @@ use super::writer::Scope;
 use crate::clock::Millis;
 
 /// Every doubt.
-const DOUBTS: [Doubt; 6] = [
+const DOUBTS: [Doubt; 8] = [
     Doubt::FreshStoreUsedJournal,
     Doubt::SignerAhead,
     Doubt::SignerBehind,
     Doubt::OtherStore,
     Doubt::LongAbsence,
     Doubt::UnknownTransaction,
+    Doubt::JournalRecovered,
+    Doubt::TakenOver,
 ];
 
 /// What decides whether anything may be bound or signed.
@@ -113,9 +115,72 @@ pub(super) fn record_journal(
     Ok(())
 }
 
+/// Takes note that a person took the signer's journal into use again: what was recorded of it before says nothing any more.
+pub(super) fn record_recovery(
+    scope: &Scope<'_>,
+    epoch: u64,
+    height: u64,
+    hash: Hash256,
+) -> Result<(), StoreError> {
+    fence(scope, epoch)?;
+    let sql = "UPDATE meta SET recovery_height = ?1, recovery_hash = ?2, journal_height = ?1, journal_hash = ?2 WHERE id = 1";
+    scope
+        .conn
+        .prepare_cached(sql)?
+        .execute(params![codec::count(height)?, hash.as_bytes()])?;
+    Ok(())
+}
+
+/// Raises the generation above one that the signer has heard of: a store that was set back hands the same ones out again.
+pub(super) fn raise_epoch(scope: &Scope<'_>, epoch: u64, above: u64) -> Result<u64, StoreError> {
+    fence(scope, epoch)?;
+    let raised = epoch.max(above).saturating_add(1);
+    let sql = "UPDATE meta SET epoch = ?1 WHERE id = 1";
+    scope
+        .conn
+        .prepare_cached(sql)?
+        .execute([codec::count(raised)?])?;
+    Ok(raised)
+}
+
+/// Has the history before the first ledger imported, from this ledger on. Once for a store.
+pub(super) fn want_import(
+    scope: &Scope<'_>,
+    epoch: u64,
+    from: LedgerIndex,
+) -> Result<(), StoreError> {
+    fence(scope, epoch)?;
+    let sql = "UPDATE meta SET import_from = coalesce(import_from, ?1) WHERE id = 1 AND import_done = 0 AND first_ledger >= ?1";
+    scope.conn.prepare_cached(sql)?.execute([from.0])?;
+    Ok(())
+}
+
+/// The next ledger to be imported is `next`, or none.
+pub(super) fn imported_up_to(
+    scope: &Scope<'_>,
+    next: Option<LedgerIndex>,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE meta SET import_from = ?1, import_done = import_done OR ?1 IS NULL WHERE id = 1";
+    scope
+        .conn
+        .prepare_cached(sql)?
+        .execute([next.map(|next| next.0)])?;
+    Ok(())
+}
+
+/// Whether this generation has compared store, ledger and signer.
+pub(super) fn is_checked(scope: &Scope<'_>) -> Result<bool, StoreError> {
+    let sql = "SELECT checked_epoch = epoch FROM meta WHERE id = 1";
+    Ok(scope
+        .conn
+        .prepare_cached(sql)?
+        .query_row([], |row| row.get(0))?)
+}
+
 pub(super) fn cursor(conn: &Connection) -> Result<Cursor, StoreError> {
     let sql = "SELECT ledger_index, ledger_hash, journal_height, journal_hash, epoch, quarantine_why, quarantine_until, \
-               frozen_why, frozen_since_ms, first_ledger, balance, doubt_from FROM meta WHERE id = 1";
+               frozen_why, frozen_since_ms, first_ledger, balance, doubt_from, recovery_height, recovery_hash, import_from \
+               FROM meta WHERE id = 1";
     let mut statement = conn.prepare_cached(sql)?;
     let mut rows = statement.query([])?;
     let row = rows
@@ -152,6 +217,11 @@ pub(super) fn cursor(conn: &Connection) -> Result<Cursor, StoreError> {
         }),
         first_ledger: row.get::<_, Option<u32>>(9)?.map(LedgerIndex),
         doubt_from: row.get::<_, Option<u32>>(11)?.map(LedgerIndex),
+        recovery: row
+            .get::<_, Option<[u8; 32]>>(13)?
+            .map(|hash| Ok::<_, StoreError>((row.get::<_, Whole>(12)?.0, Hash256::from_bytes(hash))))
+            .transpose()?,
+        import_from: row.get::<_, Option<u32>>(14)?.map(LedgerIndex),
     })
 }
 
@@ -197,10 +267,7 @@ pub(super) fn set_quarantine(
     ];
     scope.conn.prepare_cached(sql)?.execute(row)?;
     let summary = match quarantine {
-        Some(q) => format!(
-            "Quarantine until ledger {} is validated and reconciled: {}.",
-            q.until, q.why
-        ),
+        Some(q) => format!("Quarantine, nothing is bound: {q}."),
         None => "The quarantine is over: payments are bound again.".to_owned(),
     };
     timeline::of_wallet(scope.conn, TimelineStage::Waiting, &summary, &[], at)
@@ -294,6 +361,8 @@ fn word(doubt: Doubt) -> &'static str {
         Doubt::OtherStore => "OTHER_STORE",
         Doubt::LongAbsence => "LONG_ABSENCE",
         Doubt::UnknownTransaction => "UNKNOWN_TRANSACTION",
+        Doubt::JournalRecovered => "JOURNAL_RECOVERED",
+        Doubt::TakenOver => "TAKEN_OVER",
     }
 }
 

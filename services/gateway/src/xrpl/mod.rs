@@ -12,6 +12,7 @@
 //! - `identity`: which network a server is on, proven before anything else is asked of it
 //! - `calls`: one typed method for each command
 //! - `lookups`: the calls about accounts that are not the wallet, for pre-flight
+//! - `history`: long histories, part by part
 //! - `facts`: what the calls return
 //! - `wire`, `wire_tx`, `wire_values`: the shapes of the server's JSON, and their checked translation into facts
 //! - `backoff`, `progress`: pure arithmetic on monotonic time
@@ -22,6 +23,7 @@ mod dial;
 mod driver;
 mod facts;
 mod fleet;
+mod history;
 mod identity;
 mod link;
 mod lookups;

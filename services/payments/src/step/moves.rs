@@ -177,28 +177,51 @@ impl Moves<'_> {
 
     /// A payment that was never bound and yet is on the ledger: rows were lost. Its slot becomes the payment's.
     pub(super) fn found_unbound(&self, presence: &Presence) -> Result<Step, IllegalEvent> {
-        let carries = |tx: &LedgerTx| matches!(&tx.body, LedgerBody::Payment { invoice_id: Some(id), .. } if *id == self.payment.invoice_id);
-        if !carries(presence.tx()) {
+        let tx = presence.tx();
+        let names_it = match &tx.body {
+            LedgerBody::Payment { invoice_id, .. } => *invoice_id == Some(self.payment.invoice_id),
+            // Its memo is looked at below. A payment keeps its slot for life: once that went to a no-op it is never paid.
+            LedgerBody::NoOp => true,
+            LedgerBody::TicketCreate { .. } | LedgerBody::Other => false,
+        };
+        if !names_it {
             return Err(self.illegal(
                 "confirmed",
                 "the transaction does not carry the payment's InvoiceID",
             ));
         }
         match judge(
-            &as_sent(&self.payment.intent, presence.tx()),
+            &as_sent(&self.payment.intent, tx),
             self.payment.invoice_id,
             self.context.wallet,
             None,
-            presence.tx(),
+            tx,
         ) {
             Verdict::Paid => Ok(self.end(State::Paid(settled(presence)))),
             Verdict::Failed => Ok(self.end_failed(presence)),
-            Verdict::Filled | Verdict::DeliveredDiffers | Verdict::OtherContent => Err(self
-                .illegal(
-                    "confirmed",
-                    "the transaction carries the payment's InvoiceID but other content",
-                )),
+            Verdict::Filled => Ok(self.end_filled(presence)),
+            Verdict::DeliveredDiffers | Verdict::OtherContent => Err(self.illegal(
+                "confirmed",
+                "the transaction carries the payment's InvoiceID but other content",
+            )),
         }
+    }
+
+    /// Our own no-op used its slot.
+    fn end_filled(&self, presence: &Presence) -> Step {
+        let tx = presence.tx();
+        let proof = EndProof::Filled {
+            ledger: presence.ledger(),
+            tx_hash: tx.hash,
+            result: tx.result.code().to_owned(),
+            fee: tx.fee,
+            servers: presence.servers().to_vec(),
+        };
+        let ended = Ended {
+            slot: Some(tx.slot),
+            proof,
+        };
+        self.end_cancelled(ended, CancelCause::Forgotten)
     }
 
     pub(super) fn signed(
@@ -492,20 +515,7 @@ impl Moves<'_> {
         ) {
             Verdict::Paid => Ok(self.end(State::Paid(settled(presence)))),
             Verdict::Failed => Ok(self.end_failed(presence)),
-            Verdict::Filled => {
-                let proof = EndProof::Filled {
-                    ledger: presence.ledger(),
-                    tx_hash: tx.hash,
-                    result: tx.result.code().to_owned(),
-                    fee: tx.fee,
-                    servers: presence.servers().to_vec(),
-                };
-                let ended = Ended {
-                    slot: Some(binding.slot),
-                    proof,
-                };
-                Ok(self.end_cancelled(ended, CancelCause::Forgotten))
-            }
+            Verdict::Filled => Ok(self.end_filled(presence)),
             Verdict::DeliveredDiffers => Ok(self.hold(
                 binding,
                 versions,

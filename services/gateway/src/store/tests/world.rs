@@ -244,6 +244,8 @@ impl World {
             proof: state_proof(index, sequence),
             terms: Some(terms(index + 20)),
             guards: crate::store::Guards::default(),
+            signer_highest: Some(0),
+            window: 20,
             at: NOON,
         }
     }

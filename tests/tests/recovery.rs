@@ -1,0 +1,504 @@
+//! What is lost and put back: the gateway's database, the signer's journal, both; and two gateways where one should be. Told with the real
+//! processes, and with the commands of the runbooks.
+#![allow(clippy::unwrap_used, reason = "a story ends where it goes wrong")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use paygate_proto::v1::{
+    CreatePaymentRequest, GetStatusRequest, GetStatusResponse, Payment, PaymentReason, PaymentState,
+};
+use paygate_tests::world::client::{Client, DROPS_PER_XRP, payment};
+use paygate_tests::world::wallet::payee;
+use paygate_tests::world::{Setup, World};
+use serde_json::Value;
+
+/// More than anything in these stories takes on a busy machine.
+const WITHIN: Duration = Duration::from_secs(120);
+
+const POLL: Duration = Duration::from_millis(50);
+
+const CLOSE_MS: u64 = 300;
+
+/// A quarantine lasts so many ledgers.
+const WINDOW: u32 = 12;
+
+/// Payments that are made after the copy.
+fn lost() -> u64 {
+    let full = std::env::var_os("PAYGATE_TESTS_FULL").is_some_and(|value| value == "1");
+    if full { 100 } else { 10 }
+}
+
+fn setup() -> Setup {
+    Setup {
+        close_ms: CLOSE_MS,
+        daily_limit_xrp: "10000".to_owned(),
+        max_pending: 200,
+        gateway_variables: vec![(
+            "PAYGATE__XRPL__LAST_LEDGER_WINDOW".to_owned(),
+            WINDOW.to_string(),
+        )],
+        ..Setup::default()
+    }
+}
+
+fn request(name: &str, number: u64) -> CreatePaymentRequest {
+    payment(
+        &format!("{name}-{number}"),
+        &payee("alice"),
+        DROPS_PER_XRP + number,
+    )
+}
+
+/// Has so many payments made, and waits until they are.
+async fn pay(client: &Client, name: &str, count: u64) -> Vec<Payment> {
+    for number in 0..count {
+        client
+            .create_until_stored(&request(name, number), WITHIN)
+            .await
+            .unwrap();
+    }
+    let mut paid = Vec::new();
+    for number in 0..count {
+        let one = client
+            .until_final(&format!("{name}-{number}"), WITHIN)
+            .await
+            .unwrap();
+        assert_eq!(one.state(), PaymentState::Paid, "{one:?}");
+        paid.push(one);
+    }
+    paid
+}
+
+async fn status(client: &Client) -> Option<GetStatusResponse> {
+    let answer = client.operations().get_status(GetStatusRequest {}).await;
+    answer.ok().map(tonic::Response::into_inner)
+}
+
+/// Waits until the gateway's own word of itself fulfils a condition, and answers it.
+async fn until(
+    client: &Client,
+    what: &str,
+    is_so: impl Fn(&GetStatusResponse) -> bool,
+) -> GetStatusResponse {
+    let deadline = Instant::now() + WITHIN;
+    loop {
+        let now = status(client).await;
+        if let Some(now) = now.clone().filter(&is_so) {
+            return now;
+        }
+        assert!(Instant::now() < deadline, "never {what}: {now:?}");
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn doubt(status: &GetStatusResponse) -> String {
+    let quarantine = status.quarantine.clone().unwrap_or_default();
+    if quarantine.active {
+        quarantine.reason
+    } else {
+        String::new()
+    }
+}
+
+fn freeze(status: &GetStatusResponse) -> String {
+    let freeze = status.freeze.clone().unwrap_or_default();
+    if freeze.active {
+        freeze.reason
+    } else {
+        String::new()
+    }
+}
+
+/// Copies a folder's files; the process that they belong to does not run.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+/// Puts a copy in the place of what is there.
+fn put_back(copied: &Path, place: &Path) {
+    for entry in fs::read_dir(place).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    copy(copied, place);
+}
+
+/// The folders of the database and of the journal, and where their copies go.
+fn places(world: &World) -> [(PathBuf, PathBuf); 2] {
+    ["gateway", "signer/journal"].map(|name| {
+        let copied = world.path(&format!("copies/{}", name.replace('/', "-")));
+        (world.path(name), copied)
+    })
+}
+
+/// Types a command of a runbook and gives what it printed.
+fn types(program: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(text).unwrap(),
+    )
+}
+
+async fn paid_once(world: &World) -> usize {
+    let address = world.wallet().address();
+    let invoices = world.ledger().paid_invoices(&address).await.unwrap();
+    assert!(
+        invoices.values().all(|times| *times == 1),
+        "paid more than once: {invoices:?}"
+    );
+    invoices.len()
+}
+
+/// How many transactions the wallet has made.
+async fn sequence(world: &World) -> u64 {
+    let address = world.wallet().address();
+    world.ledger().account(&address).await.unwrap().unwrap().1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_from_before_some_payments_pays_none_of_them_again() {
+    let mut world = World::start(setup()).await.unwrap();
+    let [(database, copied), _] = places(&world);
+    pay(&world.client(), "before", 2).await;
+    world.stop_gateway().await.unwrap();
+    copy(&database, &copied);
+    world.start_gateway().await.unwrap();
+    let made = pay(&world.client(), "lost", lost()).await;
+    world.kill_gateway();
+
+    put_back(&copied, &database);
+    let before = sequence(&world).await;
+    world.start_gateway().await.unwrap();
+    let client = world.client();
+    // A new one at once, and the lost ones again: nothing is signed until everything lost is dead or known.
+    let new = client
+        .create_until_stored(&request("new", 0), WITHIN)
+        .await
+        .unwrap();
+    assert!(!new.state().as_str_name().contains("PAID"));
+    let said = until(&client, "in quarantine", |now| !doubt(now).is_empty()).await;
+    let until_ledger = said.quarantine.clone().unwrap().until_ledger;
+    let waits = client.get("new-0").await.unwrap();
+    assert_eq!(
+        (waits.state(), waits.reason()),
+        (PaymentState::Accepted, PaymentReason::Quarantine)
+    );
+    assert_eq!(sequence(&world).await, before, "nothing is signed");
+    for (number, known) in made.iter().enumerate() {
+        let number = number as u64;
+        let again = client
+            .create_until_stored(&request("lost", number), WITHIN)
+            .await
+            .unwrap();
+        assert_eq!(again.payment_id, known.payment_id);
+        let again = client
+            .until_final(&known.payment_id, WITHIN)
+            .await
+            .unwrap();
+        assert_eq!(again.state(), PaymentState::Paid, "{again:?}");
+        assert_eq!(again.evidence, known.evidence, "as it was told before");
+    }
+    let other = payment("lost-0", &payee("alice"), 7 * DROPS_PER_XRP);
+    assert!(client.create(other).await.is_err(), "other content");
+
+    let paid = client.until_final("new-0", WITHIN).await.unwrap();
+    assert_eq!(paid.state(), PaymentState::Paid, "{paid:?}");
+    assert!(
+        paid.evidence.clone().unwrap().ledger_index > until_ledger,
+        "not before the quarantine's end at {until_ledger}: {paid:?}"
+    );
+    assert_eq!(paid_once(&world).await as u64, 3 + lost());
+    assert_eq!(freeze(&status(&client).await.unwrap()), "");
+    // And it is over: the next start finds nothing to doubt.
+    world.stop_gateway().await.unwrap();
+    world.start_gateway().await.unwrap();
+    pay(&world.client(), "after", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_database_is_rebuilt_from_the_ledger_and_a_new_one_knows_what_was_paid() {
+    let mut world = World::start(setup()).await.unwrap();
+    let made = pay(&world.client(), "lost", lost()).await;
+    world.kill_gateway();
+    let [(database, _), _] = places(&world);
+    for entry in fs::read_dir(&database).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let config = world.write_gateway_config().unwrap();
+
+    // What the callers know of: all but the last one, and one that was never asked for.
+    let listed = made.len() - 1;
+    let mut list: String = made[..listed]
+        .iter()
+        .map(|one| format!("local\t{}\n", one.payment_id))
+        .collect();
+    list.push_str("local\tnever-asked\n");
+    let ids = world.path("ids.tsv");
+    fs::write(&ids, list).unwrap();
+    let (config, ids) = (config.display().to_string(), ids.display().to_string());
+    let gateway = world.binaries().gateway.clone();
+    let (code, told) = types(
+        &gateway,
+        &["rebuild", "--config", &config, "--ids", &ids, "--output", "json"],
+    );
+    assert_eq!(code, 0, "{told}");
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let fates = told["payments"].as_array().unwrap();
+    assert_eq!(fates.len(), listed + 1);
+    for (fate, known) in fates.iter().zip(&made) {
+        if fate["payment_id"] == "never-asked" {
+            assert_eq!(fate["fate"], "NOT_FOUND");
+            continue;
+        }
+        let evidence = known.evidence.clone().unwrap();
+        assert_eq!(fate["fate"], "PAID", "{fate}");
+        assert_eq!(fate["payment_id"], known.payment_id.as_str());
+        assert_eq!(fate["transaction"]["hash"], evidence.tx_hash.as_str());
+        assert_eq!(fate["transaction"]["ledger_index"], evidence.ledger_index);
+    }
+    let unlisted = told["not_listed"].as_array().unwrap();
+    assert_eq!(unlisted.len(), 1, "{unlisted:?}");
+    assert_eq!(unlisted[0]["invoice_id"], made[listed].invoice_id.as_str());
+    let (code, table) = types(
+        &gateway,
+        &["rebuild", "--config", &config, "--ids", &ids],
+    );
+    assert_eq!(code, 0, "{table}");
+    assert!(
+        table.contains("NOT FOUND is not \"not paid\"") && table.contains("NOT LISTED"),
+        "{table}"
+    );
+
+    // A new database: the journal belongs to the old one, until a person says otherwise.
+    world.start_gateway().await.unwrap();
+    let said = until(&world.client(), "in quarantine", |now| {
+        doubt(now).contains("adopt-store")
+    })
+    .await;
+    let said = doubt(&said);
+    let (_, store) = said.split_once("this store's id is ").unwrap();
+    let store = &store[..32];
+    let signer = world.binaries().signer.clone();
+    let signer_config = world.path("signer/signer.toml").display().to_string();
+    let adopt = ["adopt-store", "--config", &signer_config, "--store-id", store];
+    let (code, told) = types(&signer, &adopt);
+    assert_eq!(code, 1, "the signer runs: {told}");
+    world.stop_signer().await.unwrap();
+    let (code, told) = types(&signer, &adopt);
+    assert_eq!(code, 0, "{told}");
+    world.start_signer().await.unwrap();
+
+    let client = world.client();
+    let again = client
+        .create_until_stored(&request("new", 0), WITHIN)
+        .await
+        .unwrap();
+    assert_eq!(again.state(), PaymentState::Accepted);
+    let paid = client.until_final("new-0", WITHIN).await.unwrap();
+    assert_eq!(paid.state(), PaymentState::Paid);
+    for (number, known) in made.iter().enumerate() {
+        let again = client.create(request("lost", number as u64)).await.unwrap();
+        assert_eq!(again.state(), PaymentState::Paid, "{again:?}");
+        assert_eq!(again.evidence, known.evidence);
+    }
+    assert_eq!(paid_once(&world).await as u64, 1 + lost());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_put_back_is_noticed_by_both_sides_and_signs_nothing_until_a_person_recovers_it() {
+    let mut world = World::start(setup()).await.unwrap();
+    let [_, (journal, copied)] = places(&world);
+    pay(&world.client(), "before", 2).await;
+    world.stop_signer().await.unwrap();
+    copy(&journal, &copied);
+    world.start_signer().await.unwrap();
+    pay(&world.client(), "lost", 3).await;
+    world.stop_signer().await.unwrap();
+    put_back(&copied, &journal);
+    let before = sequence(&world).await;
+    world.start_signer().await.unwrap();
+
+    let client = world.client();
+    client
+        .create_until_stored(&request("new", 0), WITHIN)
+        .await
+        .unwrap();
+    let said = until(&client, "in quarantine", |now| {
+        doubt(now).contains("paygate-signer recover")
+    })
+    .await;
+    assert!(doubt(&said).contains("journal"), "{said:?}");
+    // The signer refuses by itself as well: a request that carries the store's head.
+    let waits = client.get("new-0").await.unwrap();
+    assert_eq!(waits.state(), PaymentState::Accepted, "{waits:?}");
+    assert_eq!(waits.reason(), PaymentReason::Quarantine, "{waits:?}");
+
+    let signer = world.binaries().signer.clone();
+    let config = world.path("signer/signer.toml").display().to_string();
+    world.stop_signer().await.unwrap();
+    let recover = |ledger: u64| {
+        let ledger = ledger.to_string();
+        types(
+            &signer,
+            &["recover", "--config", &config, "--validated-ledger", &ledger],
+        )
+    };
+    let begun = world.ledger().validated_index().await.unwrap();
+    let (code, told) = recover(begun);
+    assert_eq!(code, 0, "{told}");
+    let (_, rest) = told.split_once("until ledger ").unwrap();
+    let (dead, _) = rest.split_once(' ').unwrap();
+    let dead: u64 = dead.parse().unwrap();
+    assert!(dead > begun, "{told}");
+    let (code, told) = types(&signer, &["serve", "--config", &config]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("being recovered"), "{told}");
+    let deadline = Instant::now() + WITHIN;
+    while world.ledger().validated_index().await.unwrap() < dead {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(POLL).await;
+    }
+    assert_eq!(sequence(&world).await, before, "nothing is signed");
+    let (code, told) = recover(dead);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("in use again"), "{told}");
+    world.start_signer().await.unwrap();
+    let paid = client.until_final("new-0", WITHIN).await.unwrap();
+    assert_eq!(paid.state(), PaymentState::Paid);
+    assert_eq!(paid_once(&world).await, 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn database_and_journal_put_back_together_are_refused_with_what_to_do() {
+    let mut world = World::start(setup()).await.unwrap();
+    pay(&world.client(), "before", 2).await;
+    world.stop_gateway().await.unwrap();
+    world.stop_signer().await.unwrap();
+    for (place, copied) in places(&world) {
+        copy(&place, &copied);
+    }
+    world.start_signer().await.unwrap();
+    world.start_gateway().await.unwrap();
+    let made = pay(&world.client(), "lost", 3).await;
+    world.kill_gateway();
+    world.stop_signer().await.unwrap();
+    for (place, copied) in places(&world) {
+        put_back(&copied, &place);
+    }
+    let before = sequence(&world).await;
+    world.start_signer().await.unwrap();
+    world.start_gateway().await.unwrap();
+    let client = world.client();
+    client
+        .create_until_stored(&request("new", 0), WITHIN)
+        .await
+        .unwrap();
+    let said = until(&client, "frozen", |now| !freeze(now).is_empty()).await;
+    assert!(
+        freeze(&said).contains("both were put back from a backup")
+            && freeze(&said).contains("restore-from-backup.md"),
+        "{said:?}"
+    );
+    assert_eq!(sequence(&world).await, before, "nothing is signed");
+
+    // What is on the ledger is told truly all the same.
+    for (number, known) in made.iter().enumerate() {
+        let again = client.create(request("lost", number as u64)).await.unwrap();
+        assert_eq!(again.state(), PaymentState::Paid, "{again:?}");
+        assert_eq!(again.evidence, known.evidence);
+    }
+    // A person has understood, and names them.
+    let mut named = vec![
+        "unfreeze".to_owned(),
+        "--reason".to_owned(),
+        "both put back from Sunday's backup".to_owned(),
+        "--yes".to_owned(),
+        "--endpoint".to_owned(),
+        format!("http://{}", world.listeners().grpc),
+    ];
+    for known in &made {
+        let hash = known.evidence.clone().unwrap().tx_hash;
+        named.extend(["--acknowledge".to_owned(), hash]);
+    }
+    let named: Vec<&str> = named.iter().map(String::as_str).collect();
+    let (code, told) = types(&world.binaries().ctl.clone(), &named);
+    assert_eq!(code, 0, "{told}");
+    let paid = client.until_final("new-0", WITHIN).await.unwrap();
+    assert_eq!(paid.state(), PaymentState::Paid);
+    assert_eq!(paid_once(&world).await, 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_gateways_one_works_and_the_other_says_why_it_stands_still() {
+    let mut world = World::start(setup()).await.unwrap();
+    pay(&world.client(), "first", 1).await;
+
+    // On the same file: it does not start.
+    let config = fs::read_to_string(world.path("gateway/gateway.toml")).unwrap();
+    let elsewhere = |text: &str| {
+        let listeners = world.listeners();
+        let any = "127.0.0.1:0";
+        [&listeners.grpc, &listeners.health, &listeners.metrics]
+            .iter()
+            .fold(text.to_owned(), |text, address| text.replace(*address, any))
+    };
+    let second = world.path("gateway/second.toml");
+    fs::write(&second, elsewhere(&config)).unwrap();
+    let gateway = world.binaries().gateway.clone();
+    let serve = ["serve", "--config", second.to_str().unwrap()];
+    let (code, told) = types(&gateway, &serve);
+    assert_eq!(code, 1, "{told}");
+    assert!(
+        told.contains("another gateway has this store open")
+            && told.contains(&world.gateway_pid().to_string()),
+        "{told}"
+    );
+
+    // On a store of its own with the same signer: it accepts, binds nothing, and says why.
+    fs::create_dir(world.path("gateway/other")).unwrap();
+    let other = elsewhere(&config).replace("gateway/paygate.db", "gateway/other/paygate.db");
+    fs::write(&second, other).unwrap();
+    let mut other = world.start_second_gateway(&second).await.unwrap();
+    let loser = other.client();
+    let wanted = request("both", 0);
+    loser.create_until_stored(&wanted, WITHIN).await.unwrap();
+    let said = until(&loser, "in quarantine", |now| {
+        doubt(now).contains("belongs to another store")
+    })
+    .await;
+    assert!(doubt(&said).contains("adopt-store"), "{said:?}");
+    let waits = loser.get("both-0").await.unwrap();
+    assert_eq!(
+        (waits.state(), waits.reason()),
+        (PaymentState::Accepted, PaymentReason::Quarantine)
+    );
+    // The other one goes on, also with the same payment; the loser learns from the ledger that it is paid.
+    let winner = world.client();
+    winner.create_until_stored(&wanted, WITHIN).await.unwrap();
+    let paid = winner.until_final("both-0", WITHIN).await.unwrap();
+    assert_eq!(paid.state(), PaymentState::Paid);
+    let learnt = loser.until_final("both-0", WITHIN).await.unwrap();
+    assert_eq!(learnt.state(), PaymentState::Paid, "{learnt:?}");
+    assert_eq!(learnt.evidence, paid.evidence);
+    assert_eq!(freeze(&status(&loser).await.unwrap()), "");
+    pay(&winner, "after", 2).await;
+    assert_eq!(paid_once(&world).await, 4);
+    other.stop().await.unwrap();
+}
