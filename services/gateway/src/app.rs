@@ -139,7 +139,7 @@ impl App {
         let store = tokio::task::block_in_place(|| Store::open(options))?;
         let dial: Arc<dyn Dial> = Arc::new(Tcp);
         let (fleet, crew) = Fleet::new(fleet_settings(&config), &dial, metrics.clone());
-        let signer = SignerClient::new(config.signer.socket_path.clone(), signer_uids(&config));
+        let signer = SignerClient::unix(config.signer.socket_path.clone(), signer_uids(&config));
         let view = View::default();
         let wake = Arc::new(Notify::new());
         let (health, _) = Health::new(api::HEALTH_NAMES);

@@ -63,6 +63,7 @@ pub(super) async fn run(engine: &Engine, mut stop: StopToken) -> Result<(), Engi
     let mut last_delay = String::new();
     loop {
         tokio::select! {
+            biased;
             () = stop.stopped() => return Ok(()),
             changed = ledgers.changed() => if changed.is_err() { return Ok(()) },
             _ = tick.tick() => {}
@@ -142,7 +143,6 @@ async fn reconcile(
         facts,
         proof,
         settled,
-        ..
     } = engine.witness(done, to).await?;
     let terms = engine.terms_now(to.index).await;
     let closed_at = (to.index.0 == newest.index).then(|| close_time(newest.close_time));

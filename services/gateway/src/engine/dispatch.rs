@@ -91,6 +91,7 @@ async fn turns(engine: Arc<Engine>, mut stop: StopToken) -> Result<(), EngineErr
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            biased;
             () = stop.stopped() => return Ok(()),
             () = engine.wake.notified() => {}
             () = engine.reconciled.notified() => {}

@@ -28,9 +28,7 @@ pub(super) struct Witnessed {
     pub(super) facts: AccountFacts,
     /// Its Sequence there.
     pub(super) proof: StateProof,
-    /// Every transaction that touched it since the earlier one.
-    pub(super) history: AccountHistory,
-    /// Those that it made itself.
+    /// Every transaction that it made since the earlier one.
     pub(super) settled: Vec<Presence>,
 }
 
@@ -45,11 +43,7 @@ type Told<T> = Vec<(Source, (Member, T))>;
 
 impl Engine {
     /// Has enough servers tell what happened to the wallet after `done`, and how it stands in `to`.
-    pub(super) async fn witness(
-        &self,
-        done: LedgerRef,
-        to: LedgerRef,
-    ) -> Result<Witnessed, Delay> {
+    pub(super) async fn witness(&self, done: LedgerRef, to: LedgerRef) -> Result<Witnessed, Delay> {
         let account = self.settings.wallet.account;
         let range = (done.index.0 + 1, to.index.0);
         let quorum = self.fleet.quorum();
@@ -76,18 +70,13 @@ impl Engine {
         }
         let of_account = format!("its account_info of ledger {} differs", to.index);
         let accounts = self.agreed(accounts, |_, _| of_account.clone()).await?;
-        let histories = self.agreed(histories, |agreed, odd| {
-            differs(agreed, odd, range)
-        });
+        let histories = self.agreed(histories, |agreed, odd| differs(agreed, odd, range));
         let histories = histories.await?;
         let (facts, proof) = self.state_proof(to, &accounts)?;
-        let (_, (_, history)) = &histories[0];
-        let history = history.clone();
         let settled = self.presences(to, &histories)?;
         Ok(Witnessed {
             facts,
             proof,
-            history,
             settled,
         })
     }
@@ -99,7 +88,8 @@ impl Engine {
         let question = |member: Member| async move {
             member.link.account_info(account, At::Ledger(ledger)).await
         };
-        let enough = |heard: &[Heard<_>]| agree(quorum, heard, |said: &Result<_, _>| said.as_ref().ok());
+        let enough =
+            |heard: &[Heard<_>]| agree(quorum, heard, |said: &Result<_, _>| said.as_ref().ok());
         let heard = gather(self.fleet.panel(), question, enough, None).await;
         let said = heard
             .into_iter()
@@ -118,7 +108,8 @@ impl Engine {
             let header = header.filter(|header| header.validated);
             header.map(|h| h.hash).ok_or(Delay::NoLedger(index))
         };
-        let enough = |heard: &[Heard<_>]| agree(quorum, heard, |said: &Result<_, _>| said.as_ref().ok());
+        let enough =
+            |heard: &[Heard<_>]| agree(quorum, heard, |said: &Result<_, _>| said.as_ref().ok());
         let heard = gather(self.fleet.panel(), question, enough, None).await;
         let said = heard.into_iter().map(|heard| (heard.member, heard.said));
         let what = format!("its hash of ledger {index} differs");
@@ -145,7 +136,10 @@ impl Engine {
                 Err(delay) => failed = failed.or(Some(delay)),
             }
         }
-        let words: Vec<(Source, &T)> = told.iter().map(|(s, (_, fact))| (s.clone(), fact)).collect();
+        let words: Vec<(Source, &T)> = told
+            .iter()
+            .map(|(s, (_, fact))| (s.clone(), fact))
+            .collect();
         match sift(self.fleet.quorum(), &words) {
             Sifted::Agreed { agreeing, against } => {
                 for place in &against {
@@ -164,7 +158,12 @@ impl Engine {
                 let (_, (member, one)) = &told[0];
                 let other = told.iter().find(|(_, (_, fact))| fact != one);
                 let what = other.map_or_else(String::new, |(_, (m, fact))| {
-                    format!("{} against {}: {}", m.link.server(), member.link.server(), what(one, fact))
+                    format!(
+                        "{} against {}: {}",
+                        m.link.server(),
+                        member.link.server(),
+                        what(one, fact)
+                    )
                 });
                 let why = format!("the ledger servers are split, nothing is decided: {what}");
                 self.freeze(why).await.map_err(Delay::Store)?;

@@ -102,10 +102,7 @@ impl Link {
         account: AccountId,
         at: At,
     ) -> Result<Option<AccountFacts>, CallError> {
-        let params = params([
-            ("account", json!(account.to_address())),
-            at.param(),
-        ]);
+        let params = params([("account", json!(account.to_address())), at.param()]);
         let facts = match self
             .request::<wire::AccountInfo>("account_info", params)
             .await
