@@ -16,8 +16,9 @@
 //! # Layout
 //!
 //! - `record.rs`: what a frame says. `frame.rs`: how it lies in the file. `head.rs`: the `HEAD` file.
-//! - `open.rs`: opening with every check. `file.rs`: appending, reading. `durability.rs`: group commit.
+//! - `disk.rs`: the file system's calls. `open.rs`: opening with every check. `file.rs`: appending, reading. `durability.rs`: group commit.
 
+pub mod disk;
 pub mod durability;
 pub mod file;
 pub mod frame;
@@ -25,6 +26,7 @@ pub mod head;
 pub mod open;
 pub mod record;
 
+pub use disk::{Disk, DiskFile, Opening, RealDisk};
 pub use durability::{Durability, JournalError, Recorded};
 pub use file::{Journal, Position};
 pub use head::Head;

@@ -17,8 +17,8 @@ use paygate_telemetry::grpc::{StatusLayer, TraceLayer};
 use paygate_telemetry::health::{Health, Hysteresis, Serving};
 use paygate_telemetry::shutdown::Tasks;
 use tokio::sync::{Semaphore, watch};
-use tonic::service::LayerExt as _;
 use tonic::service::interceptor::InterceptedService;
+use tonic::service::{LayerExt as _, Routes};
 use tonic::{Request, Response, Status};
 use tracing::Span;
 use wire::signer_service_server::{SignerService, SignerServiceServer};
@@ -33,6 +33,9 @@ use crate::vault::{Outcome, Vault};
 
 pub use listen::{ListenError, Socket};
 pub use metrics::Metrics;
+
+/// A clock: milliseconds since 1970.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// Calls in the vault at once. More wait: each takes a thread while it waits for the disk, and one commit takes 256.
 pub const CALLS_MAX: u32 = 64;
@@ -112,21 +115,12 @@ pub async fn serve(
     let callers = socket.callers();
     let waits = socket.into_incoming()?;
     let (health, health_server) = Health::with_hysteresis(HEALTH_NAMES, CANARY_HYSTERESIS);
-    vault.canary(clock_ms())?;
+    vault.canary(system_ms())?;
     HEALTH_NAMES
         .iter()
         .for_each(|name| health.set(name, Serving::Yes));
 
-    let failed = watch::Sender::new(false);
-    let shared = Arc::new(Shared {
-        vault: Arc::clone(&vault),
-        report: parts.report,
-        waived: parts.waived,
-        spans: parts.spans,
-        metrics: Metrics::default(),
-        calls: Arc::new(Semaphore::new(CALLS_MAX as usize)),
-        failed: failed.clone(),
-    });
+    let shared = Shared::new(parts, Arc::new(system_ms), Running::OnThreads);
     let tasks = Tasks::new();
     tasks.spawn(
         "canary",
@@ -151,7 +145,7 @@ pub async fn serve(
     let mut server = std::pin::pin!(server);
     ready();
 
-    let mut journal_failed = failed.subscribe();
+    let mut journal_failed = shared.failed.subscribe();
     tokio::select! {
         result = &mut server => return result.map_err(ServeError::from),
         _ = journal_failed.wait_for(|failed| *failed) => return Err(ServeError::Journal),
@@ -176,7 +170,45 @@ pub async fn serve(
     }
 }
 
+/// The same services without a socket, for a caller in this process.
+pub struct InProcess {
+    /// All of them, found by the path of a request.
+    pub services: Routes,
+    /// True once the journal failed: a process would have ended.
+    pub failed: watch::Receiver<bool>,
+}
+
+/// Serves a caller in this process, under its clock. Calls run on the caller's own thread, one after the other, and have no
+/// deadline; the key is proven once.
+pub fn in_process(parts: Parts, clock: Clock) -> Result<InProcess, crate::keys::CanaryError> {
+    parts.vault.canary(clock())?;
+    let (health, health_server) = Health::with_hysteresis(HEALTH_NAMES, CANARY_HYSTERESIS);
+    HEALTH_NAMES
+        .iter()
+        .for_each(|name| health.set(name, Serving::Yes));
+    let shared = Shared::new(parts, clock, Running::OnCaller);
+    let signer = SignerServiceServer::new(Signer(Arc::clone(&shared)))
+        .max_decoding_message_size(REQUEST_BYTES_MAX);
+    Ok(InProcess {
+        failed: shared.failed.subscribe(),
+        services: Routes::new(health_server)
+            .add_service(signer)
+            .add_service(TelemetryServiceServer::new(Telemetry(shared))),
+    })
+}
+
+/// Where the calls of the vault run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Running {
+    /// On threads that may wait for the disk.
+    OnThreads,
+    /// On the thread that asks.
+    OnCaller,
+}
+
 struct Shared {
+    clock: Clock,
+    running: Running,
     vault: Arc<Vault>,
     report: Report,
     waived: Vec<Protection>,
@@ -201,7 +233,7 @@ async fn prove_key(
             _ = interval.tick() => {}
             () = stop.stopped() => return Ok(()),
         }
-        let proof = shared.vault.canary(clock_ms());
+        let proof = shared.vault.canary((shared.clock)());
         if let Err(error) = &proof {
             tracing::error!(%error, "the key does not sign");
             shared.metrics.canary_failed();
@@ -212,8 +244,8 @@ async fn prove_key(
     }
 }
 
-/// The signer's only clock.
-fn clock_ms() -> u64 {
+/// The process's only clock.
+fn system_ms() -> u64 {
     // Before 1970 counts as 1970: the vault takes the journal's time instead.
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -224,25 +256,42 @@ fn clock_ms() -> u64 {
 // === impl Shared ===
 
 impl Shared {
-    /// Runs a call of the vault on a thread that may wait for the disk.
+    fn new(parts: Parts, clock: Clock, running: Running) -> Arc<Shared> {
+        Arc::new(Shared {
+            clock,
+            running,
+            vault: parts.vault,
+            report: parts.report,
+            waived: parts.waived,
+            spans: parts.spans,
+            metrics: Metrics::default(),
+            calls: Arc::new(Semaphore::new(CALLS_MAX as usize)),
+            failed: watch::Sender::new(false),
+        })
+    }
+
+    /// Runs a call of the vault, at a time of the clock, on a thread that may wait for the disk.
     ///
     /// The call runs to its end even if its caller goes away: what was begun is recorded.
     async fn in_vault<T: Send + 'static>(
         self: &Arc<Self>,
         method: &'static str,
         span: Span,
-        call: impl FnOnce(&Vault) -> Result<T, JournalError> + Send + 'static,
+        call: impl FnOnce(&Vault, u64) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, Status> {
         let permit = Arc::clone(&self.calls)
             .acquire_owned()
             .await
             .map_err(|_| Status::unavailable("the signer is stopping"))?;
         let shared = Arc::clone(self);
-        let result = tokio::task::spawn_blocking(move || {
+        let run = move || {
             let _permit = permit;
-            span.in_scope(|| call(&shared.vault))
-        })
-        .await;
+            span.in_scope(|| call(&shared.vault, (shared.clock)()))
+        };
+        let result = match self.running {
+            Running::OnThreads => tokio::task::spawn_blocking(run).await,
+            Running::OnCaller => Ok(run()),
+        };
         match result {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error @ (JournalError::Backlog(_) | JournalError::Full(_)))) => {
@@ -278,7 +327,7 @@ impl Shared {
         self: &Arc<Self>,
         method: &'static str,
         span: Span,
-        call: impl FnOnce(&Vault) -> Result<Outcome, JournalError> + Send + 'static,
+        call: impl FnOnce(&Vault, u64) -> Result<Outcome, JournalError> + Send + 'static,
     ) -> Result<Outcome, Status> {
         let outcome = self.in_vault(method, span.clone(), call).await?;
         match &outcome {
@@ -345,9 +394,7 @@ impl SignerService for Signer {
     ) -> Result<Response<wire::DescribeSignerResponse>, Status> {
         let described = self
             .0
-            .in_vault("DescribeSigner", Span::current(), |vault| {
-                vault.describe(clock_ms())
-            })
+            .in_vault("DescribeSigner", Span::current(), Vault::describe)
             .await?;
         let policy = self.0.vault.policy();
         let holds = |protection| self.0.report.holds(protection);
@@ -391,15 +438,17 @@ impl SignerService for Signer {
             Ok(request) => {
                 let span = signing_span(METHOD, Some(&request.key), request.slot, request.version);
                 self.0
-                    .sign("SignPayment", span, move |vault| {
-                        vault.sign_payment(&request, clock_ms())
+                    .sign("SignPayment", span, move |vault, now_ms| {
+                        vault.sign_payment(&request, now_ms)
                     })
                     .await?
             }
             Err(malformed) => {
                 let span = malformed_span(METHOD);
                 self.0
-                    .sign("SignPayment", span, |vault| vault.deny_malformed(malformed))
+                    .sign("SignPayment", span, |vault, _| {
+                        vault.deny_malformed(malformed)
+                    })
                     .await?
             }
         };
@@ -421,15 +470,15 @@ impl SignerService for Signer {
             Ok(request) => {
                 let span = signing_span(METHOD, None, request.slot(), request.version);
                 self.0
-                    .sign("SignTicketCreate", span, move |vault| {
-                        vault.sign_ticket_create(&request, clock_ms())
+                    .sign("SignTicketCreate", span, move |vault, now_ms| {
+                        vault.sign_ticket_create(&request, now_ms)
                     })
                     .await?
             }
             Err(malformed) => {
                 let span = malformed_span(METHOD);
                 self.0
-                    .sign("SignTicketCreate", span, |vault| {
+                    .sign("SignTicketCreate", span, |vault, _| {
                         vault.deny_malformed(malformed)
                     })
                     .await?
@@ -458,15 +507,15 @@ impl SignerService for Signer {
                     request.version,
                 );
                 self.0
-                    .sign("SignNoOp", span, move |vault| {
-                        vault.sign_noop(&request, clock_ms())
+                    .sign("SignNoOp", span, move |vault, now_ms| {
+                        vault.sign_noop(&request, now_ms)
                     })
                     .await?
             }
             Err(malformed) => {
                 let span = malformed_span(METHOD);
                 self.0
-                    .sign("SignNoOp", span, |vault| vault.deny_malformed(malformed))
+                    .sign("SignNoOp", span, |vault, _| vault.deny_malformed(malformed))
                     .await?
             }
         };
@@ -548,7 +597,7 @@ impl TelemetryService for Telemetry {
         };
         let described = self
             .0
-            .in_vault("Pull", Span::none(), |vault| vault.describe(clock_ms()))
+            .in_vault("Pull", Span::none(), Vault::describe)
             .await?;
         Ok(Response::new(wire::PullResponse {
             export_trace_requests: self.0.spans.pull(max_spans as usize),
@@ -556,7 +605,7 @@ impl TelemetryService for Telemetry {
             metrics: self
                 .0
                 .metrics
-                .read(&described, self.0.vault.policy(), clock_ms()),
+                .read(&described, self.0.vault.policy(), (self.0.clock)()),
         }))
     }
 }

@@ -17,7 +17,9 @@ use xrpl_tx::{AccountId, Asset, Drops, IssuedValue, PublicKey, Slot};
 
 use crate::index::{Index, Pin};
 use crate::intent::{Fence, NoOpRequest, PaymentRequest, TicketCreateRequest};
-use crate::journal::{Durability, Entry, Head, Journal, JournalError, OpenError, Record, Recorded};
+use crate::journal::{
+    Disk, Durability, Entry, Head, Journal, JournalError, OpenError, RealDisk, Record, Recorded,
+};
 use crate::keys::{CanaryError, SigningKey};
 use crate::policy::{Denial, Policy};
 
@@ -130,8 +132,18 @@ struct Draft {
 impl Ledger {
     /// Opens the journal and reads all of it.
     pub fn open(directory: &Path, network_id: u32) -> Result<Ledger, OpenError> {
+        let disk = RealDisk::open(directory).map_err(|source| OpenError::Io {
+            what: "open",
+            path: directory.display().to_string(),
+            source,
+        })?;
+        Ledger::open_on(Arc::new(disk), network_id)
+    }
+
+    /// The same on a disk.
+    pub fn open_on(disk: Arc<dyn Disk>, network_id: u32) -> Result<Ledger, OpenError> {
         let mut index = Index::default();
-        let opened = Journal::open(directory, network_id, &mut |position, record| {
+        let opened = Journal::open_on(disk, network_id, &mut |position, record| {
             index.add(position, record)
         })?;
         Ok(Ledger {

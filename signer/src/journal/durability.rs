@@ -4,12 +4,11 @@
 //! others find their frames durable when they get the lock. One failed sync ends it for good: after an error the kernel
 //! may have dropped the pages, and a second sync that succeeds proves nothing.
 
-use std::fs::File;
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::disk::{Disk, DiskFile};
 use super::file::Position;
 use super::head::Head;
 use super::record::Record;
@@ -57,9 +56,8 @@ pub struct Recorded {
 /// Makes frames durable. Shared by everybody who waits.
 #[derive(Debug)]
 pub struct Durability {
-    file: Arc<File>,
-    directory: PathBuf,
-    directory_handle: File,
+    file: Arc<dyn DiskFile>,
+    disk: Arc<dyn Disk>,
     /// The end of what was appended.
     written: Mutex<Head>,
     /// The end of what survives. None after a failure.
@@ -69,16 +67,10 @@ pub struct Durability {
 }
 
 impl Durability {
-    pub(super) fn new(
-        file: Arc<File>,
-        directory: PathBuf,
-        directory_handle: File,
-        head: Head,
-    ) -> Durability {
+    pub(super) fn new(file: Arc<dyn DiskFile>, disk: Arc<dyn Disk>, head: Head) -> Durability {
         Durability {
             file,
-            directory,
-            directory_handle,
+            disk,
             written: Mutex::new(head),
             durable: Mutex::new(Some(head)),
             durable_height: AtomicU64::new(head.height),
@@ -127,12 +119,14 @@ impl Durability {
     }
 
     fn sync(&self, target: &Head) -> Result<(), JournalError> {
-        self.file.sync_data().map_err(|source| JournalError::Io {
-            what: "sync",
-            source,
-        })?;
+        if !xrpl_tx::mutant!("journal-not-synced") {
+            self.file.sync_data().map_err(|source| JournalError::Io {
+                what: "sync",
+                source,
+            })?;
+        }
         target
-            .replace(&self.directory, &self.directory_handle)
+            .replace(self.disk.as_ref())
             .map_err(|source| JournalError::Io {
                 what: "replace HEAD of",
                 source,

@@ -1,10 +1,9 @@
 //! The journal file in use: appending, reading a frame again, finding a frame by its height.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use super::disk::DiskFile;
 use super::durability::{Durability, JournalError};
 use super::frame::{self, FRAME_HEADER_BYTES, FrameHeader};
 use super::head::Head;
@@ -35,7 +34,7 @@ pub struct Position {
 /// The journal's end, for the one who appends. Not shared: the vault keeps it under its lock.
 #[derive(Debug)]
 pub struct Journal {
-    pub(super) file: Arc<File>,
+    pub(super) file: Arc<dyn DiskFile>,
     pub(super) durability: Arc<Durability>,
     pub(super) head: Head,
     pub(super) end: u64,

@@ -2,11 +2,9 @@
 //!
 //! It is small, replaced whole and never edited, so that after any crash it is either the old one or the new one.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::io;
 
+use super::disk::{Disk, Opening};
 use super::frame::checksum;
 
 /// Name of the file in the journal's directory.
@@ -16,9 +14,6 @@ const HEAD_NEW_FILE: &str = "HEAD.new";
 const HEAD_MAGIC: &[u8; 8] = b"PAYGATEH";
 const HEAD_BYTES: usize = 60;
 const CONTENT_BYTES: usize = HEAD_BYTES - 8;
-
-/// Owner reads and writes, nobody else does anything.
-pub const FILE_MODE: u32 = 0o600;
 
 /// The journal's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,10 +50,8 @@ impl Head {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Result<Head, HeadError> {
-        if bytes.len() != HEAD_BYTES
-            || &bytes[..8] != HEAD_MAGIC
-            || checksum(&bytes[..CONTENT_BYTES]) != bytes[CONTENT_BYTES..]
+    fn decode(bytes: &[u8; HEAD_BYTES]) -> Result<Head, HeadError> {
+        if &bytes[..8] != HEAD_MAGIC || checksum(&bytes[..CONTENT_BYTES]) != bytes[CONTENT_BYTES..]
         {
             return Err(HeadError::Damaged);
         }
@@ -76,15 +69,17 @@ impl Head {
     }
 
     /// Reads `HEAD`; none if there is no such file.
-    pub fn read(directory: &Path) -> Result<Option<Head>, HeadError> {
-        let file = match File::open(directory.join(HEAD_FILE)) {
+    pub fn read(disk: &dyn Disk) -> Result<Option<Head>, HeadError> {
+        let file = match disk.open(HEAD_FILE, Opening::Existing) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let mut bytes = Vec::with_capacity(HEAD_BYTES + 1);
-        // One byte more than it may have, so that a longer file is noticed and no file is read without end.
-        file.take(HEAD_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        if file.length()? != HEAD_BYTES as u64 {
+            return Err(HeadError::Damaged);
+        }
+        let mut bytes = [0; HEAD_BYTES];
+        file.read_exact_at(&mut bytes, 0)?;
         Head::decode(&bytes).map(Some)
     }
 
@@ -92,18 +87,13 @@ impl Head {
     ///
     /// The new bytes are synced before the rename, else a crash may leave the new name with no content; the directory is
     /// synced after it, else a crash may bring the old `HEAD` back, below a signature that has left.
-    pub fn replace(&self, directory: &Path, directory_handle: &File) -> io::Result<()> {
-        let new = directory.join(HEAD_NEW_FILE);
-        let mut file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(FILE_MODE)
-            .open(&new)?;
-        file.set_permissions(std::fs::Permissions::from_mode(FILE_MODE))?;
-        file.write_all(&self.encode())?;
-        file.sync_all()?;
-        std::fs::rename(&new, directory.join(HEAD_FILE))?;
-        directory_handle.sync_all()
+    pub fn replace(&self, disk: &dyn Disk) -> io::Result<()> {
+        let file = disk.open(HEAD_NEW_FILE, Opening::Emptied)?;
+        file.write_all_at(&self.encode(), 0)?;
+        if !xrpl_tx::mutant!("head-not-synced") {
+            file.sync_all()?;
+        }
+        disk.rename(HEAD_NEW_FILE, HEAD_FILE)?;
+        disk.sync_directory()
     }
 }

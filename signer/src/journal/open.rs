@@ -4,20 +4,17 @@
 //! [`OpenError`] that says what to do, and nothing is changed.
 
 use std::collections::VecDeque;
-use std::fs::{DirBuilder, File};
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufReader, Read};
+use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{FlockOperation, flock};
-
+use super::disk::{Disk, DiskFile, Opening, RealDisk};
 use super::durability::Durability;
 use super::file::{COMMIT_FRAMES_MAX, Journal, Position, RECENT_HASHES, remember};
 use super::frame::{
     self, FILE_HEADER_BYTES, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FrameError, FrameHeader,
 };
-use super::head::{FILE_MODE, Head, HeadError};
+use super::head::{Head, HeadError};
 use super::record::Record;
 
 /// Name of the file in its directory.
@@ -155,64 +152,53 @@ impl Journal {
         network_id: u32,
         visit: &mut dyn FnMut(Position, &Record) -> Result<(), &'static str>,
     ) -> Result<Opened, OpenError> {
-        if !directory.exists() {
-            DirBuilder::new()
-                .mode(0o700)
-                .create(directory)
-                .map_err(io_error("create", directory))?;
-        }
-        let directory_handle = File::open(directory).map_err(io_error("open", directory))?;
-        let metadata = directory_handle
-            .metadata()
-            .map_err(io_error("inspect", directory))?;
-        check_private(directory, metadata.mode())?;
+        let disk = RealDisk::open(directory).map_err(io_error("open", directory))?;
+        Journal::open_on(Arc::new(disk), network_id, visit)
+    }
+
+    /// The same on a disk.
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        network_id: u32,
+        visit: &mut dyn FnMut(Position, &Record) -> Result<(), &'static str>,
+    ) -> Result<Opened, OpenError> {
+        let directory = disk.path();
+        let mode = disk.mode().map_err(io_error("inspect", directory))?;
+        check_private(directory, mode)?;
 
         let path = directory.join(JOURNAL_FILE);
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(FILE_MODE)
-            .open(&path)
+        let file = disk
+            .open(JOURNAL_FILE, Opening::OrNew)
             .map_err(io_error("open", &path))?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| OpenError::InUse {
+        file.lock().map_err(|_| OpenError::InUse {
             path: path.display().to_string(),
         })?;
-        let metadata = file.metadata().map_err(io_error("inspect", &path))?;
-        check_private(&path, metadata.mode())?;
+        check_private(&path, file.mode().map_err(io_error("inspect", &path))?)?;
+        let length = file.length().map_err(io_error("inspect", &path))?;
 
-        let stored = Head::read(directory).map_err(|source| OpenError::Head { source })?;
+        let stored = Head::read(disk.as_ref()).map_err(|source| OpenError::Head { source })?;
         let head = match stored {
-            Some(_) if metadata.len() == 0 => {
+            Some(_) if length == 0 => {
                 return Err(OpenError::Missing {
                     missing: JOURNAL_FILE,
                 });
             }
             Some(head) => head,
-            None => create(
-                &file,
-                metadata.len(),
-                network_id,
-                &path,
-                directory,
-                &directory_handle,
-            )?,
+            None => create(file.as_ref(), length, network_id, &path, disk.as_ref())?,
         };
-        Scan::new(&file, network_id, &path)?
+        Scan::new(file.as_ref(), network_id, &path)?
             .run(head, &path, visit)?
-            .finish(file, directory.to_path_buf(), directory_handle, head)
+            .finish(file, disk, head)
     }
 }
 
 /// Makes an empty journal, or finishes one whose making was cut short: without `HEAD` no frame can have been written.
 fn create(
-    file: &File,
+    file: &dyn DiskFile,
     length: u64,
     network_id: u32,
     path: &Path,
-    directory: &Path,
-    directory_handle: &File,
+    disk: &dyn Disk,
 ) -> Result<Head, OpenError> {
     if length > FILE_HEADER_BYTES as u64 {
         return Err(OpenError::Missing {
@@ -229,19 +215,36 @@ fn create(
         hash,
         highest_last_ledger_sequence: 0,
     };
-    head.replace(directory, directory_handle)
-        .map_err(io_error("create HEAD in", directory))?;
+    head.replace(disk)
+        .map_err(io_error("create HEAD in", disk.path()))?;
     Ok(head)
 }
 
 /// Goes through the file once, frame by frame.
 struct Scan<'a> {
-    reader: BufReader<&'a File>,
+    reader: BufReader<Sequential<'a>>,
     at: Head,
     offset: u64,
     length: u64,
     checkpoints: Vec<u64>,
     recent: VecDeque<[u8; 32]>,
+}
+
+/// A file from its beginning on.
+struct Sequential<'a> {
+    file: &'a dyn DiskFile,
+    at: u64,
+    length: u64,
+}
+
+impl Read for Sequential<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.length - self.at).unwrap_or(usize::MAX);
+        let taken = left.min(bytes.len());
+        self.file.read_exact_at(&mut bytes[..taken], self.at)?;
+        self.at += taken as u64;
+        Ok(taken)
+    }
 }
 
 /// What a scan found.
@@ -254,12 +257,14 @@ struct Scanned {
 }
 
 impl<'a> Scan<'a> {
-    fn new(file: &'a File, network_id: u32, path: &Path) -> Result<Scan<'a>, OpenError> {
-        let length = file.metadata().map_err(io_error("inspect", path))?.len();
-        let mut reader = BufReader::with_capacity(64 * 1024, file);
-        reader
-            .seek(SeekFrom::Start(0))
-            .map_err(io_error("read", path))?;
+    fn new(file: &'a dyn DiskFile, network_id: u32, path: &Path) -> Result<Scan<'a>, OpenError> {
+        let length = file.length().map_err(io_error("inspect", path))?;
+        let whole = Sequential {
+            file,
+            at: 0,
+            length,
+        };
+        let mut reader = BufReader::with_capacity(64 * 1024, whole);
         let mut header = [0; FILE_HEADER_BYTES];
         if length < FILE_HEADER_BYTES as u64 {
             return Err(OpenError::FileHeader {
@@ -397,9 +402,8 @@ impl Scanned {
     /// Cuts what is torn, moves `HEAD` to the end, and hands over.
     fn finish(
         self,
-        file: File,
-        directory: PathBuf,
-        directory_handle: File,
+        file: Box<dyn DiskFile>,
+        disk: Arc<dyn Disk>,
         head: Head,
     ) -> Result<Opened, OpenError> {
         let kept_frames = self.at.height - head.height;
@@ -411,23 +415,18 @@ impl Scanned {
             });
         }
         if cut_bytes > 0 {
-            file.set_len(self.offset)
-                .map_err(io_error("cut the torn end of the journal in", &directory))?;
+            file.set_length(self.offset)
+                .map_err(io_error("cut the torn end of the journal in", disk.path()))?;
         }
         if cut_bytes > 0 || kept_frames > 0 {
             file.sync_all()
-                .map_err(io_error("sync the journal in", &directory))?;
+                .map_err(io_error("sync the journal in", disk.path()))?;
             self.at
-                .replace(&directory, &directory_handle)
-                .map_err(io_error("replace HEAD in", &directory))?;
+                .replace(disk.as_ref())
+                .map_err(io_error("replace HEAD in", disk.path()))?;
         }
-        let file = Arc::new(file);
-        let durability = Arc::new(Durability::new(
-            Arc::clone(&file),
-            directory,
-            directory_handle,
-            self.at,
-        ));
+        let file: Arc<dyn DiskFile> = Arc::from(file);
+        let durability = Arc::new(Durability::new(Arc::clone(&file), disk, self.at));
         let journal = Journal {
             file,
             durability,

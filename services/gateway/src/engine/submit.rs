@@ -97,7 +97,7 @@ impl Engine {
             .await;
         let trace = trace_of(blob.owner.as_ref());
         self.metrics
-            .stage(Stage::Submit, started.elapsed(), trace.as_ref());
+            .stage(Stage::Submit, clock::elapsed(started), trace.as_ref());
         answer
     }
 
@@ -122,6 +122,8 @@ impl Engine {
             },
             Err(CallError::Unanswered { .. } | CallError::Malformed { .. }) => SlotAnswer::Unread,
         };
+        #[cfg(paygate_mutants)]
+        super::mutants::judge(self, blob, &said).await?;
         let (first, changed) = answers.take(blob.slot, &said);
         if changed {
             let shown = Arc::clone(&answers.0);
