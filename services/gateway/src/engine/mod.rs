@@ -24,6 +24,8 @@ mod dispatch;
 mod fanout;
 mod fees;
 mod inquiry;
+#[cfg(paygate_mutants)]
+mod mutants;
 mod preflight;
 mod pull;
 mod sign;

@@ -239,6 +239,8 @@ impl Engine {
             },
             Err(CallError::Unanswered { .. } | CallError::Malformed { .. }) => SlotAnswer::Unread,
         };
+        #[cfg(paygate_mutants)]
+        super::mutants::judge(self, blob, &said).await?;
         let (news, shown) = {
             let mut answers = self.answers();
             let news = answers.take(blob, member.number, through, &said);
