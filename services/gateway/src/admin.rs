@@ -363,7 +363,10 @@ mod tests {
         );
         let checks = vec![check("xrpl", CheckStatus::Unhealthy)];
         admin.health.set("", Serving::Yes);
-        admin.report.send_replace(HealthReport { checks });
+        admin.report.send_replace(HealthReport {
+            checks,
+            servers: Vec::new(),
+        });
         assert!(
             admin
                 .get("/readyz", "*/*")
@@ -386,7 +389,17 @@ mod tests {
             check("wallet", CheckStatus::Degraded),
         ];
         admin.health.set("", Serving::Yes);
-        admin.report.send_replace(HealthReport { checks });
+        admin.report.send_replace(HealthReport {
+            checks,
+            servers: vec![ServerReport {
+                name: "us".to_owned(),
+                state: "set aside",
+                reason: "its state is syncing".to_owned(),
+                validated_ledger: Some(7),
+                lag_ledgers: 2,
+                latency_ms: 3,
+            }],
+        });
         let answer = admin.get("/health", "*/*").await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         let body = answer.split_once("\r\n\r\n").unwrap().1;
@@ -395,6 +408,8 @@ mod tests {
             serde_json::json!({ "status": "degraded", "accepting": true, "checks": [
                 { "name": "store", "status": "healthy", "detail": "said so", "latency_ms": 12 },
                 { "name": "wallet", "status": "degraded", "detail": "said so", "latency_ms": 12 },
+            ], "servers": [
+                { "name": "us", "state": "set aside", "reason": "its state is syncing", "validated_ledger": 7, "lag_ledgers": 2, "latency_ms": 3 },
             ], "capabilities": [
                 { "name": "", "serving": true, "for_seconds": 0 },
                 { "name": "paygate.capability.sign", "serving": false, "reason": "starting", "for_seconds": 0 },

@@ -35,6 +35,12 @@ pub enum Sifted {
 
 /// Compares what servers say of one thing. The order of the words does not matter.
 pub fn sift<T: PartialEq>(quorum: Quorum, said: &[(Source, T)]) -> Sifted {
+    if xrpl_tx::mutant!("one-server-believed") && !said.is_empty() {
+        return Sifted::Agreed {
+            agreeing: vec![0],
+            against: Vec::new(),
+        };
+    }
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (place, (_, word)) in said.iter().enumerate() {
         match groups.iter_mut().find(|group| said[group[0]].1 == *word) {
@@ -96,6 +102,8 @@ pub struct Ledgers {
     sources: Vec<Source>,
     /// Each server's words, oldest first.
     words: Vec<VecDeque<LedgerRef>>,
+    /// Servers found not to tell the truth: their words decide nothing, but show how many say otherwise.
+    distrusted: BTreeSet<usize>,
     agreed: BTreeMap<LedgerIndex, Hash256>,
     /// The highest that was agreed on by these words.
     newest: Option<LedgerRef>,
@@ -108,6 +116,7 @@ impl Ledgers {
         Self {
             quorum,
             words: vec![VecDeque::new(); sources.len()],
+            distrusted: BTreeSet::new(),
             sources,
             agreed: BTreeMap::new(),
             newest: None,
@@ -144,9 +153,13 @@ impl Ledgers {
         self.judge(ledger.index)
     }
 
-    /// Drops what a server said: it has been found not to tell the truth.
-    pub fn forget(&mut self, server: usize) {
-        if let Some(words) = self.words.get_mut(server) {
+    /// Whether a server's words decide. One that was found not to tell the truth is trusted again from its next word on.
+    pub fn trust(&mut self, server: usize, trusted: bool) {
+        if !trusted {
+            self.distrusted.insert(server);
+        } else if self.distrusted.remove(&server)
+            && let Some(words) = self.words.get_mut(server)
+        {
             words.clear();
         }
     }
@@ -157,9 +170,12 @@ impl Ledgers {
         self.newest
     }
 
-    /// The newest ledger that a server told.
+    /// The newest ledger that a trusted server told.
     #[must_use]
     pub fn newest_of(&self, server: usize) -> Option<LedgerRef> {
+        if self.distrusted.contains(&server) {
+            return None;
+        }
         let words = self.words.get(server)?;
         words.iter().max_by_key(|word| word.index).copied()
     }
@@ -194,7 +210,9 @@ impl Ledgers {
         let agreed = self.newest().map(|ledger| ledger.index);
         let mut told: BTreeMap<LedgerIndex, Hash256> = BTreeMap::new();
         let mut disputed = None;
-        for word in self.words.iter().flatten() {
+        let words = self.words.iter().enumerate();
+        let trusted = words.filter(|(server, _)| !self.distrusted.contains(server));
+        for word in trusted.flat_map(|(_, words)| words) {
             if agreed.is_some_and(|agreed| word.index <= agreed) {
                 continue;
             }
@@ -215,16 +233,28 @@ impl Ledgers {
             }
         }
         let known = self.agreed.get(&index).copied();
-        let now = match sift(self.quorum, &said) {
+        // Everybody counts for whether enough say otherwise, also who is not believed.
+        let all = match sift(self.quorum, &said) {
             Sifted::Split => return vec![Finding::Split { index }],
             Sifted::Agreed { agreeing, .. } => Some(said[agreeing[0]].1),
             Sifted::Open(_) => None,
         };
-        let hash = match (known, now) {
-            // What was decided by stands; that enough servers now tell another is for a person.
-            (Some(known), Some(now)) if known != now => return vec![Finding::Split { index }],
-            (Some(hash), _) | (None, Some(hash)) => hash,
-            (None, None) => return Vec::new(),
+        // What was decided by stands; that enough servers now tell another is for a person.
+        if known.is_some() && all.is_some() && known != all {
+            return vec![Finding::Split { index }];
+        }
+        let trusted: Vec<(Source, Hash256)> = who
+            .iter()
+            .zip(&said)
+            .filter(|(server, _)| !self.distrusted.contains(server))
+            .map(|(_, word)| word.clone())
+            .collect();
+        let now = match sift(self.quorum, &trusted) {
+            Sifted::Agreed { agreeing, .. } => Some(trusted[agreeing[0]].1),
+            Sifted::Open(_) | Sifted::Split => None,
+        };
+        let Some(hash) = known.or(now) else {
+            return Vec::new();
         };
         if now.is_some() && self.newest.is_none_or(|newest| newest.index < index) {
             self.newest = Some(LedgerRef { index, hash });
@@ -235,7 +265,7 @@ impl Ledgers {
         }
         who.into_iter()
             .zip(&said)
-            .filter(|(_, (_, told))| *told != hash)
+            .filter(|(server, (_, told))| *told != hash && !self.distrusted.contains(server))
             .map(|(server, (_, told))| Finding::Contradicts {
                 server,
                 told: LedgerRef { index, hash: *told },

@@ -152,6 +152,26 @@ fn two_groups_that_could_each_be_believed_decide_nothing() {
 }
 
 #[test]
+fn who_is_not_believed_decides_nothing_and_still_shows_how_many_say_otherwise() {
+    let mut heard = ledgers(2, &["a", "b", "c", "d"]);
+    heard.said(2, ledger(7, 9));
+    heard.said(0, ledger(7, 7));
+    let told = heard.said(1, ledger(7, 7));
+    assert!(matches!(told[..], [Finding::Contradicts { server: 2, .. }]));
+    heard.trust(2, false);
+    heard.said(0, ledger(8, 8));
+    heard.said(2, ledger(8, 8));
+    assert_eq!(heard.newest(), Some(ledger(7, 7)), "its word is none");
+    let split = Finding::Split {
+        index: LedgerIndex(7),
+    };
+    assert_eq!(heard.said(3, ledger(7, 9)), [split], "two say otherwise");
+    heard.trust(2, true);
+    heard.said(2, ledger(8, 8));
+    assert_eq!(heard.newest(), Some(ledger(8, 8)));
+}
+
+#[test]
 fn what_was_decided_by_before_is_held_against_every_word() {
     let mut heard = ledgers(2, &["a", "b"]);
     heard.recall(ledger(7, 7));
@@ -189,6 +209,6 @@ fn a_server_that_announces_what_does_not_exist_moves_nothing() {
     }
     assert_eq!(heard.newest(), Some(ledger(9, 7)));
     assert_eq!(heard.missing(), None);
-    heard.forget(2);
+    heard.trust(2, false);
     assert_eq!(heard.newest_of(2), None);
 }

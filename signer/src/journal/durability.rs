@@ -119,10 +119,12 @@ impl Durability {
     }
 
     fn sync(&self, target: &Head) -> Result<(), JournalError> {
-        self.file.sync_data().map_err(|source| JournalError::Io {
-            what: "sync",
-            source,
-        })?;
+        if !xrpl_tx::mutant!("journal-not-synced") {
+            self.file.sync_data().map_err(|source| JournalError::Io {
+                what: "sync",
+                source,
+            })?;
+        }
         target
             .replace(self.disk.as_ref())
             .map_err(|source| JournalError::Io {

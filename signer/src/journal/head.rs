@@ -90,7 +90,9 @@ impl Head {
     pub fn replace(&self, disk: &dyn Disk) -> io::Result<()> {
         let file = disk.open(HEAD_NEW_FILE, Opening::Emptied)?;
         file.write_all_at(&self.encode(), 0)?;
-        file.sync_all()?;
+        if !xrpl_tx::mutant!("head-not-synced") {
+            file.sync_all()?;
+        }
         disk.rename(HEAD_NEW_FILE, HEAD_FILE)?;
         disk.sync_directory()
     }

@@ -7,12 +7,15 @@ use std::sync::Arc;
 
 use super::StoreError;
 use super::blob::Tx;
-use super::direct::Direct;
-use super::faults::{Fault, Order};
+use super::direct::{Direct, DirectSocket};
+use super::faults::{DialHow, Fault, Order};
 use super::network::Network;
 use super::node::Node;
-use super::queue::Pace;
+use super::queue::{Pace, Queue};
+use super::rpc_server::EXPECTED_SIZE;
 use super::standing::{Claims, ServerMode};
+use super::state::Fees;
+use super::tamper::Met;
 use super::types::Millis;
 use super::world::{Release, World};
 
@@ -76,6 +79,11 @@ impl Network {
         self.relay();
         self.receive();
         self.propose();
+        for (is_so, number) in [(how.is_slow, 24), (how.is_empty, 25)] {
+            if is_so {
+                self.met.count(number);
+            }
+        }
         if how.prefers_other_versions {
             self.prefer_other_versions();
         }
@@ -140,6 +148,7 @@ impl Network {
 
     /// A server gets into trouble.
     pub fn trouble(&mut self, number: usize, fault: &Fault, now: Millis) {
+        self.count(number, fault);
         let conduct = self.conduct_mut(number);
         match fault {
             Fault::Lag { ledgers } => conduct.lag = *ledgers,
@@ -163,7 +172,54 @@ impl Network {
         }
     }
 
-    /// A server comes to itself: it has the network's chain again, and all its connections stay as they are.
+    /// What is met one by one is counted when it is met, all else here.
+    fn count(&self, number: usize, fault: &Fault) {
+        let is_met_later = matches!(
+            fault,
+            Fault::Wire(_) | Fault::Push(_) | Fault::Dial(_) | Fault::Lie(_)
+        );
+        if !is_met_later {
+            let node = self.server(number).shared();
+            node.lock().tampering.met.count(fault.number());
+        }
+    }
+
+    /// How often each fault was met by now, by all servers together.
+    pub fn met(&self) -> Met {
+        let mut sum = self.met;
+        for number in 1..=self.len() {
+            sum.add(&self.server(number).shared().lock().tampering.met);
+        }
+        sum
+    }
+
+    /// From the next ledger on the network charges and keeps back this.
+    pub fn change_fees(&mut self, fees: Fees) {
+        self.met.count(28);
+        for number in 1..=self.len() {
+            let node = self.server(number).shared();
+            node.lock().world.genesis.fees = fees;
+        }
+    }
+
+    /// A new connection to a server as its clients get one: to it, or elsewhere, or none. Gives the number of the server reached.
+    pub fn connect(&self, number: usize) -> Option<(usize, DirectSocket)> {
+        let node = self.server(number).shared();
+        let mut node = node.lock();
+        if node.is_gone {
+            return None;
+        }
+        let reached = match node.tampering.dial() {
+            None => number,
+            Some(DialHow::Refuse | DialHow::Page) => return None,
+            Some(DialHow::Elsewhere(other)) if (1..=self.len()).contains(&other) => other,
+            Some(DialHow::Elsewhere(_)) => number,
+        };
+        drop(node);
+        Some((reached, self.server(reached).connect(false)))
+    }
+
+    /// A server comes to itself: it has the network's chain again with all its history, and all its connections stay as they are.
     pub fn heal(&mut self, number: usize, now: Millis) {
         let was_away = !self.is_in_touch(number) || !self.conduct(number).takes_part();
         *self.conduct_mut(number) = Conduct::default();
@@ -173,16 +229,29 @@ impl Network {
             return;
         };
         self.come_in_touch(number);
+        let validated = self.validated();
         let (main, mut node) = (main.lock(), node.lock());
         if was_away || node.world.closed().hash != main.world.closed().hash {
             node.rejoin(&main.world, now);
         }
-        if let Some(validated) = main.world.archive.validated() {
-            node.validate(validated, now);
-        }
+        node.validate(validated, now);
+        let first = node.world.genesis.start_index;
+        node.world.archive.backfill(first);
         if node.standing.mode != ServerMode::Full {
             node.enter(ServerMode::Full);
         }
+    }
+
+    /// The last ledger that any server of the right chain counts as validated.
+    pub fn validated(&self) -> u32 {
+        let known = (1..=self.len())
+            .filter(|number| self.is_in_touch(*number) && self.conduct(*number).takes_part())
+            .filter_map(|number| {
+                let node = self.server(number).shared();
+                let node = node.lock();
+                node.world.archive.validated()
+            });
+        known.max().unwrap_or(0)
     }
 
     fn claim(&mut self, number: usize, claims: Claims) {
@@ -243,7 +312,9 @@ impl Network {
         let heard: Vec<Arc<Tx>> = (1..=self.len())
             .flat_map(|number| self.server(number).shared().lock().versions())
             .collect();
-        self.replace_versions(&heard);
+        if self.replace_versions(&heard) {
+            self.met.count(27);
+        }
     }
 }
 
@@ -303,8 +374,27 @@ impl Node {
                 self.tampering.real_release.get_or_insert(real);
             }
             Fault::Mode(mode) => self.enter(*mode),
+            Fault::FeeSpike { times } => self.some_queue().spike = (*times).max(1),
+            Fault::QueueFull => {
+                let queue = self.some_queue();
+                queue.takes_nobody = true;
+                queue.spike = queue.spike.max(2);
+            }
+            Fault::Evict => self.some_queue().evict(),
+            Fault::MissingHistory { from_back, ledgers } => {
+                let last = self.world.validated().index.saturating_sub(*from_back);
+                let first = (last + 1).saturating_sub(*ledgers);
+                self.world.archive.forget(first..=last);
+            }
+            Fault::SaveDelay { ledgers } => self.world.archive.save_late(*ledgers),
             other => self.tampering.begin(other),
         }
+        self.report_fees();
+    }
+
+    /// A server whose ledgers are always large enough has a queue all the same, and nobody ever noticed.
+    fn some_queue(&mut self) -> &mut Queue {
+        self.queue.get_or_insert_with(|| Queue::new(EXPECTED_SIZE))
     }
 
     /// All its faults end, except that what it has lost or believes stays so.
@@ -314,6 +404,11 @@ impl Node {
         if let Some(release) = self.tampering.real_release {
             self.world.release = release;
         }
+        if let Some(queue) = &mut self.queue {
+            queue.spike = 1;
+            queue.takes_nobody = false;
+        }
+        self.world.archive.save_late(0);
         self.tampering.end();
         self.report_fees();
     }

@@ -37,6 +37,8 @@ mod entries;
 mod faults;
 mod god;
 mod hub;
+mod lies;
+mod line;
 mod lines;
 mod load;
 mod money;
@@ -87,6 +89,7 @@ pub use faults::{
     BlockedBy, DialFault, DialHow, FAULT_NAMES, Fault, How, Lie, PushFault, PushHow, WireFault,
 };
 pub use god::{Holding, SeenPayment};
+pub use line::Out;
 pub use network::{Beginning, Network};
 pub use node::Script;
 pub use rpc::COMMANDS;

@@ -14,17 +14,20 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Map, Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
 
 use super::StoreError;
 use super::conduct::Agreement;
+use super::faults::DialHow;
 use super::hub::SocketId;
+use super::lies;
+use super::line::{Line, Out, PROXY_PAGE};
 use super::network::Network;
 use super::node::Node;
 use super::rpc::{Answer, Call, Role, RpcError, api_version, dispatch, parse_submit};
@@ -69,6 +72,22 @@ pub(super) struct Front {
 }
 
 impl Front {
+    /// Another server of the network.
+    fn elsewhere(self, number: usize) -> Self {
+        let Some(network) = &self.network else {
+            return self;
+        };
+        let network = network.lock();
+        let network = network.expect("nothing that happens to a network panics");
+        let node = match number {
+            0 => self.node.clone(),
+            number if number <= network.len() => network.server(number).shared(),
+            _ => self.node.clone(),
+        };
+        drop(network);
+        Self { node, ..self }
+    }
+
     /// Closes the open ledger, of all servers if there are several.
     pub(super) fn close_ledger(&self) -> Result<(), StoreError> {
         match &self.network {
@@ -168,84 +187,88 @@ pub(super) async fn serve_websockets(listener: TcpListener, front: Front) {
 
 async fn serve_socket(stream: TcpStream, front: Front) {
     let _ = stream.set_nodelay(true);
+    let dialled = front.node.lock().tampering.dial();
+    let front = match dialled {
+        None => front,
+        Some(DialHow::Refuse) => return,
+        Some(DialHow::Page) => return show_page(stream).await,
+        Some(DialHow::Elsewhere(number)) => front.elsewhere(number),
+    };
     let Ok(socket) = tokio_tungstenite::accept_async(stream).await else {
         return;
     };
     let (id, pushed) = front.node.lock().hub.connect();
+    let line = Line::new(id, Role::Public, pushed);
     // An error here is the client's going away.
-    let _ = converse(socket, &front, id, pushed).await;
+    let _ = converse(socket, &front, line).await;
     front.node.lock().hub.disconnect(id);
+}
+
+/// A proxy says that nobody is behind it.
+async fn show_page(mut stream: TcpStream) {
+    let length = PROXY_PAGE.len();
+    let text = format!(
+        "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{PROXY_PAGE}"
+    );
+    // Who does not wait for it need not have it. The request is read first: closing with it unread would take the answer along.
+    let mut request = [0; 2048];
+    let _ = stream.read(&mut request).await;
+    let _ = stream.write_all(text.as_bytes()).await;
+    let _ = stream.shutdown().await;
 }
 
 async fn converse(
     mut socket: WebSocketStream<TcpStream>,
     front: &Front,
-    id: SocketId,
-    mut pushed: mpsc::Receiver<String>,
+    mut line: Line,
 ) -> Result<(), tokio_tungstenite::tungstenite::Error> {
     loop {
+        let outs = line.poll(&front.node, now());
+        front.settle().await;
+        for out in outs {
+            match out {
+                Out::Text(text) => socket.feed(Message::text(text)).await?,
+                Out::Bytes(bytes) => socket.feed(Message::binary(bytes)).await?,
+                Out::Part(text) => {
+                    let part = Frame::message(text, OpCode::Data(Data::Text), false);
+                    socket.feed(Message::Frame(part)).await?;
+                }
+                Out::Cut => return socket.flush().await,
+                Out::Close(code, reason) => {
+                    let code = CloseCode::from(code);
+                    let reason = reason.into();
+                    return socket.close(Some(CloseFrame { code, reason })).await;
+                }
+            }
+        }
+        socket.flush().await?;
+        let due = line.due();
         tokio::select! {
             biased;
-            message = pushed.recv() => match message {
-                Some(text) => socket.send(Message::text(text)).await?,
-                // The server's process has ended.
-                None if !front.node.lock().hub.was_too_slow(id) => return Ok(()),
-                None => {
-                    let reason = "Policy error: client is too slow.".into();
-                    return socket.close(Some(CloseFrame { code: CloseCode::Policy, reason })).await;
-                }
-            },
+            () = line.wait() => {}
             frame = socket.next() => match frame {
                 None => return Ok(()),
                 Some(Err(error)) => return Err(error),
-                Some(Ok(Message::Text(text))) => answer_frame(&mut socket, front, id, &mut pushed, text.as_str()).await?,
+                Some(Ok(Message::Text(text))) => line.request(&front.node, text.as_str(), now()),
                 Some(Ok(Message::Binary(bytes))) => {
-                    let text = String::from_utf8_lossy(&bytes).into_owned();
-                    answer_frame(&mut socket, front, id, &mut pushed, &text).await?;
+                    line.request(&front.node, &String::from_utf8_lossy(&bytes), now());
                 }
                 Some(Ok(_)) => {}
             },
+            () = until(due) => {}
         }
     }
 }
 
-async fn answer_frame(
-    socket: &mut WebSocketStream<TcpStream>,
-    front: &Front,
-    id: SocketId,
-    pushed: &mut mpsc::Receiver<String>,
-    text: &str,
-) -> Result<(), tokio_tungstenite::tungstenite::Error> {
-    let node = &front.node;
-    if is_over(&mut node.lock(), Role::Public, now()) {
-        let reason = "threshold exceeded".into();
-        let code = CloseCode::Policy;
-        return socket.close(Some(CloseFrame { code, reason })).await;
+/// Until this moment; None: for ever.
+async fn until(due: Option<Millis>) {
+    match due {
+        Some(due) => {
+            let left = due.0.saturating_sub(now().0);
+            tokio::time::sleep(Duration::from_millis(left)).await;
+        }
+        None => std::future::pending().await,
     }
-    let answer = answer_text(node, (id, Role::Public), text, now());
-    front.settle().await;
-    // What a request pushed to its own socket goes out before its answer.
-    while let Ok(text) = pushed.try_recv() {
-        socket.feed(Message::text(text)).await?;
-    }
-    if let Some(close) = answer.as_ref().and_then(|answer| answer.get(script::CLOSE)) {
-        let code = close["code"]
-            .as_u64()
-            .and_then(|code| u16::try_from(code).ok());
-        let code = CloseCode::from(code.unwrap_or(u16::from(CloseCode::Policy)));
-        let reason = close["reason"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
-            .into();
-        return socket.close(Some(CloseFrame { code, reason })).await;
-    }
-    if let Some(answer) = answer {
-        socket
-            .feed(Message::text(json!(answer).to_string()))
-            .await?;
-    }
-    socket.flush().await
 }
 
 /// The answer to a WebSocket message; None if a test's script swallows it.
@@ -297,7 +320,7 @@ pub(super) fn answer_text(
 }
 
 /// True if this client has asked for too much.
-fn is_over(node: &mut Node, role: Role, now: Millis) -> bool {
+pub(super) fn is_over(node: &mut Node, role: Role, now: Millis) -> bool {
     let load = node.load.as_mut().filter(|_| role == Role::Public);
     load.is_some_and(|load| load.is_over(now))
 }
@@ -313,15 +336,19 @@ fn run(node: &mut Node, command: &str, call: &Call<'_>) -> Option<Answer> {
     if let Some(scripted) = script::intercept(node, command, call) {
         return scripted;
     }
-    if command != "submit" {
-        return Some(dispatch(node, command, call));
-    }
-    if let Some(left) = node.script.drop_submit_requests.checked_sub(1) {
+    if command == "submit"
+        && let Some(left) = node.script.drop_submit_requests.checked_sub(1)
+    {
         node.script.drop_submit_requests = left;
         return None;
     }
-    let answer = dispatch(node, command, call);
-    if let Some(left) = node.script.drop_submit_answers.checked_sub(1) {
+    let mut answer = dispatch(node, command, call);
+    if call.role == Role::Public {
+        lies::distort(node, command, call.params, &mut answer);
+    }
+    if command == "submit"
+        && let Some(left) = node.script.drop_submit_answers.checked_sub(1)
+    {
         node.script.drop_submit_answers = left;
         return None;
     }

@@ -16,6 +16,7 @@ use super::net::Shared;
 use super::queue::Pace;
 use super::standing::{Claims, ServerMode, Standing};
 use super::store::Store;
+use super::tamper::Met;
 use super::types::{AccountId, Hash, Millis};
 use super::world::{GenesisError, World};
 use super::{Options, StoreError};
@@ -62,6 +63,8 @@ pub struct Network {
     counted_at: Millis,
     round: Option<Round>,
     conducts: Vec<Conduct>,
+    /// Faults of the network as a whole that were met.
+    pub(super) met: Met,
     store: Option<Store>,
 }
 
@@ -83,6 +86,7 @@ impl Network {
             counted_at: now,
             round: None,
             conducts: vec![Conduct::default()],
+            met: Met::default(),
             store: None,
             options,
         })
@@ -100,6 +104,7 @@ impl Network {
             counted_at: now,
             round: None,
             conducts: vec![Conduct::default(); count],
+            met: Met::default(),
             store: None,
             options,
         };
@@ -236,21 +241,24 @@ impl Network {
         }
     }
 
-    /// Puts other versions of the same slots into the next ledger, of these that somebody once had.
-    pub(super) fn replace_versions(&mut self, heard: &[Arc<Tx>]) {
+    /// Puts other versions of the same slots into the next ledger, of these that somebody once had; true if there was one.
+    pub(super) fn replace_versions(&mut self, heard: &[Arc<Tx>]) -> bool {
         let Some(round) = &mut self.round else {
-            return;
+            return false;
         };
+        let mut any = false;
         for tx in &mut round.txs {
             let same_slot = |other: &&Arc<Tx>| {
                 (other.account, other.slot()) == (tx.account, tx.slot()) && other.hash != tx.hash
             };
             if let Some(other) = heard.iter().filter(same_slot).max_by_key(|tx| tx.hash) {
                 *tx = other.clone();
+                any = true;
             }
         }
         let mut seen: HashSet<(AccountId, (bool, u32))> = HashSet::new();
         round.txs.retain(|tx| seen.insert((tx.account, tx.slot())));
+        any
     }
 
     /// A server by its number.

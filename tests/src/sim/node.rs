@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::apply::{Mode, apply, base_fee};
+use super::apply::{Applied, Mode, apply, base_fee};
 use super::blob::Tx;
 use super::codes::Ter;
 use super::entries::Entry;
@@ -14,7 +14,7 @@ use super::faults::Order;
 use super::hub::Hub;
 use super::lines::{Line, LineKey};
 use super::load::Load;
-use super::queue::{BASE_LEVEL, Queue, mul_div};
+use super::queue::{BASE_LEVEL, Queue, fee, mul_div};
 use super::rpc_server::server_status;
 use super::script::Plans;
 use super::standing::{ServerMode, Standing};
@@ -395,6 +395,11 @@ impl Node {
         !recently
     }
 
+    /// How many times more than the network this server demands.
+    pub(super) fn load_factor(&self) -> u64 {
+        self.tampering.load_factor.max(1)
+    }
+
     /// Tries the open ledger, and tells the subscribers if it changed.
     fn try_open(&mut self, tx: &Arc<Tx>, fail_hard: bool, now: Millis) -> (Ter, bool) {
         let mut view = self.world.view(&mut self.open.over);
@@ -402,7 +407,13 @@ impl Node {
             fail_hard,
             ..Mode::OPEN
         };
+        let factor = self.tampering.load_factor.max(1);
+        let demanded = base_fee(&view, tx).saturating_mul(factor);
         let applied = match &mut self.queue {
+            _ if factor > 1 && fee(tx) < demanded => Applied {
+                ter: Ter::TelInsufFeeP,
+                effect: None,
+            },
             None => apply(&mut view, tx, mode),
             Some(queue) => queue.place(&mut view, self.open.txs.len(), tx, fail_hard),
         };

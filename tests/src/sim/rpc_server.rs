@@ -20,7 +20,7 @@ pub(super) const PUBKEY_NODE: &str = "n9LU1CYf3eugYKoSRGu5rXiu2P4WTkJ8yNyR5mPBAF
 /// Fee of a median transaction when a ledger is full, as a multiple of the base fee.
 const MEDIAN_MULTIPLE: u64 = 500;
 /// What a server without a queue says of the size of ledgers.
-const EXPECTED_SIZE: u64 = 1000;
+pub(super) const EXPECTED_SIZE: u64 = 1000;
 /// What a server without a queue says of its queue.
 const QUEUE_SIZE: u64 = 20_000;
 
@@ -91,7 +91,11 @@ pub(super) fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, V
         body.extend(object(
             json!({ "hostid": "FUM", "last_close": last_close, "load_factor": 1 }),
         ));
-        if level > REFERENCE_LEVEL {
+        let own = node.load_factor();
+        if own > 1 {
+            body.insert("load_factor".into(), json!(own));
+            body.insert("load_factor_server".into(), json!(own));
+        } else if level > REFERENCE_LEVEL {
             let factor = load_factor(level);
             body.insert("load_factor".into(), factor.clone());
             body.insert("load_factor_fee_escalation".into(), factor);
@@ -100,7 +104,7 @@ pub(super) fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, V
     } else {
         let last_close = json!({ "converge_time": 2000, "proposers": proposers });
         body.insert("last_close".into(), last_close);
-        body.extend(load_facts(level));
+        body.extend(load_facts(node));
     }
     if call.role == Role::Admin {
         body.extend(standing.admin_facts(human));
@@ -170,20 +174,22 @@ fn server_ledger(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value
 }
 
 /// The fee levels of a server, as its state and its messages show them.
-fn load_facts(level: u64) -> Map<String, Value> {
+fn load_facts(node: &Node) -> Map<String, Value> {
+    let level = node.required_level();
+    let own = REFERENCE_LEVEL * node.load_factor();
     object(json!({
         "load_base": REFERENCE_LEVEL,
-        "load_factor": level,
+        "load_factor": level.max(own),
         "load_factor_fee_escalation": level,
         "load_factor_fee_queue": REFERENCE_LEVEL,
         "load_factor_fee_reference": REFERENCE_LEVEL,
-        "load_factor_server": REFERENCE_LEVEL,
+        "load_factor_server": own,
     }))
 }
 
 /// The message about a new mode.
 pub(super) fn server_status(node: &Node) -> Map<String, Value> {
-    let mut message = load_facts(node.required_level());
+    let mut message = load_facts(node);
     message.extend(object(json!({
         "base_fee": node.world.genesis.fees.base_drops,
         "server_status": node.standing.mode_name(Role::Public),

@@ -16,12 +16,8 @@ pub(super) struct Tampering {
     pub lies: Vec<Lie>,
     /// It is a Clio server.
     pub is_clio: bool,
-    /// Its open ledger costs so many times more; 0 and 1: as much as ever.
-    pub spike: u64,
     /// It demands so many times more itself; 0 and 1: as much as ever.
     pub load_factor: u64,
-    /// Its queue takes nobody.
-    pub is_queue_full: bool,
     /// The release that it really is, while it is another.
     pub real_release: Option<Release>,
     /// How often each fault was met, by its number less one.
@@ -61,9 +57,7 @@ impl Tampering {
             Fault::Dial(dial) => self.dials.push(dial.clone()),
             Fault::Lie(lie) => self.lies.push(lie.clone()),
             Fault::Clio => self.is_clio = true,
-            Fault::FeeSpike { times } => self.spike = *times,
             Fault::LoadFactor { times } => self.load_factor = *times,
-            Fault::QueueFull => self.is_queue_full = true,
             _ => {}
         }
     }
@@ -94,6 +88,11 @@ impl Tampering {
             self.met.count(how.number());
         }
         hit
+    }
+
+    /// True if pushed messages may meet something.
+    pub(super) fn touches_pushes(&self) -> bool {
+        !self.pushes.is_empty() || !self.lies.is_empty()
     }
 
     /// What becomes of this pushed message. None: nothing.

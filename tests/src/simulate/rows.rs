@@ -91,7 +91,8 @@ impl Rows {
         };
         self.look_at_payments(everything, &mut commit)?;
         self.look_at_slots(everything, &mut commit)?;
-        let found: Vec<Hash> = self.list("SELECT tx_hash FROM foreign_transactions", |row| row.get(0))?;
+        let found: Vec<Hash> =
+            self.list("SELECT tx_hash FROM foreign_transactions", |row| row.get(0))?;
         for hash in found {
             if self.foreign.insert(hash) {
                 commit.foreign.push(hash);
@@ -118,7 +119,9 @@ impl Rows {
                 epoch: unsigned(row, 0)?,
                 first_ledger: row.get(1)?,
                 reconciled: index.zip(hash),
-                balance: row.get::<_, Option<i64>>(4)?.and_then(|balance| u64::try_from(balance).ok()),
+                balance: row
+                    .get::<_, Option<i64>>(4)?
+                    .and_then(|balance| u64::try_from(balance).ok()),
                 quarantine_until: row.get(5)?,
                 is_frozen: row.get(6)?,
             })
@@ -126,7 +129,10 @@ impl Rows {
     }
 
     fn look_at_payments(&mut self, everything: bool, commit: &mut Commit) -> rusqlite::Result<()> {
-        let known = self.payments.last_key_value().map_or(0, |(number, _)| *number);
+        let known = self
+            .payments
+            .last_key_value()
+            .map_or(0, |(number, _)| *number);
         let sql = if everything {
             PAYMENTS.to_owned()
         } else {
@@ -161,9 +167,13 @@ impl Rows {
             versions.extend(self.list(VERSIONS, version)?);
             resolved.extend(self.list(by, pair)?);
         } else {
-            versions.extend(self.list(&format!("{VERSIONS} WHERE s.resolved_ledger IS NULL"), version)?);
+            versions.extend(self.list(
+                &format!("{VERSIONS} WHERE s.resolved_ledger IS NULL"),
+                version,
+            )?);
             for slot in gone {
-                versions.extend(self.list(&format!("{VERSIONS} WHERE s.number = {slot}"), version)?);
+                versions
+                    .extend(self.list(&format!("{VERSIONS} WHERE s.number = {slot}"), version)?);
                 resolved.extend(self.list(&format!("{by} AND number = {slot}"), pair)?);
             }
         }
@@ -206,7 +216,9 @@ fn payment(row: &Row<'_>) -> rusqlite::Result<(i64, PaymentRow)> {
         state,
         slot: row.get(11)?,
         digest: row.get(12)?,
-        evidence: bytes.filter(|_| state.is_final()).map(|bytes| evidence(&bytes)),
+        evidence: bytes
+            .filter(|_| state.is_final())
+            .map(|bytes| evidence(&bytes)),
     };
     Ok((row.get(0)?, payment))
 }

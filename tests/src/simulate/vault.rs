@@ -131,8 +131,8 @@ impl SimSigner {
             waived: Vec::new(),
             spans: SpanRing::new(SPANS_MAX),
         };
-        let process = in_process(parts, Arc::clone(&shared.clock))
-            .map_err(|error| key(error.to_string()))?;
+        let process =
+            in_process(parts, Arc::clone(&shared.clock)).map_err(|error| key(error.to_string()))?;
         *shared.life() = Some(Life { process, number });
         (shared.sink)(Fact::SignerBegan(self.journal()?));
         Ok(())
@@ -293,12 +293,16 @@ impl SignerService for Port {
         let call = |mut client: SignerServiceClient<Routes>, request| async move {
             client.sign_payment(request).await
         };
-        let signed = |answer: &wire::SignPaymentResponse| match &answer.outcome {
-            Some(wire::sign_payment_response::Outcome::Signed(signed)) => Some(signed),
-            _ => None,
-        };
         self.0
-            .carry(ask, request, call, |answer| signed(answer))
+            .carry(
+                ask,
+                request,
+                call,
+                |answer: &wire::SignPaymentResponse| match &answer.outcome {
+                    Some(wire::sign_payment_response::Outcome::Signed(signed)) => Some(signed),
+                    _ => None,
+                },
+            )
             .await
     }
 
@@ -328,12 +332,15 @@ impl SignerService for Port {
             client.sign_no_op(request).await
         };
         self.0
-            .carry(ask, request, call, |answer: &wire::SignNoOpResponse| {
-                match &answer.outcome {
+            .carry(
+                ask,
+                request,
+                call,
+                |answer: &wire::SignNoOpResponse| match &answer.outcome {
                     Some(wire::sign_no_op_response::Outcome::Signed(signed)) => Some(signed),
                     _ => None,
-                }
-            })
+                },
+            )
             .await
     }
 }

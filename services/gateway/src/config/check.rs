@@ -101,7 +101,10 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
         );
     }
     let own = config.xrpl.servers.iter().any(|server| server.own);
-    if !own && distinct_operators(config) == u64::from(config.xrpl.agreement) && config.xrpl.agreement > 1 {
+    if !own
+        && distinct_operators(config) == u64::from(config.xrpl.agreement)
+        && config.xrpl.agreement > 1
+    {
         warn(
             "xrpl.servers",
             &config.xrpl.servers.len(),

@@ -118,9 +118,10 @@ impl Capabilities {
             .link
             .connected
             .then_some(u64::from(view.link.latency_ms));
-        if let (CheckStatus::Healthy, Some(why)) =
-            (xrpl.status, view.link.alarm.clone().or(slow).or(set_aside(view)))
-        {
+        if let (CheckStatus::Healthy, Some(why)) = (
+            xrpl.status,
+            view.link.alarm.clone().or(slow).or(set_aside(view)),
+        ) {
             xrpl.status = CheckStatus::Degraded;
             xrpl.detail = why;
         }

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paygate_payments::LedgerRef;
+use paygate_payments::agreement::{Sifted, sift};
 use paygate_payments::intent::{Intent, Wallet};
 use paygate_payments::preflight::{
     AccountRoot, AssetFacts, DestinationFacts, HoldingFacts, IssuerRoot, Verdict,
 };
-use paygate_payments::agreement::{Sifted, sift};
 use paygate_payments::proof::{NoProof, Observed, Reading, Source};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -224,7 +224,10 @@ impl Inquiry {
         match sift(self.fleet.quorum(), &words) {
             Sifted::Agreed { agreeing, against } => {
                 for place in against {
-                    let what = format!("what it tells of an account in ledger {} differs", ledger.index);
+                    let what = format!(
+                        "what it tells of an account in ledger {} differs",
+                        ledger.index
+                    );
                     self.fleet.contradicts(told[place].0.number, &what);
                 }
                 let reading = |place: &usize| Reading {

@@ -31,6 +31,8 @@ mod fees;
 mod halt;
 mod import;
 mod inquiry;
+#[cfg(paygate_mutants)]
+mod mutants;
 mod preflight;
 mod pull;
 mod sign;

@@ -69,17 +69,25 @@ impl LastAnswers {
             .extend(blobs.iter().map(|blob| (blob.slot, blob.signed.hash)));
     }
 
-    fn take(&mut self, blob: &Sendable, server: usize, through: Through, said: &SlotAnswer) -> News {
+    fn take(
+        &mut self,
+        blob: &Sendable,
+        server: usize,
+        through: Through,
+        said: &SlotAnswer,
+    ) -> News {
         let hash = blob.signed.hash;
-        if self.newest.get(&blob.slot).is_some_and(|newest| *newest != hash) {
+        if self
+            .newest
+            .get(&blob.slot)
+            .is_some_and(|newest| *newest != hash)
+        {
             return News::Nothing;
         }
         if through == Through::Primary && self.shown.get(&blob.slot) != Some(said) {
             Arc::make_mut(&mut self.shown).insert(blob.slot, said.clone());
         }
-        let before = self
-            .given
-            .insert((blob.slot, server), (hash, said.clone()));
+        let before = self.given.insert((blob.slot, server), (hash, said.clone()));
         match before {
             Some((of, before)) if of == hash && before == *said => News::Nothing,
             Some((of, _)) if of == hash => News::Changed,
@@ -231,6 +239,8 @@ impl Engine {
             },
             Err(CallError::Unanswered { .. } | CallError::Malformed { .. }) => SlotAnswer::Unread,
         };
+        #[cfg(paygate_mutants)]
+        super::mutants::judge(self, blob, &said).await?;
         let (news, shown) = {
             let mut answers = self.answers();
             let news = answers.take(blob, member.number, through, &said);

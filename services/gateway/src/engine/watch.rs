@@ -72,8 +72,8 @@ struct Question<'a, T> {
 
 /// What a look brought.
 enum Look<T> {
-    /// The answer, and how long it took.
-    Answer(T, Duration),
+    /// The answer.
+    Answer(T),
     /// None for so long.
     Waiting(Duration),
 }
@@ -129,22 +129,22 @@ impl<'a> Eyes<'a> {
         self.see_fleet(engine).await?;
         see_signer(engine, signer);
         let store = match store {
-            Look::Answer(Err(err), _) if is_fatal(&err) => return Err(err.into()),
-            Look::Answer(Err(err), _) => Err(format!(
+            Look::Answer(Err(err)) if is_fatal(&err) => return Err(err.into()),
+            Look::Answer(Err(err)) => Err(format!(
                 "the store cannot write: {}",
                 engine.store.last_failure().unwrap_or(err.to_string())
             )),
-            Look::Answer(Ok(took), _) => Ok(took),
+            Look::Answer(Ok(took)) => Ok(took),
             Look::Waiting(open) => Err(unanswered("the store", open)),
         };
         match rows {
-            Look::Answer(Ok(summary), _) => {
+            Look::Answer(Ok(summary)) => {
                 let announced = summary.announced.clone();
                 engine.view.update(|v| v.announced = announced);
                 self.summary = Some(summary);
             }
-            Look::Answer(Err(err), _) if is_fatal(&err) => return Err(err.into()),
-            Look::Answer(Err(_), _) | Look::Waiting(_) => {}
+            Look::Answer(Err(err)) if is_fatal(&err) => return Err(err.into()),
+            Look::Answer(Err(_)) | Look::Waiting(_) => {}
         }
         let view = engine.view.now();
         count(engine, &view, self.summary.as_ref());
@@ -184,7 +184,9 @@ impl Eyes<'_> {
         };
         if halted != was_halted {
             match halted {
-                true => tracing::error!("the network is halted: no validated ledger comes, nothing new is signed"),
+                true => tracing::error!(
+                    "the network is halted: no validated ledger comes, nothing new is signed"
+                ),
                 false => tracing::info!("validated ledgers come again, sending goes on"),
             }
         }
@@ -258,14 +260,12 @@ impl<'a, T> Question<'a, T> {
             .open
             .get_or_insert_with(|| (clock::instant(), Box::pin(question())));
         let asked = *asked;
-        let answer = tokio::time::timeout(PATIENCE, answer).await;
-        let took = clock::instant().saturating_duration_since(asked);
-        match answer {
+        match tokio::time::timeout(PATIENCE, answer).await {
             Ok(answer) => {
                 self.open = None;
-                Look::Answer(answer, took)
+                Look::Answer(answer)
             }
-            Err(_) => Look::Waiting(took),
+            Err(_) => Look::Waiting(clock::elapsed(asked)),
         }
     }
 }
@@ -282,12 +282,12 @@ async fn ask_signer(engine: &Engine) -> DescribedAndServing {
 
 fn see_signer(engine: &Engine, look: Look<DescribedAndServing>) {
     engine.view.update(|v| match look {
-        Look::Answer(Ok((described, serving)), _) => {
+        Look::Answer(Ok((described, serving))) => {
             v.signer.described = Some(described);
             v.signer.unreachable = None;
             v.signer.serving = serving;
         }
-        Look::Answer(Err(err), _) => {
+        Look::Answer(Err(err)) => {
             v.signer.unreachable = Some(err.to_string());
             v.signer.serving = false;
         }

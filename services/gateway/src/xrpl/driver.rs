@@ -28,7 +28,6 @@ use super::link::{
 };
 use super::wire::{self, Incoming};
 use crate::clock;
-use crate::metrics::Metrics;
 
 /// A connection that held so long starts the next backoff from its beginning; shorter ones go on where they were, so a
 /// server that accepts and closes at once is not hammered.
@@ -54,7 +53,6 @@ pub(super) struct Outgoing {
 pub struct Driver {
     settings: Arc<LinkSettings>,
     dial: Arc<dyn Dial>,
-    metrics: Metrics,
     outgoing: mpsc::Receiver<Outgoing>,
     connection: watch::Sender<ConnectionState>,
     ledgers: watch::Sender<Option<LedgerEvent>>,
@@ -77,7 +75,6 @@ impl Driver {
     pub(super) fn new(
         settings: Arc<LinkSettings>,
         dial: Arc<dyn Dial>,
-        metrics: Metrics,
         outgoing: mpsc::Receiver<Outgoing>,
         connection: watch::Sender<ConnectionState>,
         ledgers: watch::Sender<Option<LedgerEvent>>,
@@ -86,7 +83,6 @@ impl Driver {
         Driver {
             settings,
             dial,
-            metrics,
             outgoing,
             connection,
             ledgers,
@@ -134,7 +130,13 @@ impl Driver {
             let delay = match end {
                 End::HandlesGone => return,
                 End::Lost(reason) => {
-                    if matches!(reason, DisconnectReason::Closed { code: CLOSED_FOR_LOAD, .. }) {
+                    if matches!(
+                        reason,
+                        DisconnectReason::Closed {
+                            code: CLOSED_FOR_LOAD,
+                            ..
+                        }
+                    ) {
                         self.report(News::TooMuch);
                     }
                     tracing::warn!(server = %self.settings.server, %reason, "ledger server disconnected");

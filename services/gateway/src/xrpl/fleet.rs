@@ -101,7 +101,7 @@ impl Fleet {
             });
         }
         let state = State {
-            standings: vec![Standing::new(now); members.len()],
+            standings: vec![Standing::new(); members.len()],
             primary: None,
             recalled: None,
         };
@@ -122,6 +122,35 @@ impl Fleet {
             slow_after: settings.slow_after,
         };
         (fleet, crew)
+    }
+
+    /// A fleet without a crew, of links that somebody else runs.
+    #[cfg(test)]
+    pub(crate) fn of(links: Vec<(Link, Source)>, quorum: Quorum) -> Fleet {
+        let build = crate::metrics::BuildInfo {
+            version: "0",
+            revision: "0",
+        };
+        let members = links.into_iter().enumerate();
+        let members: Vec<Member> = members
+            .map(|(number, (link, source))| Member {
+                number,
+                link,
+                source,
+            })
+            .collect();
+        Fleet(Arc::new(Inner {
+            quorum,
+            metrics: Metrics::new(&build, []),
+            state: Mutex::new(State {
+                standings: vec![Standing::new(); members.len()],
+                primary: None,
+                recalled: None,
+            }),
+            members,
+            ledgers: watch::channel(None).1,
+            picture: watch::channel(Picture::default()).1,
+        }))
     }
 
     /// The newest ledger that enough servers hold validated.
@@ -170,7 +199,9 @@ impl Fleet {
     pub fn may_submit(&self, number: usize) -> bool {
         let state = self.state();
         let candidates = self.candidates(&state);
-        candidates.get(number).is_some_and(|c| c.level == Level::Good)
+        candidates
+            .get(number)
+            .is_some_and(|c| c.level == Level::Good)
     }
 
     /// Every configured server.
@@ -204,7 +235,7 @@ impl Fleet {
 
     /// A server left a request unanswered for so long.
     pub fn leaves_waiting(&self, number: usize, open: Duration) {
-        self.standing(number, |s, now| s.leaves_waiting(open, now));
+        self.standing(number, |s, _| s.leaves_waiting(open));
     }
 
     /// Whether a server held the history that it was asked for.

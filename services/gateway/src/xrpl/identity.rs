@@ -77,7 +77,9 @@ pub(super) async fn prove(
     let proof = if asked.holds(settings.anchor).await? {
         Proof::Anchor(settings.anchor)
     } else {
-        asked.prove_by_recent(recent, &info.complete_ledgers).await?
+        asked
+            .prove_by_recent(recent, &info.complete_ledgers)
+            .await?
     };
     let params = Map::from_iter([("streams".to_owned(), json!(["ledger"]))]);
     let subscribed: wire::Subscribed = asked.ask("subscribe", params).await?;

@@ -239,7 +239,6 @@ impl Link {
         let driver = Driver::new(
             settings.clone(),
             dial,
-            metrics.clone(),
             outgoing,
             connection_in,
             ledgers_in,

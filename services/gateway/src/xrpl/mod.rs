@@ -42,9 +42,7 @@ pub use facts::{
     AccountFacts, AccountHistory, BalanceChange, Fees, LedgerEvent, LedgerHeader,
     LedgerTransaction, MemoFacts, PaymentAmount, ServerInfo, SubmitAnswer, TxLookup,
 };
-pub use fleet::{
-    Crew, Fleet, FleetSettings, Heard, Member, Picture, ServerPicture, gather,
-};
+pub use fleet::{Crew, Fleet, FleetSettings, Heard, Member, Picture, ServerPicture, gather};
 pub use link::{
     CallError, ConnectionState, DisconnectReason, Link, LinkSettings, NotSent, Proof, WrongNetwork,
 };

@@ -3,6 +3,7 @@
 
 mod crowd;
 mod engine;
+mod faults;
 mod limits;
 mod lines;
 mod network;

@@ -220,9 +220,7 @@ impl Watch {
                 None => tracing::info!(server = %name, "ledger server is in health"),
             }
         }
-        if !standing.is_trusted() {
-            self.heard.forget(server);
-        }
+        self.heard.trust(server, standing.is_trusted());
     }
 
     /// Shows everybody how the servers are.
@@ -304,9 +302,10 @@ impl Watch {
     fn take_look(&mut self, server: usize, answer: Result<ServerInfo, CallError>) {
         let now = clock::instant();
         let eye = &mut self.eyes[server];
-        eye.took = eye.asked.take().map_or(Duration::ZERO, |asked| {
-            now.saturating_duration_since(asked)
-        });
+        eye.took = eye
+            .asked
+            .take()
+            .map_or(Duration::ZERO, |asked| now.saturating_duration_since(asked));
         self.eyes[server].word = match answer {
             Ok(info) => {
                 if let Some(ledger) = info.validated {
@@ -361,10 +360,11 @@ impl Watch {
             (eye.newest, eye.grew) = (Some(ledger.index.0), now);
         }
         let fleet = self.crew.fleet.clone();
-        if !fleet.state().standings[server].is_trusted() {
-            return;
+        let trusted = fleet.state().standings[server].is_trusted();
+        self.heard.trust(server, trusted);
+        if trusted {
+            self.hint(server, ledger);
         }
-        self.hint(server, ledger);
         for finding in self.heard.said(server, ledger) {
             match finding {
                 Finding::Contradicts {
@@ -377,7 +377,7 @@ impl Watch {
                         told.index, told.hash
                     );
                     fleet.contradicts(server, &what);
-                    self.heard.forget(server);
+                    self.heard.trust(server, false);
                 }
                 Finding::Split { index } => {
                     let text = format!(
@@ -423,7 +423,11 @@ impl Watch {
         let Some((fee_base, reserve_base, reserve_inc)) = self.terms else {
             return;
         };
-        self.crew.fleet.0.metrics.xrpl_validated_ledger(agreed.index.0);
+        self.crew
+            .fleet
+            .0
+            .metrics
+            .xrpl_validated_ledger(agreed.index.0);
         for member in self.crew.fleet.members() {
             member.link.remember(agreed);
         }

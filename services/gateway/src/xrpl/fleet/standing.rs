@@ -19,6 +19,9 @@ const SPARED_FOR: Duration = Duration::from_secs(30);
 /// A single bad look is a hiccup; so many in a row are a fault.
 const BAD_LOOKS: u32 = 2;
 
+/// A server may be a moment late with the history of a ledger that has just been validated; so many times in a row it lacks it.
+const WITHOUT_HISTORY: u32 = 5;
+
 /// A server so many ledgers behind what is agreed on lags.
 const BEHIND_LEDGERS: u32 = 4;
 
@@ -107,7 +110,6 @@ pub(crate) enum Word {
 #[derive(Clone, Debug)]
 pub(crate) struct Standing {
     fault: Option<Fault>,
-    since: Instant,
     /// It was in health before: whoever never was needs no calm to begin with.
     known: bool,
     /// Bad looks in a row that do not count yet.
@@ -116,7 +118,8 @@ pub(crate) struct Standing {
     calm_since: Option<Instant>,
     untrusted: Option<(String, Instant)>,
     spared: Option<Instant>,
-    no_history: bool,
+    /// Times in a row that it did not hold the ledgers asked for.
+    without_history: u32,
 }
 
 impl Fault {
@@ -158,11 +161,9 @@ impl fmt::Display for Fault {
                 "its validated ledger has not moved for {} s while others' do",
                 still.as_secs()
             ),
-            Self::Silent(open) => write!(
-                f,
-                "the server has not answered for {} ms",
-                open.as_millis()
-            ),
+            Self::Silent(open) => {
+                write!(f, "the server has not answered for {} ms", open.as_millis())
+            }
             Self::Slow(took) => write!(f, "its answers take {} ms", took.as_millis()),
             Self::RateLimits => f.write_str("it limits our rate"),
             Self::NoHistory => f.write_str("it does not hold the ledgers asked for"),
@@ -205,16 +206,15 @@ impl Seen {
 
 impl Standing {
     /// A server of which nothing is known: it is out until its connection is there, and then good at once.
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             fault: None,
-            since: now,
             known: false,
             bad: 0,
             calm_since: None,
             untrusted: None,
             spared: None,
-            no_history: false,
+            without_history: 0,
         }
     }
 
@@ -238,34 +238,38 @@ impl Standing {
         if !matches!(next, None | Some(Fault::Returning)) {
             self.calm_since = None;
         }
-        self.become_(next, now)
+        self.become_(next)
     }
 
     /// It said something else than enough others.
     pub(crate) fn contradicts(&mut self, what: &str, now: Instant) {
         self.untrusted = Some((what.to_owned(), now));
-        self.become_(Some(Fault::Contradicts(what.to_owned())), now);
+        self.become_(Some(Fault::Contradicts(what.to_owned())));
     }
 
     /// It has too much to do.
     pub(crate) fn rate_limits(&mut self, now: Instant) {
         self.spared = Some(now);
         if self.level() == Level::Good {
-            self.become_(Some(Fault::RateLimits), now);
+            self.become_(Some(Fault::RateLimits));
         }
     }
 
     /// It left a request unanswered for so long, while others are there to be asked.
-    pub(crate) fn leaves_waiting(&mut self, open: Duration, now: Instant) {
+    pub(crate) fn leaves_waiting(&mut self, open: Duration) {
         if self.level() == Level::Good {
             self.calm_since = None;
-            self.become_(Some(Fault::Silent(open)), now);
+            self.become_(Some(Fault::Silent(open)));
         }
     }
 
     /// Whether it held the ledgers that were asked for.
     pub(crate) fn has_history(&mut self, held: bool) {
-        self.no_history = !held;
+        self.without_history = if held {
+            0
+        } else {
+            self.without_history.saturating_add(1)
+        };
     }
 
     pub(crate) fn level(&self) -> Level {
@@ -286,11 +290,6 @@ impl Standing {
         self.fault.as_ref()
     }
 
-    /// Since when it stands so.
-    pub(crate) fn since(&self) -> Instant {
-        self.since
-    }
-
     /// Whether its word on validated ledgers counts.
     pub(crate) fn is_trusted(&self) -> bool {
         self.untrusted.is_none()
@@ -299,7 +298,11 @@ impl Standing {
     /// What was found by asking, and stands whatever is seen.
     fn lasting(&mut self, now: Instant) -> Option<Fault> {
         let for_ = |since: Instant| now.saturating_duration_since(since);
-        if self.untrusted.as_ref().is_some_and(|(_, at)| for_(*at) > UNTRUSTED_FOR) {
+        if self
+            .untrusted
+            .as_ref()
+            .is_some_and(|(_, at)| for_(*at) > UNTRUSTED_FOR)
+        {
             self.untrusted = None;
         }
         if self.spared.is_some_and(|at| for_(at) > SPARED_FOR) {
@@ -314,7 +317,7 @@ impl Standing {
         if self.spared.is_some() {
             return Some(Fault::RateLimits);
         }
-        if self.no_history {
+        if self.without_history >= WITHOUT_HISTORY {
             return Some(Fault::NoHistory);
         }
         let was_aside = self.known && self.fault.is_some();
@@ -329,11 +332,10 @@ impl Standing {
         Some(Fault::Returning)
     }
 
-    fn become_(&mut self, next: Option<Fault>, now: Instant) -> bool {
+    fn become_(&mut self, next: Option<Fault>) -> bool {
         let kind = std::mem::discriminant::<Fault>;
         let changed = self.fault.as_ref().map(kind) != next.as_ref().map(kind);
         if changed {
-            self.since = now;
             self.bad = 0;
         }
         self.fault = next;
@@ -356,7 +358,8 @@ pub(crate) fn choose_primary(current: Option<usize>, servers: &[Candidate]) -> O
         .enumerate()
         .filter(|(_, server)| server.level != Level::Out)
         .min_by_key(|(place, server)| (server.level, !server.own, *place))?;
-    let stays = current.filter(|place| servers.get(*place).is_some_and(|s| s.level == best.1.level));
+    let stays =
+        current.filter(|place| servers.get(*place).is_some_and(|s| s.level == best.1.level));
     Some(stays.unwrap_or(best.0))
 }
 
