@@ -3,22 +3,27 @@
 //! Owns: building, configuring, starting, killing and restarting them, and that nothing is left when it is dropped, also
 //! in a test that panics. May not: reach into a process other than by what its users and operators have.
 //!
-//! `binaries` builds, `process` runs one process, `directory` holds the files, `look` is what a story sees of a world, `config` writes the files, `wallet` makes keys, `client` calls the
-//! gateway, `ledger` reads validated history, `person` is somebody else on the ledger, `collector` receives spans, `http` is what the others speak.
+//! `binaries` builds, `process` runs one process, `directory` holds the files, `lives` is how a process ends by itself and comes back, `look` is what a story sees of a world, `config` writes the files, `wallet` makes keys, `client` calls the
+//! gateway, `ledger` reads validated history, `person` is somebody else on the ledger, `audit` compares what was said with what the
+//! ledger holds, `points` ends a process at a named point of its life, `draws` draws moments, `collector` receives spans, `http` is what the others speak.
 #![expect(
     clippy::print_stderr,
     reason = "a story that fails shows the logs of its processes"
 )]
 
+pub mod audit;
 pub mod binaries;
 pub mod client;
 pub mod collector;
 pub mod config;
 mod directory;
+pub mod draws;
 pub mod http;
 pub mod ledger;
+mod lives;
 mod look;
 pub mod person;
+pub mod points;
 pub mod process;
 pub mod wallet;
 
@@ -32,6 +37,7 @@ use serde_json::Value;
 use binaries::{Binaries, BuildError};
 use config::{Anchor, Listeners};
 use directory::Directory;
+use ledger::LedgerError;
 use process::{Launch, Process, ProcessError};
 use wallet::{SeedType, Wallet};
 
@@ -71,6 +77,10 @@ pub struct Setup {
     pub directory: Option<PathBuf>,
     /// Variables that override keys of the gateway's configuration.
     pub gateway_variables: Vec<(String, String)>,
+    /// The same for the signer's.
+    pub signer_variables: Vec<(String, String)>,
+    /// Variables of the ledger's server.
+    pub ledger_variables: Vec<(String, String)>,
 }
 
 /// An issued currency that may be paid.
@@ -116,6 +126,9 @@ pub enum WorldError {
         /// What it printed.
         line: String,
     },
+    /// The ledger's server does not tell where it is.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// The directory holds something else.
     #[error("{} holds no wallet of an earlier run: {why}", path.display())]
     Foreign {
@@ -156,6 +169,8 @@ impl Default for Setup {
             otlp_endpoint: None,
             directory: None,
             gateway_variables: Vec::new(),
+            signer_variables: Vec::new(),
+            ledger_variables: Vec::new(),
         }
     }
 }
@@ -202,10 +217,7 @@ impl World {
         let seen = Anchor {
             index: field("/anchor/index")?.as_u64().unwrap_or_default(),
             hash: text(field("/anchor/hash")?),
-            unix_seconds: SystemTime::now()
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .unwrap_or_default()
-                .as_secs(),
+            unix_seconds: unix_seconds(),
         };
         world.anchor = world.directory.keep_anchor(seen)?;
         Ok(world)
@@ -232,11 +244,12 @@ impl World {
             "--network-id".to_owned(),
             self.setup.network_id.to_string(),
         ];
+        let variables = self.setup.ledger_variables.clone();
         let own = (self.setup.wallet.address(), self.setup.wallet_xrp);
         for (address, xrp) in std::iter::once(&own).chain(&self.setup.funded) {
             arguments.extend(["--fund".to_owned(), format!("{address}={xrp}")]);
         }
-        let launch = self.launch("ledger", &self.binaries.ledger, arguments, Vec::new());
+        let launch = self.launch("ledger", &self.binaries.ledger, arguments, variables);
         let (process, ready) = launch.start(READY_WITHIN).await?;
         self.ledger = Some(process);
         Ok(ready)
@@ -251,7 +264,8 @@ impl World {
             "--config".to_owned(),
             file.display().to_string(),
         ];
-        let launch = self.launch("signer", &self.binaries.signer, arguments, Vec::new());
+        let variables = self.setup.signer_variables.clone();
+        let launch = self.launch("signer", &self.binaries.signer, arguments, variables);
         let (process, _) = launch.start(READY_WITHIN).await?;
         self.signer = Some(process);
         Ok(())
@@ -372,6 +386,11 @@ impl Drop for World {
             eprintln!("{}", self.tails());
         }
     }
+}
+
+fn unix_seconds() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }
 
 fn field_of<'a>(
