@@ -3,9 +3,10 @@
 //! Owns: building, configuring, starting, killing and restarting them, and that nothing is left when it is dropped, also
 //! in a test that panics. May not: reach into a process other than by what its users and operators have.
 //!
-//! `binaries` builds, `process` runs one process, `directory` holds the files, `lives` is how a process ends by itself and comes back, `look` is what a story sees of a world, `config` writes the files, `wallet` makes keys, `client` calls the
-//! gateway, `ledger` reads validated history, `person` is somebody else on the ledger, `audit` compares what was said with what the
-//! ledger holds, `points` ends a process at a named point of its life, `draws` draws moments, `collector` receives spans, `http` is what the others speak.
+//! `binaries` builds, `process` runs one process, `directory` holds the files, `look` is what a story sees of a world, `config` writes the files, `wallet` makes keys, `client` calls the
+//! gateway, `ledger` reads validated history, `person` is somebody else on the ledger, `collector` receives spans, `http` is what the others speak.
+//! `audit` compares what was said with what the ledger holds, `points` ends a process at a named point of its life, `lives` tells how a process
+//! ended and starts it again, `draws` draws moments.
 #![expect(
     clippy::print_stderr,
     reason = "a story that fails shows the logs of its processes"

@@ -12,6 +12,8 @@ use super::wallet::{SeedType, Wallet};
 
 /// Fee of a person's transaction.
 const FEE_DROPS: u64 = 10;
+/// Up to this number of a network, no transaction may name it; above it, every one must.
+const LEGACY_NETWORK_ID_MAX: u32 = 1024;
 /// What a transfer costs is said in billionths; this is the millionth part of one.
 const BILLIONTHS_PER_MILLIONTH: u64 = 1000;
 /// `SetFlag` and `ClearFlag` values.
@@ -27,11 +29,7 @@ const TF_SET_AUTH: u32 = 0x0001_0000;
 const TF_SET_FREEZE: u32 = 0x0010_0000;
 const TF_CLEAR_FREEZE: u32 = 0x0020_0000;
 
-/// Up to this number of a network, no transaction may name it; above it, every one must.
-const LEGACY_NETWORK_ID_MAX: u32 = 1024;
-
-/// A person with a wallet.
-#[derive(Clone)]
+/// A person with an ed25519 wallet.
 pub struct Person {
     wallet: Wallet,
     ledger: Ledger,
