@@ -2,6 +2,7 @@
 //!
 //! Owns: test doubles of things outside the project. May not: be depended on by anything that ships.
 
+pub mod against;
 pub mod replay;
 pub mod show;
 pub mod sim;

@@ -5,14 +5,15 @@
 #![allow(clippy::unwrap_used, reason = "a story ends where it goes wrong")]
 #![allow(clippy::print_stderr, reason = "the seed is the bug report")]
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use paygate_proto::v1::{CreatePaymentRequest, Payment, PaymentState, TimelineStage};
+use paygate_tests::world::audit::{Audit, audit};
 use paygate_tests::world::client::{Client, DROPS_PER_XRP, payment};
+use paygate_tests::world::draws::{Draws, seed};
+use paygate_tests::world::process::Role;
 use paygate_tests::world::wallet::payee;
 use paygate_tests::world::{Setup, World};
-use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -41,51 +42,12 @@ const HUNT_WITHIN: Duration = Duration::from_millis(2500);
 /// What a killed process had written to a socket arrives within this.
 const ARRIVED_WITHIN: Duration = Duration::from_millis(200);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
-    Gateway,
-    Signer,
-    Ledger,
-}
-
-/// SplitMix64: every draw follows from the seed.
-struct Draws(u64);
-
-impl Draws {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    fn millis(&mut self, from: u64, to: u64) -> Duration {
-        Duration::from_millis(from + self.below(to - from))
-    }
-}
-
-fn seed() -> u64 {
-    match std::env::var("PAYGATE_SEED") {
-        Ok(text) => text.parse().expect("PAYGATE_SEED is a number"),
-        Err(_) => {
-            let mut bytes = [0; 4];
-            SystemRandom::new().fill(&mut bytes).unwrap();
-            u64::from(u32::from_be_bytes(bytes))
-        }
-    }
-}
-
 /// Ten kills of each in a drawn order.
-fn plan(draws: &mut Draws) -> Vec<Target> {
+fn plan(draws: &mut Draws) -> Vec<Role> {
     let mut kills = [
-        [Target::Gateway; KILLS_OF_EACH],
-        [Target::Signer; KILLS_OF_EACH],
-        [Target::Ledger; KILLS_OF_EACH],
+        [Role::Gateway; KILLS_OF_EACH],
+        [Role::Signer; KILLS_OF_EACH],
+        [Role::Ledger; KILLS_OF_EACH],
     ]
     .concat();
     for at in (1..kills.len()).rev() {
@@ -178,7 +140,7 @@ async fn tell(seed: u64) {
     eprintln!(
         "to draw the same moments again: PAYGATE_SEED={seed} cargo test -p paygate-tests --test crashes"
     );
-    let mut draws = Draws(seed);
+    let mut draws = Draws::new(seed);
     let setup = Setup {
         close_ms: CLOSE_MS,
         wallet_xrp: WALLET_XRP,
@@ -203,13 +165,13 @@ async fn tell(seed: u64) {
         tokio::time::sleep(draws.millis(50, 900)).await;
         match target {
             // Half of the gateway's kills fall at any moment, half at the one that is hardest.
-            Target::Gateway if at % 2 == 0 => world.kill_gateway(),
-            Target::Gateway => between += usize::from(kill_gateway(&mut world, newest).await),
-            Target::Signer => world.kill_signer(),
-            Target::Ledger => world.kill_ledger(),
+            Role::Gateway if at % 2 == 0 => world.kill_gateway(),
+            Role::Gateway => between += usize::from(kill_gateway(&mut world, newest).await),
+            Role::Signer => world.kill_signer(),
+            Role::Ledger => world.kill_ledger(),
         }
         tokio::time::sleep(draws.millis(0, 300)).await;
-        restart(&mut world, *target).await;
+        world.restart(*target).await.unwrap();
     }
     let mut extra = 0;
     while between == 0 {
@@ -221,7 +183,7 @@ async fn tell(seed: u64) {
         let newest = callers.next..PAYMENTS.min(callers.next + 1);
         callers.release(1);
         between += usize::from(kill_gateway(&mut world, newest).await);
-        restart(&mut world, Target::Gateway).await;
+        world.restart(Role::Gateway).await.unwrap();
     }
     eprintln!(
         "{between} kills fell between signing and submitting; {extra} were needed beyond the plan"
@@ -229,7 +191,7 @@ async fn tell(seed: u64) {
     callers.release(PAYMENTS);
     let stored = callers.running.join_all().await;
     assert_eq!(stored.len() as u64, PAYMENTS);
-    let mut paid = BTreeMap::new();
+    let mut paid = Vec::new();
     for number in 0..PAYMENTS {
         let payment = world
             .client()
@@ -241,61 +203,11 @@ async fn tell(seed: u64) {
             PaymentState::Paid,
             "crash-{number}: {payment:?}"
         );
-        paid.insert(number, payment);
+        paid.push(payment);
     }
-    assert_paid_once(&world, &paid).await;
-    assert_books_balance(&world).await;
-}
-
-async fn restart(world: &mut World, target: Target) {
-    match target {
-        Target::Gateway => world.start_gateway().await.unwrap(),
-        Target::Signer => world.start_signer().await.unwrap(),
-        Target::Ledger => drop(world.start_ledger().await.unwrap()),
-    }
-}
-
-async fn assert_paid_once(world: &World, paid: &BTreeMap<u64, Payment>) {
-    let invoices = world
-        .ledger()
-        .paid_invoices(&world.wallet().address())
-        .await
-        .unwrap();
-    let twice: Vec<_> = invoices.iter().filter(|(_, times)| **times != 1).collect();
-    assert!(twice.is_empty(), "paid more than once: {twice:?}");
-    let expected: BTreeSet<&String> = paid.values().map(|payment| &payment.invoice_id).collect();
-    assert_eq!(expected.len() as u64, PAYMENTS);
-    assert_eq!(invoices.keys().collect::<BTreeSet<_>>(), expected);
-    let slots: BTreeSet<_> = paid
-        .values()
-        .map(|payment| format!("{:?}", payment.slot))
-        .collect();
-    assert_eq!(slots.len() as u64, PAYMENTS, "a slot serves one payment");
-}
-
-/// By the ledger's own figures, drop by drop.
-async fn assert_books_balance(world: &World) {
-    let wallet = world.wallet().address();
-    let history = world.ledger().history(&wallet).await.unwrap();
-    let made: Vec<_> = history
-        .iter()
-        .filter(|entry| entry.account == wallet)
-        .collect();
-    let fees: u64 = made.iter().map(|entry| entry.fee_drops).sum();
-    let delivered: u64 = made.iter().map(|entry| entry.delivered_drops).sum();
-    assert_eq!(
-        delivered,
-        (0..PAYMENTS)
-            .map(|number| DROPS_PER_XRP + number)
-            .sum::<u64>()
-    );
-    let (balance, _) = world.ledger().account(&wallet).await.unwrap().unwrap();
-    assert_eq!(balance, WALLET_XRP * DROPS_PER_XRP - delivered - fees);
-    let (received, _) = world
-        .ledger()
-        .account(&payee("alice"))
-        .await
-        .unwrap()
-        .unwrap();
+    assert_eq!(audit(&world, &paid).await.unwrap(), Audit::default());
+    let delivered: u64 = (0..PAYMENTS).map(|number| DROPS_PER_XRP + number).sum();
+    let alice = world.ledger().account(&payee("alice")).await.unwrap();
+    let (received, _) = alice.unwrap();
     assert_eq!(received, PAYEE_XRP * DROPS_PER_XRP + delivered);
 }

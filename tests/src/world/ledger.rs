@@ -101,6 +101,20 @@ impl Ledger {
         })
     }
 
+    /// Index and hash of the last validated ledger.
+    pub async fn validated(&self) -> Result<(u64, String), LedgerError> {
+        let ledger = self
+            .ask("ledger", json!({ "ledger_index": "validated" }))
+            .await?;
+        let hash = ledger["ledger_hash"].as_str().map(str::to_owned);
+        number(&ledger["ledger_index"])
+            .zip(hash)
+            .ok_or_else(|| LedgerError::Answer {
+                command: "ledger",
+                answer: ledger.to_string(),
+            })
+    }
+
     /// Balance in drops and Sequence in the last validated ledger; None if there is no such account.
     pub async fn account(&self, address: &str) -> Result<Option<(u64, u64)>, LedgerError> {
         let params = json!({ "account": address, "ledger_index": "validated" });

@@ -35,6 +35,11 @@ impl World {
         &self.setup.wallet
     }
 
+    /// What the wallet held at first, in whole XRP.
+    pub fn wallet_xrp(&self) -> u64 {
+        self.setup.wallet_xrp
+    }
+
     /// The gateway's addresses.
     pub fn listeners(&self) -> &Listeners {
         &self.listeners

@@ -5,20 +5,26 @@
 //!
 //! `binaries` builds, `process` runs one process, `directory` holds the files, `look` is what a story sees of a world, `config` writes the files, `wallet` makes keys, `client` calls the
 //! gateway, `second` is another one beside it, `ledger` reads validated history, `person` is somebody else on the ledger, `collector` receives spans, `http` is what the others speak.
+//! `audit` compares what was said with what the ledger holds, `points` ends a process at a named point of its life, `lives` tells how a process
+//! ended and starts it again, `draws` draws moments.
 #![expect(
     clippy::print_stderr,
     reason = "a story that fails shows the logs of its processes"
 )]
 
+pub mod audit;
 pub mod binaries;
 pub mod client;
 pub mod collector;
 pub mod config;
 mod directory;
+pub mod draws;
 pub mod http;
 pub mod ledger;
+mod lives;
 mod look;
 pub mod person;
+pub mod points;
 pub mod process;
 mod second;
 pub mod wallet;
@@ -33,6 +39,7 @@ use serde_json::Value;
 use binaries::{Binaries, BuildError};
 use config::{Anchor, Listeners};
 use directory::Directory;
+use ledger::LedgerError;
 use process::{Launch, Process, ProcessError};
 pub use second::SecondGateway;
 use wallet::{SeedType, Wallet};
@@ -75,6 +82,10 @@ pub struct Setup {
     pub directory: Option<PathBuf>,
     /// Variables that override keys of the gateway's configuration.
     pub gateway_variables: Vec<(String, String)>,
+    /// The same for the signer's.
+    pub signer_variables: Vec<(String, String)>,
+    /// Variables of the ledger's server.
+    pub ledger_variables: Vec<(String, String)>,
 }
 
 /// An issued currency that may be paid.
@@ -120,6 +131,9 @@ pub enum WorldError {
         /// What it printed.
         line: String,
     },
+    /// The ledger's server does not tell where it is.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// The directory holds something else.
     #[error("{} holds no wallet of an earlier run: {why}", path.display())]
     Foreign {
@@ -161,6 +175,8 @@ impl Default for Setup {
             otlp_endpoint: None,
             directory: None,
             gateway_variables: Vec::new(),
+            signer_variables: Vec::new(),
+            ledger_variables: Vec::new(),
         }
     }
 }
@@ -207,10 +223,7 @@ impl World {
         let seen = Anchor {
             index: field("/anchor/index")?.as_u64().unwrap_or_default(),
             hash: text(field("/anchor/hash")?),
-            unix_seconds: SystemTime::now()
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .unwrap_or_default()
-                .as_secs(),
+            unix_seconds: unix_seconds(),
         };
         world.anchor = world.directory.keep_anchor(seen)?;
         Ok(world)
@@ -240,11 +253,12 @@ impl World {
             "--network-id".to_owned(),
             self.setup.network_id.to_string(),
         ];
+        let variables = self.setup.ledger_variables.clone();
         let own = (self.setup.wallet.address(), self.setup.wallet_xrp);
         for (address, xrp) in std::iter::once(&own).chain(&self.setup.funded) {
             arguments.extend(["--fund".to_owned(), format!("{address}={xrp}")]);
         }
-        let launch = self.launch("ledger", &self.binaries.ledger, arguments, Vec::new());
+        let launch = self.launch("ledger", &self.binaries.ledger, arguments, variables);
         let (process, ready) = launch.start(READY_WITHIN).await?;
         self.ledger = Some(process);
         Ok(ready)
@@ -259,7 +273,8 @@ impl World {
             "--config".to_owned(),
             file.display().to_string(),
         ];
-        let launch = self.launch("signer", &self.binaries.signer, arguments, Vec::new());
+        let variables = self.setup.signer_variables.clone();
+        let launch = self.launch("signer", &self.binaries.signer, arguments, variables);
         let (process, _) = launch.start(READY_WITHIN).await?;
         self.signer = Some(process);
         Ok(())
@@ -375,6 +390,11 @@ impl Drop for World {
             eprintln!("{}", self.tails());
         }
     }
+}
+
+fn unix_seconds() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }
 
 fn field_of<'a>(

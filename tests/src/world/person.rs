@@ -3,7 +3,6 @@
 //! Owns: that person's transactions, encoded by xrpl-rust and signed here. May not: use what the gateway or the signer
 //! is made of, nor know either.
 
-use ring::signature::Ed25519KeyPair;
 use serde_json::{Map, Value, json};
 use xrpl::core::binarycodec::{encode, encode_for_signing};
 
@@ -13,6 +12,8 @@ use super::wallet::{SeedType, Wallet};
 
 /// Fee of a person's transaction.
 const FEE_DROPS: u64 = 10;
+/// Up to this number of a network, no transaction may name it; above it, every one must.
+const LEGACY_NETWORK_ID_MAX: u32 = 1024;
 /// What a transfer costs is said in billionths; this is the millionth part of one.
 const BILLIONTHS_PER_MILLIONTH: u64 = 1000;
 /// `SetFlag` and `ClearFlag` values.
@@ -43,6 +44,7 @@ pub struct Prepared {
 pub struct Person {
     wallet: Wallet,
     ledger: Ledger,
+    network_id: u32,
 }
 
 /// What an account may ask of those who pay or trust it.
@@ -92,12 +94,18 @@ impl Person {
         Wallet::from_entropy(SeedType::Ed25519, entropy)
     }
 
-    /// Who has this wallet, which must be an ed25519 one.
+    /// Who has this wallet.
     pub fn with(wallet: Wallet, ledger: &Ledger) -> Person {
         Person {
             wallet,
             ledger: ledger.clone(),
+            network_id: NETWORK_ID,
         }
+    }
+
+    /// The same on another network than the simulated one's usual.
+    pub fn on_network(self, network_id: u32) -> Person {
+        Person { network_id, ..self }
     }
 
     /// The classic address.
@@ -139,21 +147,21 @@ impl Person {
     }
 
     fn sign(&self, fields: Value, sequence: &Value) -> String {
-        let pair = Ed25519KeyPair::from_seed_unchecked(&self.wallet.private_key)
-            .expect("any 32 bytes are an ed25519 seed");
-        let public = ring::signature::KeyPair::public_key(&pair);
+        let (public, _) = self.wallet.sign(&[]);
         let usual = json!({
-            "Account": self.address(), "Fee": FEE_DROPS.to_string(), "NetworkID": NETWORK_ID, "Sequence": sequence,
-            "SigningPubKey": format!("ED{}", hex::encode_upper(public.as_ref())),
+            "Account": self.address(), "Fee": FEE_DROPS.to_string(), "Sequence": sequence, "SigningPubKey": public,
         });
         let mut tx: Map<String, Value> = [usual, fields]
             .into_iter()
             .filter_map(|fields| fields.as_object().cloned())
             .flatten()
             .collect();
+        if self.network_id > LEGACY_NETWORK_ID_MAX {
+            tx.insert("NetworkID".into(), json!(self.network_id));
+        }
         let message = encode_for_signing(&tx).expect("these fields have a form");
         let message = hex::decode(message).expect("the codec gives hexadecimal digits");
-        let signature = hex::encode_upper(pair.sign(&message).as_ref());
+        let (_, signature) = self.wallet.sign(&message);
         tx.insert("TxnSignature".into(), json!(signature));
         encode(&tx).expect("these fields have a form")
     }

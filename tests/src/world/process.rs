@@ -19,6 +19,28 @@ const POLL: Duration = Duration::from_millis(5);
 /// Bytes of a log that are shown when something failed: enough for the last dozens of lines.
 const TAIL_BYTES: usize = 6_000;
 
+/// Which of the three processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// `paygate`.
+    Gateway,
+    /// `paygate-signer`.
+    Signer,
+    /// `xrpl-sim`.
+    Ledger,
+}
+
+impl Role {
+    /// What a person calls it; its log is named so as well.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Gateway => "gateway",
+            Role::Signer => "signer",
+            Role::Ledger => "ledger",
+        }
+    }
+}
+
 /// What to start and where its words go.
 #[derive(Clone, Debug)]
 pub struct Launch {

@@ -5,7 +5,7 @@
 
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair};
-use secp256k1::{Scalar, Secp256k1, SecretKey};
+use secp256k1::{Message, Scalar, Secp256k1, SecretKey};
 use xrpl::constants::CryptoAlgorithm;
 use xrpl_tx::{AccountId, PublicKey, sha256, sha512_half};
 
@@ -75,6 +75,23 @@ impl Wallet {
             CryptoAlgorithm::SECP256K1 => SeedType::Secp256k1,
         };
         Ok(Wallet::from_entropy(seed_type, entropy))
+    }
+
+    /// The public key and this wallet's signature of a transaction's bytes, as hexadecimal digits.
+    pub fn sign(&self, message: &[u8]) -> (String, String) {
+        if self.seed.starts_with("sEd") {
+            let pair = Ed25519KeyPair::from_seed_unchecked(&self.private_key)
+                .expect("any 32 bytes are an ed25519 seed");
+            let public = format!("ED{}", hex::encode_upper(pair.public_key().as_ref()));
+            return (public, hex::encode_upper(pair.sign(message).as_ref()));
+        }
+        let curve = Secp256k1::new();
+        let key = SecretKey::from_byte_array(&self.private_key)
+            .expect("a derived private key is a private key");
+        let digest = Message::from_digest(*sha512_half(&[message]).as_bytes());
+        let signature = curve.sign_ecdsa(&digest, &key).serialize_der();
+        let public = key.public_key(&curve).serialize();
+        (hex::encode_upper(public), hex::encode_upper(signature))
     }
 
     /// The classic address.

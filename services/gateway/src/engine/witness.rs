@@ -88,6 +88,7 @@ impl Engine {
         Ok(Witnessed {
             facts,
             proof,
+            history,
             settled,
         })
     }
