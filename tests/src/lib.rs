@@ -5,4 +5,5 @@
 pub mod replay;
 pub mod show;
 pub mod sim;
+pub mod simulate;
 pub mod world;

@@ -36,7 +36,7 @@ use crate::metrics::{BuildInfo, Metrics};
 use crate::signer::SignerClient;
 use crate::store::{OpenError, Store, StoreError, StoreOptions};
 use crate::view::View;
-use crate::xrpl::{Driver, Link, LinkSettings};
+use crate::xrpl::{Driver, Link, LinkSettings, Tcp};
 
 /// Connections of the health listener, which anybody on loopback may use.
 const HEALTH_STREAMS_MAX: u32 = 16;
@@ -137,8 +137,13 @@ impl App {
         };
         // Opening replays the log and may take a disk's time; nothing else runs yet.
         let store = tokio::task::block_in_place(|| Store::open(options))?;
-        let (link, driver) = Link::new(link_settings(&config), metrics.clone(), clock::instant());
-        let signer = SignerClient::new(config.signer.socket_path.clone(), signer_uids(&config));
+        let (link, driver) = Link::new(
+            link_settings(&config),
+            Arc::new(Tcp),
+            metrics.clone(),
+            clock::instant(),
+        );
+        let signer = SignerClient::unix(config.signer.socket_path.clone(), signer_uids(&config));
         let view = View::default();
         let wake = Arc::new(Notify::new());
         let (health, _) = Health::new(api::HEALTH_NAMES);

@@ -2,7 +2,11 @@
 //!
 //! Owns: the only place that reads a clock. May not: decide anything; wall time goes to people, timelines and the rolling
 //! day, never into the fate of a bound payment.
+//!
+//! The monotonic clock is the runtime's, so that a runtime whose time is paused carries the whole gateway through days in
+//! seconds. Such a runtime also says what the wall clock shows, see [`set_wall`].
 
+use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,9 +14,23 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(pub i64);
 
+thread_local! {
+    /// What this thread's wall clock showed, and when.
+    static WALL: Cell<Option<(Millis, Instant)>> = const { Cell::new(None) };
+}
+
+/// From now on, this thread's wall clock shows `wall` and goes on with the monotonic one; `None`: it is the system's again.
+/// For a simulation, which owns its thread; calling it again makes the clock jump.
+pub fn set_wall(wall: Option<Millis>) {
+    WALL.set(wall.map(|wall| (wall, instant())));
+}
+
 /// Wall time now. A clock set before 1970 or past the year 292 million reads as the nearest end.
 #[must_use]
 pub fn now() -> Millis {
+    if let Some((wall, at)) = WALL.get() {
+        return wall.plus(elapsed(at));
+    }
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => Millis::ZERO.plus(since),
         Err(_) => Millis::ZERO,
@@ -22,7 +40,13 @@ pub fn now() -> Millis {
 /// A reading of the monotonic clock.
 #[must_use]
 pub fn instant() -> Instant {
-    Instant::now()
+    tokio::time::Instant::now().into_std()
+}
+
+/// How long ago a reading of the monotonic clock was.
+#[must_use]
+pub fn elapsed(since: Instant) -> Duration {
+    instant().saturating_duration_since(since)
 }
 
 impl Millis {

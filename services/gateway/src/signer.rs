@@ -16,9 +16,11 @@ use paygate_proto::signer::v1::signer_service_client::SignerServiceClient;
 use paygate_proto::signer::v1::telemetry_service_client::TelemetryServiceClient;
 use paygate_telemetry::propagation;
 use tokio::net::UnixStream;
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::transport::{Endpoint, Uri};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tower::ServiceExt;
+use tower::util::BoxCloneSyncService;
 use xrpl_tx::{Amount, Hash256, Memo, Signed, Slot};
 
 /// A signature costs a curve operation and a disk's sync; past this the signer is stuck, and asking again is safe.
@@ -27,10 +29,22 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Spans taken in one pull; an answer then stays far under 4 MiB.
 const PULL_SPANS_MAX: u32 = 512;
 
+/// The way to the signer's services.
+pub type Port = BoxCloneSyncService<
+    http::Request<tonic::body::Body>,
+    http::Response<tonic::body::Body>,
+    PortError,
+>;
+
+/// The way is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct PortError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
 /// The connection. Cheap to clone; connects when first used and again when lost.
 #[derive(Clone, Debug)]
 pub struct SignerClient {
-    channel: Channel,
+    port: Port,
 }
 
 /// What ties each request to our store.
@@ -91,7 +105,7 @@ pub enum CallFailed {
 
 impl SignerClient {
     /// A client of the socket at `path`. Whoever answers there must run as one of `uids`.
-    pub fn new(path: PathBuf, uids: Vec<u32>) -> Self {
+    pub fn unix(path: PathBuf, uids: Vec<u32>) -> Self {
         let connector = tower::service_fn(move |_: Uri| {
             let (path, uids) = (path.clone(), uids.clone());
             async move { connect(path, &uids).await.map(TokioIo::new) }
@@ -100,12 +114,19 @@ impl SignerClient {
         let channel = Endpoint::from_static("http://localhost")
             .timeout(CALL_TIMEOUT)
             .connect_with_connector_lazy(connector);
-        Self { channel }
+        Self::over(BoxCloneSyncService::new(
+            channel.map_err(|err| PortError(err.into())),
+        ))
+    }
+
+    /// A client of whoever answers at `port`.
+    pub fn over(port: Port) -> Self {
+        Self { port }
     }
 
     /// Who the signer is and what it has left.
     pub async fn describe(&self) -> Result<wire::DescribeSignerResponse, CallFailed> {
-        let mut client = SignerServiceClient::new(self.channel.clone());
+        let mut client = SignerServiceClient::new(self.port.clone());
         Ok(client
             .describe_signer(wire::DescribeSignerRequest {})
             .await?
@@ -114,7 +135,7 @@ impl SignerClient {
 
     /// What the signer's own health service says of its canary.
     pub async fn is_serving(&self) -> Result<bool, CallFailed> {
-        let mut client = HealthClient::new(self.channel.clone());
+        let mut client = HealthClient::new(self.port.clone());
         let request = tonic_health::pb::HealthCheckRequest {
             service: "paygate.signer.v1.SignerService".to_owned(),
         };
@@ -146,7 +167,7 @@ impl SignerClient {
             intent_digest: digest.as_bytes().to_vec(),
             amount: Some(amount(intent.amount)),
         };
-        let mut client = SignerServiceClient::new(self.channel.clone());
+        let mut client = SignerServiceClient::new(self.port.clone());
         let answer = client.sign_payment(traced(request)).await?.into_inner();
         match answer
             .outcome
@@ -175,7 +196,7 @@ impl SignerClient {
             fee_drops: version.fee.get(),
             last_ledger_sequence: version.last_ledger.0,
         };
-        let mut client = SignerServiceClient::new(self.channel.clone());
+        let mut client = SignerServiceClient::new(self.port.clone());
         let answer = client.sign_no_op(traced(request)).await?.into_inner();
         match answer
             .outcome
@@ -188,7 +209,7 @@ impl SignerClient {
 
     /// Takes the spans and reads the metrics that the signer holds.
     pub async fn pull(&self) -> Result<wire::PullResponse, CallFailed> {
-        let mut client = TelemetryServiceClient::new(self.channel.clone());
+        let mut client = TelemetryServiceClient::new(self.port.clone());
         Ok(client
             .pull(wire::PullRequest {
                 max_spans: PULL_SPANS_MAX,

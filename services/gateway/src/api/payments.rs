@@ -243,7 +243,7 @@ impl PaymentApi {
             let trace = propagation::traceparent_of(&tracing::Span::current());
             self.api
                 .metrics
-                .stage(Stage::Accept, began.elapsed(), trace.as_ref());
+                .stage(Stage::Accept, clock::elapsed(began), trace.as_ref());
             self.api.wake.notify_one();
         }
         Ok(answer)

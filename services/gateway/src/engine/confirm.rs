@@ -68,6 +68,7 @@ pub(super) async fn run(engine: &Engine, mut stop: StopToken) -> Result<(), Engi
     let mut last_delay = String::new();
     loop {
         tokio::select! {
+            biased;
             () = stop.stopped() => return Ok(()),
             changed = ledgers.changed() => if changed.is_err() { return Ok(()) },
             _ = tick.tick() => {}

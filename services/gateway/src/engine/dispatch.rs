@@ -85,6 +85,7 @@ pub(super) async fn run(engine: Arc<Engine>, mut stop: StopToken) -> Result<(), 
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            biased;
             () = stop.stopped() => return Ok(()),
             () = engine.wake.notified() => {}
             () = engine.reconciled.notified() => {}

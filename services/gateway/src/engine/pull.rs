@@ -26,11 +26,13 @@ pub(super) async fn forward_spans(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            biased;
             () = stop.stopped() => break,
             _ = tick.tick() => {}
         }
         // A signer or a collector that hangs does not hold up the end.
         tokio::select! {
+            biased;
             () = stop.stopped() => break,
             () = pull(engine, forwarder.as_ref()) => {}
         }

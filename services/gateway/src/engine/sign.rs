@@ -98,7 +98,7 @@ impl Engine {
                 let may_be_sent = self.keep(&work, &signed, head).instrument(span).await?;
                 let trace = trace_of(work.owner.as_ref());
                 self.metrics
-                    .stage(Stage::Sign, started.elapsed(), trace.as_ref());
+                    .stage(Stage::Sign, clock::elapsed(started), trace.as_ref());
                 if !may_be_sent {
                     return Ok(Answer::Withheld);
                 }

@@ -97,7 +97,7 @@ impl Engine {
             .await;
         let trace = trace_of(blob.owner.as_ref());
         self.metrics
-            .stage(Stage::Submit, started.elapsed(), trace.as_ref());
+            .stage(Stage::Submit, clock::elapsed(started), trace.as_ref());
         answer
     }
 

@@ -84,10 +84,12 @@ pub(super) async fn run(
     let mut eyes = Eyes::new();
     loop {
         tokio::select! {
+            biased;
             () = stop.stopped() => return Ok(()),
             _ = tick.tick() => {}
         }
         tokio::select! {
+            biased;
             () = stop.stopped() => return Ok(()),
             looked = eyes.look(engine, &outputs) => looked?,
         }

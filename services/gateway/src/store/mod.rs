@@ -11,7 +11,7 @@
 //! # Layout
 //! - [`types`] and [`error`]: the words of the interface.
 //! - `open.rs`, `schema.rs`: lock, pragmas, migrations, the wallet's identity.
-//! - `writer.rs`, `readers.rs`: the thread and the connections.
+//! - `writer.rs`, `readers.rs`: the thread and the connections. `inline.rs`: both without threads.
 //! - `rows.rs`, `write.rs`, `codec.rs`, `amounts.rs`: rows to core types and back.
 //! - `day.rs`: the sums of the rolling day. `counts.rs`: how many payments are in each state.
 //! - `accept.rs`, `cancel.rs`, `dispatch.rs`, `confirm.rs`, `wallet.rs`, `read.rs`, `watch.rs`: what is done, by who asks for it.
@@ -26,6 +26,7 @@ mod counts;
 mod day;
 mod dispatch;
 pub mod error;
+mod inline;
 mod open;
 mod read;
 mod readers;
@@ -58,6 +59,7 @@ use xrpl_tx::{Hash256, Signed, Slot};
 use crate::clock::{self, Millis};
 
 pub use error::{OpenError, StoreError};
+pub use inline::{Gate, Passing, Point};
 pub use types::{
     Accept, Advanced, AssetSummary, Bind, Change, Changes, Cursor, Freeze, ListPage, ListQuery,
     NewPayment, Note, OpenSlot, Reconciled, Reconciliation, Record, RetryRefusal, SettledStats,
@@ -81,14 +83,41 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Inner {
-    jobs: writer::Jobs,
-    readers: readers::Readers,
+    way: Way,
     commits: tokio_watch::Receiver<()>,
     failure: tokio_watch::Receiver<Option<String>>,
     identity: Arc<open::Identity>,
 }
 
+/// Who does the work.
+#[derive(Debug)]
+enum Way {
+    /// Threads, so that nobody waits for a disk on an async one.
+    Threads {
+        jobs: writer::Jobs,
+        readers: readers::Readers,
+    },
+    /// Whoever asks.
+    Inline(inline::Inline),
+}
+
 impl Store {
+    /// Opens or makes the store, without threads of its own: jobs run where they are asked for, when `gate` lets them.
+    pub fn open_inline(options: StoreOptions, gate: Arc<dyn Gate>) -> Result<Self, OpenError> {
+        let opened = open::open(options)?;
+        let identity = Arc::new(opened.identity);
+        let (writer, commits, failure) =
+            writer::Writer::new(opened.writer, Arc::clone(&identity), opened.lock);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                way: Way::Inline(inline::Inline::new(writer, gate)),
+                commits,
+                failure,
+                identity,
+            }),
+        })
+    }
+
     /// Opens or makes the store. Blocks for as long as the disk takes.
     pub fn open(options: StoreOptions) -> Result<Self, OpenError> {
         let opened = open::open(options)?;
@@ -101,8 +130,7 @@ impl Store {
         let readers = readers::Readers::new(Arc::clone(&identity));
         Ok(Self {
             inner: Arc::new(Inner {
-                jobs,
-                readers,
+                way: Way::Threads { jobs, readers },
                 commits,
                 failure,
                 identity,
@@ -365,7 +393,7 @@ impl Store {
     pub async fn check(&self) -> Result<Duration, StoreError> {
         let began = clock::instant();
         self.write(|scope| wallet::check(scope)).await?;
-        Ok(began.elapsed())
+        Ok(clock::elapsed(began))
     }
 
     /// Why the last transaction failed, in the disk's words. What a caller may conclude is in its own answer.
@@ -379,14 +407,12 @@ impl Store {
     /// Finishes what was given to the writer before, folds the log into the file and ends the writer. Later calls are
     /// answered with [`StoreError::Stopped`].
     pub async fn close(self) {
+        let jobs = match &self.inner.way {
+            Way::Threads { jobs, .. } => jobs,
+            Way::Inline(inline) => return inline.close(),
+        };
         let (done, wait) = oneshot::channel();
-        if self
-            .inner
-            .jobs
-            .send(writer::Message::Close(done))
-            .await
-            .is_ok()
-        {
+        if jobs.send(writer::Message::Close(done)).await.is_ok() {
             // An error says that the writer ended before, which is all that is wanted.
             let _ = wait.await;
         }
@@ -395,7 +421,10 @@ impl Store {
     /// Resolves when the writer has ended. Unless the store was closed, the process must end then, with an error: after a
     /// failed COMMIT only opening the file anew tells what is on the disk.
     pub async fn ended(&self) {
-        self.inner.jobs.closed().await;
+        match &self.inner.way {
+            Way::Threads { jobs, .. } => jobs.closed().await,
+            Way::Inline(inline) => inline.ended().await,
+        }
     }
 
     async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
@@ -404,11 +433,13 @@ impl Store {
         W: Fn(&mut writer::Scope<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (job, answer) = writer::job(work);
-        self.inner
-            .jobs
-            .send(writer::Message::Job(job))
-            .await
-            .map_err(|_| StoreError::Stopped)?;
+        match &self.inner.way {
+            Way::Threads { jobs, .. } => jobs
+                .send(writer::Message::Job(job))
+                .await
+                .map_err(|_| StoreError::Stopped)?,
+            Way::Inline(inline) => inline.write(job).await,
+        }
         answer.await.unwrap_or(Err(StoreError::Unknown))
     }
 
@@ -417,7 +448,10 @@ impl Store {
         T: Send + 'static,
         W: FnOnce(open::View<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        self.inner.readers.run(work).await
+        match &self.inner.way {
+            Way::Threads { readers, .. } => readers.run(work).await,
+            Way::Inline(inline) => inline.read(work).await,
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use paygate_payments::intent::Wallet;
 use paygate_payments::limits::Limits;
-use ring::rand::SecureRandom;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use xrpl_tx::AccountId;
 
@@ -17,6 +16,7 @@ use super::codec::Whole;
 use super::error::OpenError;
 use super::schema::{APPLICATION_ID, MIGRATIONS};
 use super::types::StoreOptions;
+use crate::chance;
 
 /// Only the gateway's own user reads amounts and destinations.
 const FILE_MODE: u32 = 0o600;
@@ -246,9 +246,7 @@ fn identify(conn: &mut Connection, wallet: &Wallet, path: &Path) -> Result<[u8; 
     let store_id = match found {
         None => {
             let mut store_id = [0; 16];
-            ring::rand::SystemRandom::new()
-                .fill(&mut store_id)
-                .map_err(|_| OpenError::NoRandom)?;
+            chance::fill(&mut store_id).map_err(|_| OpenError::NoRandom)?;
             tx.execute(
                 "INSERT INTO meta (id, store_id, network_id, account, source_tag) VALUES (1, ?1, ?2, ?3, ?4)",
                 params![store_id, wallet.network_id, wallet.account.as_bytes(), wallet.source_tag],

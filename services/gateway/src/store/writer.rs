@@ -84,7 +84,7 @@ impl<'a> Scope<'a> {
     }
 }
 
-struct Writer {
+pub(super) struct Writer {
     conn: Connection,
     identity: Arc<Identity>,
     day: DaySums,
@@ -107,8 +107,8 @@ pub(super) struct Started {
     pub(super) failure: watch::Receiver<Option<String>>,
 }
 
-/// What became of a batch.
-enum Batch {
+/// What follows a batch: more, or, after a COMMIT of which nobody knows what it did, the end.
+pub(super) enum Batch {
     GoOn,
     End,
 }
@@ -169,17 +169,7 @@ where
 /// Starts the thread.
 pub(super) fn start(conn: Connection, identity: Arc<Identity>, lock: Lock) -> Started {
     let (jobs, inbox) = mpsc::channel(QUEUE_JOBS_MAX);
-    let (committed, commits) = watch::channel(());
-    let (failing, failure) = watch::channel(None);
-    let writer = Writer {
-        conn,
-        identity,
-        day: DaySums::default(),
-        counts: Counts::default(),
-        committed,
-        failing,
-        _lock: lock,
-    };
+    let (writer, commits, failure) = Writer::new(conn, identity, lock);
     thread::Builder::new()
         .name("store-writer".to_owned())
         .spawn(move || writer.run(inbox))
@@ -192,6 +182,40 @@ pub(super) fn start(conn: Connection, identity: Arc<Identity>, lock: Lock) -> St
 }
 
 impl Writer {
+    /// A writer, what rings after each of its commits, and why the last one failed.
+    pub(super) fn new(
+        conn: Connection,
+        identity: Arc<Identity>,
+        lock: Lock,
+    ) -> (Self, watch::Receiver<()>, watch::Receiver<Option<String>>) {
+        let (committed, commits) = watch::channel(());
+        let (failing, failure) = watch::channel(None);
+        let writer = Self {
+            conn,
+            identity,
+            day: DaySums::default(),
+            counts: Counts::default(),
+            committed,
+            failing,
+            _lock: lock,
+        };
+        (writer, commits, failure)
+    }
+
+    /// Reads one snapshot on the writer's connection.
+    pub(super) fn read<T>(
+        &self,
+        work: impl FnOnce(View<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let snapshot = self.conn.unchecked_transaction()?;
+        let result = work(View {
+            conn: &self.conn,
+            identity: &self.identity,
+        });
+        snapshot.finish()?;
+        result
+    }
+
     fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
         let mut batch = Vec::with_capacity(BATCH_JOBS_MAX);
         while let Some(first) = inbox.blocking_recv() {
@@ -227,7 +251,7 @@ impl Writer {
     }
 
     /// Runs the jobs in as few transactions as can be, normally one.
-    fn commit(&mut self, batch: &mut Vec<Box<dyn Job>>) -> Batch {
+    pub(super) fn commit(&mut self, batch: &mut Vec<Box<dyn Job>>) -> Batch {
         let mut care = Care::Together;
         while !batch.is_empty() {
             if let Err(error) = self.statement("BEGIN IMMEDIATE") {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use ring::rand::{SecureRandom, SystemRandom};
+use crate::chance;
 
 /// Delay before the second attempt. Short: most losses are a restart of the server or one dropped connection.
 const FIRST: Duration = Duration::from_millis(250);
@@ -15,16 +15,12 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// Doubling delays, each spread over its upper half so that many clients do not come back at the same moment.
 #[derive(Debug)]
 pub(super) struct Backoff {
-    random: SystemRandom,
     next: Duration,
 }
 
 impl Backoff {
     pub(super) fn new() -> Backoff {
-        Backoff {
-            random: SystemRandom::new(),
-            next: FIRST,
-        }
+        Backoff { next: FIRST }
     }
 
     pub(super) fn reset(&mut self) {
@@ -34,22 +30,22 @@ impl Backoff {
     pub(super) fn next_delay(&mut self) -> Duration {
         let full = self.next;
         self.next = full.saturating_mul(2).min(LONGEST);
-        self.spread(full)
+        spread(full)
     }
 
     pub(super) fn longest_delay(&mut self) -> Duration {
         self.next = LONGEST;
-        self.spread(LONGEST)
+        spread(LONGEST)
     }
+}
 
-    fn spread(&self, full: Duration) -> Duration {
-        let mut bytes = [0; 2];
-        // Without randomness there is no jitter, and waiting the full time is the safe choice.
-        if self.random.fill(&mut bytes).is_err() {
-            return full;
-        }
-        jittered(full, u16::from_be_bytes(bytes))
+fn spread(full: Duration) -> Duration {
+    let mut bytes = [0; 2];
+    // Without randomness there is no jitter, and waiting the full time is the safe choice.
+    if chance::fill(&mut bytes).is_err() {
+        return full;
     }
+    jittered(full, u16::from_be_bytes(bytes))
 }
 
 /// Between half of `full` and all of it, by where `random` is in its range.

@@ -4,22 +4,20 @@
 //! not: read the content of answers to callers (they do, on their own task), or send anything of a caller's before the
 //! server has proven its network.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::SinkExt;
 use serde_json::{Map, Value};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval_at, timeout};
 use tokio_stream::StreamExt;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 use super::backoff::Backoff;
+use super::dial::{Dial, Wire, WireError};
 use paygate_payments::{LedgerIndex, LedgerRef};
 
 use super::facts::LedgerEvent;
@@ -31,18 +29,12 @@ use super::wire::{self, Incoming};
 use crate::clock;
 use crate::metrics::Metrics;
 
-/// Largest message that is read. A page of account_tx (200 transactions with metadata) is under 1 MiB; a server that
-/// sends more than this is broken or hostile, and the connection is given up.
-pub(super) const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
-
 /// A connection that held so long starts the next backoff from its beginning; shorter ones go on where they were, so a
 /// server that accepts and closes at once is not hammered.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 /// How much text of a peer is kept in reasons and logs.
 const REASON_CHARS_MAX: usize = 120;
-
-pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// A request on its way to the socket. Without Debug: its parameters may hold a blob, which is never logged.
 pub(super) struct Outgoing {
@@ -57,6 +49,7 @@ pub(super) struct Outgoing {
 #[must_use = "a link works only while its driver runs"]
 pub struct Driver {
     settings: Arc<LinkSettings>,
+    dial: Arc<dyn Dial>,
     metrics: Metrics,
     outgoing: mpsc::Receiver<Outgoing>,
     connection: watch::Sender<ConnectionState>,
@@ -77,6 +70,7 @@ enum End {
 impl Driver {
     pub(super) fn new(
         settings: Arc<LinkSettings>,
+        dial: Arc<dyn Dial>,
         metrics: Metrics,
         outgoing: mpsc::Receiver<Outgoing>,
         connection: watch::Sender<ConnectionState>,
@@ -85,6 +79,7 @@ impl Driver {
     ) -> Driver {
         Driver {
             settings,
+            dial,
             metrics,
             outgoing,
             connection,
@@ -97,9 +92,8 @@ impl Driver {
 
     /// Runs until `stop` resolves or the last handle of the link is gone.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
-        // Only the first installation in a process counts; a second answers an error that means "already there".
-        let _ = rustls::crypto::ring::default_provider().install_default();
         tokio::select! {
+            biased;
             () = stop => {}
             () = self.reconnect_for_ever() => {}
         }
@@ -158,6 +152,7 @@ impl Driver {
         tokio::pin!(wait);
         loop {
             tokio::select! {
+                biased;
                 () = &mut wait => return true,
                 request = self.outgoing.recv() => match request {
                     Some(request) => drop(request.reply.send(Err(NotSent::Disconnected))),
@@ -169,7 +164,7 @@ impl Driver {
 
     async fn one_connection(&mut self, connected_at: &mut Option<Instant>) -> End {
         let limit = self.settings.connect_timeout;
-        let mut socket = match timeout(limit, connect(&self.settings.url)).await {
+        let mut socket = match timeout(limit, self.dial.dial(&self.settings.url)).await {
             Ok(Ok(socket)) => socket,
             Ok(Err(err)) => return End::Lost(DisconnectReason::ConnectFailed(short(&err))),
             Err(_) => return End::Lost(DisconnectReason::ConnectTimedOut(limit)),
@@ -198,7 +193,7 @@ impl Driver {
 
     /// Moves messages until the connection ends. Requests already written are left without an answer by dropping the
     /// table, which their callers read as "perhaps sent".
-    async fn serve(&mut self, socket: &mut Socket) -> End {
+    async fn serve(&mut self, socket: &mut Wire) -> End {
         let mut waiting = Waiting::default();
         let every = self.settings.health_check_interval;
         let mut check = interval_at(tokio::time::Instant::now() + every, every);
@@ -206,6 +201,7 @@ impl Driver {
         let mut heard = true;
         loop {
             tokio::select! {
+                biased;
                 message = socket.next() => {
                     heard = true;
                     if let Err(reason) = self.take(message, &mut waiting) {
@@ -234,7 +230,7 @@ impl Driver {
 
     async fn write(
         &mut self,
-        socket: &mut Socket,
+        socket: &mut Wire,
         request: Outgoing,
         waiting: &mut Waiting,
     ) -> Result<(), DisconnectReason> {
@@ -255,7 +251,7 @@ impl Driver {
 
     fn take(
         &mut self,
-        message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
+        message: Option<Result<Message, WireError>>,
         waiting: &mut Waiting,
     ) -> Result<(), DisconnectReason> {
         let Some(text) = text_of(message)? else {
@@ -306,7 +302,8 @@ impl Driver {
 /// Requests that were written and wait for their answers. Bounded by [`REQUESTS_IN_FLIGHT_MAX`].
 #[derive(Default)]
 struct Waiting {
-    replies: HashMap<u64, oneshot::Sender<Result<Utf8Bytes, NotSent>>>,
+    // In order, so that callers whose connection is gone are told in the order in which they asked.
+    replies: BTreeMap<u64, oneshot::Sender<Result<Utf8Bytes, NotSent>>>,
 }
 
 impl Waiting {
@@ -333,17 +330,9 @@ impl Waiting {
     }
 }
 
-async fn connect(url: &str) -> Result<Socket, tokio_tungstenite::tungstenite::Error> {
-    let limits = WebSocketConfig::default()
-        .max_message_size(Some(MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(MESSAGE_BYTES_MAX));
-    let (socket, _) = connect_async_with_config(url, Some(limits), true).await?;
-    Ok(socket)
-}
-
 /// Writes one message. A server that does not read for so long is as good as gone.
 pub(super) async fn send(
-    socket: &mut Socket,
+    socket: &mut Wire,
     message: Message,
     limit: Duration,
 ) -> Result<(), DisconnectReason> {
@@ -356,7 +345,7 @@ pub(super) async fn send(
 
 /// The text of a message; `None` for pings and pongs, which tungstenite answers by itself.
 pub(super) fn text_of(
-    message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
+    message: Option<Result<Message, WireError>>,
 ) -> Result<Option<Utf8Bytes>, DisconnectReason> {
     match message {
         Some(Ok(Message::Text(text))) => Ok(Some(text)),

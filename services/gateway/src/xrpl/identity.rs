@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use tokio_stream::StreamExt;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::driver::{Socket, send, text_of};
+use super::dial::Wire;
+use super::driver::{send, text_of};
 use paygate_payments::LedgerRef;
 
 use super::facts::LedgerEvent;
@@ -56,7 +57,7 @@ impl From<CallError> for Failure {
 
 /// Proves the network, then subscribes. The caller sets the time limit.
 pub(super) async fn prove(
-    socket: &mut Socket,
+    socket: &mut Wire,
     settings: &LinkSettings,
     recent: Option<LedgerRef>,
 ) -> Result<Proven, Failure> {
@@ -103,7 +104,7 @@ pub(super) async fn prove(
 }
 
 struct Asker<'a> {
-    socket: &'a mut Socket,
+    socket: &'a mut Wire,
     settings: &'a LinkSettings,
     next_id: u64,
 }

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use xrpl_tx::Hash256;
 
+use super::dial::Dial;
 use super::driver::{Driver, Outgoing};
 use paygate_payments::LedgerRef;
 
@@ -212,7 +213,12 @@ pub struct Link {
 
 impl Link {
     /// Makes a link and the driver that must run for it to work.
-    pub fn new(settings: LinkSettings, metrics: Metrics, now: Instant) -> (Link, Driver) {
+    pub fn new(
+        settings: LinkSettings,
+        dial: Arc<dyn Dial>,
+        metrics: Metrics,
+        now: Instant,
+    ) -> (Link, Driver) {
         let settings = Arc::new(settings);
         let (requests, outgoing) = mpsc::channel(REQUESTS_IN_FLIGHT_MAX);
         let (connection_in, connection) = watch::channel(ConnectionState::Disconnected {
@@ -224,6 +230,7 @@ impl Link {
         metrics.xrpl_connection(&settings.server, false);
         let driver = Driver::new(
             settings.clone(),
+            dial,
             metrics.clone(),
             outgoing,
             connection_in,
@@ -278,7 +285,7 @@ impl Link {
         let started = clock::instant();
         let answer = self.exchange(command, params).await;
         if !matches!(answer, Err(CallError::NotConnected { .. })) {
-            self.metrics.xrpl_request(command, started.elapsed());
+            self.metrics.xrpl_request(command, clock::elapsed(started));
         }
         wire::read_answer(command, &answer?)
     }

@@ -6,6 +6,7 @@
 //!
 //! # Layout
 //! - `link`: the handle, its settings, states and errors
+//! - `dial`: how a server is reached
 //! - `driver`: the task that owns the socket
 //! - `identity`: which network a server is on, proven before anything else is asked of it
 //! - `calls`: one typed method for each command
@@ -16,6 +17,7 @@
 
 mod backoff;
 mod calls;
+mod dial;
 mod driver;
 mod facts;
 mod identity;
@@ -30,6 +32,7 @@ mod wire_values;
 pub(crate) mod tests;
 
 pub use calls::{AccountTxError, At};
+pub use dial::{Dial, Dialing, Messages, Tcp, Wire, WireError};
 pub use driver::Driver;
 pub use facts::{
     AccountFacts, AccountHistory, BalanceChange, Fees, LedgerEvent, LedgerHeader,

@@ -5,6 +5,7 @@ mod cancelling;
 mod confirming;
 mod durability;
 mod giving_up;
+mod inline;
 mod issued;
 mod watching;
 mod world;

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use xrpl_tx::{AccountId, Hash256};
 
 use crate::metrics::{BuildInfo, Metrics};
-use crate::xrpl::driver::MESSAGE_BYTES_MAX;
+use crate::xrpl::dial::MESSAGE_BYTES_MAX;
 use crate::xrpl::*;
 
 /// No step of these tests takes longer, even on a busy machine.
@@ -69,7 +69,12 @@ impl World {
             version: "0",
             revision: "0",
         };
-        let (link, driver) = Link::new(settings, Metrics::new(&build, []), Instant::now());
+        let (link, driver) = Link::new(
+            settings,
+            Arc::new(Tcp),
+            Metrics::new(&build, []),
+            Instant::now(),
+        );
         tokio::spawn(driver.run(std::future::pending()));
         World { link, seen }
     }

@@ -1,0 +1,1 @@
+//! Each invariant can fail: a history that violates it, and only it.
