@@ -162,7 +162,8 @@ impl SimDisk {
     #[must_use]
     pub fn copy(&self) -> Vec<(String, Vec<u8>)> {
         let state = self.state();
-        let bytes = |(name, file): (&String, &usize)| (name.clone(), state.files[*file].bytes.clone());
+        let bytes =
+            |(name, file): (&String, &usize)| (name.clone(), state.files[*file].bytes.clone());
         state.names.iter().map(bytes).collect()
     }
 

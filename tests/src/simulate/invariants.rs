@@ -99,7 +99,11 @@ impl fmt::Display for Violation {
             name,
             sentence,
         } = self.invariant;
-        write!(f, "invariant {number} ({name}): {sentence} Seen: {}", self.detail)
+        write!(
+            f,
+            "invariant {number} ({name}): {sentence} Seen: {}",
+            self.detail
+        )
     }
 }
 

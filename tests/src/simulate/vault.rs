@@ -131,8 +131,8 @@ impl SimSigner {
             waived: Vec::new(),
             spans: SpanRing::new(SPANS_MAX),
         };
-        let process = in_process(parts, Arc::clone(&shared.clock))
-            .map_err(|error| key(error.to_string()))?;
+        let process =
+            in_process(parts, Arc::clone(&shared.clock)).map_err(|error| key(error.to_string()))?;
         *shared.life() = Some(Life { process, number });
         (shared.sink)(Fact::SignerBegan(self.journal()?));
         Ok(())
@@ -328,12 +328,15 @@ impl SignerService for Port {
             client.sign_no_op(request).await
         };
         self.0
-            .carry(ask, request, call, |answer: &wire::SignNoOpResponse| {
-                match &answer.outcome {
+            .carry(
+                ask,
+                request,
+                call,
+                |answer: &wire::SignNoOpResponse| match &answer.outcome {
                     Some(wire::sign_no_op_response::Outcome::Signed(signed)) => Some(signed),
                     _ => None,
-                }
-            })
+                },
+            )
             .await
     }
 }

@@ -130,7 +130,10 @@ impl Books {
 
     /// True if the store has the version that is asked for.
     pub(super) fn is_stored(&self, ask: &Ask) -> bool {
-        let of_slot = self.store.versions.range((ask.slot, 0)..=(ask.slot, u32::MAX));
+        let of_slot = self
+            .store
+            .versions
+            .range((ask.slot, 0)..=(ask.slot, u32::MAX));
         of_slot.into_iter().any(|(_, version)| {
             version.is_payment == ask.is_payment
                 && version.fee == ask.fee

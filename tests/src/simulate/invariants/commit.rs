@@ -20,14 +20,23 @@ impl Checker {
         self.check_cursor(commit, &before);
         self.books.store.meta = commit.meta.clone();
         self.freeze(commit);
-        self.books.store.resolved.extend(commit.resolved.iter().copied());
-        self.books.store.foreign.extend(commit.foreign.iter().copied());
+        self.books
+            .store
+            .resolved
+            .extend(commit.resolved.iter().copied());
+        self.books
+            .store
+            .foreign
+            .extend(commit.foreign.iter().copied());
         let is_first = self.books.begins.take().is_some();
         let mut bound = Vec::new();
         for row in &commit.payments {
             self.books.invoices.insert(row.invoice, row.key.clone());
             if let (Some(slot), false) = (row.slot, is_first)
-                && before.rows.get(&row.key).is_none_or(|old| old.slot.is_none())
+                && before
+                    .rows
+                    .get(&row.key)
+                    .is_none_or(|old| old.slot.is_none())
                 && !row.state.is_final()
             {
                 bound.push(slot);
@@ -72,7 +81,11 @@ impl Checker {
                     .iter()
                     .map(|version| (version.slot, version.number))
                     .collect();
-                let lost_version = before.versions.keys().find(|id| !versions.contains(id)).copied();
+                let lost_version = before
+                    .versions
+                    .keys()
+                    .find(|id| !versions.contains(id))
+                    .copied();
                 self.expect(lost_row.is_none(), RESTART_LOSES_NOTHING, || {
                     format!("the row of {lost_row:?} is gone")
                 });
@@ -87,17 +100,29 @@ impl Checker {
     fn check_generation(&mut self, commit: &Commit, before: &Stored) {
         let epoch = commit.meta.epoch;
         self.expect(epoch >= before.meta.epoch, ONE_GENERATION, || {
-            format!("the store's generation falls from {} to {epoch}", before.meta.epoch)
+            format!(
+                "the store's generation falls from {} to {epoch}",
+                before.meta.epoch
+            )
         });
-        self.expect(commit.by_epoch.is_none_or(|by| by == epoch), ONE_GENERATION, || {
-            format!("generation {:?} commits to a store of generation {epoch}", commit.by_epoch)
-        });
+        self.expect(
+            commit.by_epoch.is_none_or(|by| by == epoch),
+            ONE_GENERATION,
+            || {
+                format!(
+                    "generation {:?} commits to a store of generation {epoch}",
+                    commit.by_epoch
+                )
+            },
+        );
     }
 
     fn check_cursor(&mut self, commit: &Commit, before: &Stored) {
         let old = before.meta.reconciled.map_or(0, |(index, _)| index);
         let Some((index, hash)) = commit.meta.reconciled else {
-            self.expect(old == 0, RECONCILED_IS_CHAIN, || "the reconciled ledger is gone".to_owned());
+            self.expect(old == 0, RECONCILED_IS_CHAIN, || {
+                "the reconciled ledger is gone".to_owned()
+            });
             return;
         };
         self.expect(index >= old, RECONCILED_IS_CHAIN, || {
@@ -105,7 +130,11 @@ impl Checker {
         });
         let known = self.books.ledgers.get(&index).map(|header| header.hash);
         self.expect(known == Some(hash), RECONCILED_IS_CHAIN, || {
-            format!("ledger {index} {} is reconciled, the chain has {:?}", short(&hash), known.as_ref().map(short))
+            format!(
+                "ledger {index} {} is reconciled, the chain has {:?}",
+                short(&hash),
+                known.as_ref().map(short)
+            )
         });
     }
 
@@ -131,12 +160,19 @@ impl Checker {
             self.expect(kept, ONE_SLOT, || {
                 format!("{key} moves from slot {:?} to {:?}", old.slot, row.slot)
             });
-            let same = (&old.destination, old.tag, old.amount) == (&row.destination, row.tag, row.amount)
+            let same = (&old.destination, old.tag, old.amount)
+                == (&row.destination, row.tag, row.amount)
                 && (old.digest.is_none() || old.digest == row.digest);
             self.expect(same, SAME_CONTENT, || format!("{key} changes what it pays"));
         }
         let Some(slot) = row.slot else { return };
-        let owner = self.books.store.owners.entry(slot).or_insert(key.clone()).clone();
+        let owner = self
+            .books
+            .store
+            .owners
+            .entry(slot)
+            .or_insert(key.clone())
+            .clone();
         let signed = self.books.signed_slots.get(&slot).cloned();
         let live = |of: &String| {
             let row = self.books.store.rows.get(of);
@@ -149,9 +185,11 @@ impl Checker {
         self.expect(owner == *key, SLOT_NEVER_TWICE, || {
             format!("slot {slot} is given to {key}, and was given to {owner}")
         });
-        self.expect(signed.as_ref().is_none_or(|of| of == key), SLOT_NEVER_TWICE, || {
-            format!("slot {slot} is given to {key}, and was signed for {signed:?}")
-        });
+        self.expect(
+            signed.as_ref().is_none_or(|of| of == key),
+            SLOT_NEVER_TWICE,
+            || format!("slot {slot} is given to {key}, and was signed for {signed:?}"),
+        );
         let elsewhere = self.books.signed_payments.get(key).copied();
         self.expect(elsewhere.is_none_or(|of| of == slot), ONE_SLOT, || {
             format!("{key} is given slot {slot}, and was signed on {elsewhere:?}")
@@ -163,7 +201,9 @@ impl Checker {
         let known = self.books.ends.get(key).cloned();
         if !row.state.is_final() {
             let stands = known.is_none() || self.books.generation_is_young(key);
-            self.expect(stands, FINAL_STAYS, || format!("{key} was {known:?} and is {}", row.state));
+            self.expect(stands, FINAL_STAYS, || {
+                format!("{key} was {known:?} and is {}", row.state)
+            });
             return;
         }
         let end = End {
@@ -173,12 +213,18 @@ impl Checker {
         if let Some(known) = &known {
             let same = known.state == end.state
                 && (known.evidence == end.evidence || self.books.is_other_store());
-            self.expect(same, FINAL_STAYS, || format!("{key} was {known:?} and is {end:?}"));
+            self.expect(same, FINAL_STAYS, || {
+                format!("{key} was {known:?} and is {end:?}")
+            });
         }
         if let Some((index, hash)) = row.evidence.as_ref().and_then(|evidence| evidence.ledger) {
             let in_chain = self.books.ledgers.get(&index).map(|header| header.hash);
             self.expect(in_chain == Some(hash), FINAL_STAYS, || {
-                format!("{key} rests on ledger {index} {}, the chain has {:?}", short(&hash), in_chain.as_ref().map(short))
+                format!(
+                    "{key} rests on ledger {index} {}, the chain has {:?}",
+                    short(&hash),
+                    in_chain.as_ref().map(short)
+                )
             });
         }
         let is_new = known.as_ref() != Some(&end);
@@ -213,16 +259,29 @@ impl Checker {
         let (key, Some(evidence)) = (&row.key, &row.evidence) else {
             return;
         };
-        let reconciled = self.books.store.meta.reconciled.map_or(0, |(index, _)| index);
+        let reconciled = self
+            .books
+            .store
+            .meta
+            .reconciled
+            .map_or(0, |(index, _)| index);
         if let Some((index, _)) = evidence.ledger {
             let seen = index <= self.books.validated && index <= reconciled;
             self.expect(seen, PROVEN, || {
-                format!("{key} ends by ledger {index}, and {} is validated, {reconciled} reconciled", self.books.validated)
+                format!(
+                    "{key} ends by ledger {index}, and {} is validated, {reconciled} reconciled",
+                    self.books.validated
+                )
             });
         }
-        let in_chain = evidence.tx.is_none_or(|hash| self.books.txs.contains_key(&hash));
+        let in_chain = evidence
+            .tx
+            .is_none_or(|hash| self.books.txs.contains_key(&hash));
         self.expect(in_chain, PROVEN, || {
-            format!("{key} ends by transaction {:?}, which the chain does not hold", evidence.tx.as_ref().map(short))
+            format!(
+                "{key} ends by transaction {:?}, which the chain does not hold",
+                evidence.tx.as_ref().map(short)
+            )
         });
         if !row.state.is_unpaid() || row.state == Standing::Failed {
             return;
@@ -230,14 +289,31 @@ impl Checker {
         // Nothing of it may ever come any more: of all versions of any store, and of all signatures.
         if let (true, Some((index, _))) = (evidence.is_absence, evidence.ledger) {
             let slot = row.slot.unwrap_or(0);
-            let of_slot = self.books.store.versions.range((slot, 0)..=(slot, u32::MAX));
-            let latest = of_slot.map(|(_, version)| version.last_ledger).max().unwrap_or(0);
+            let of_slot = self
+                .books
+                .store
+                .versions
+                .range((slot, 0)..=(slot, u32::MAX));
+            let latest = of_slot
+                .map(|(_, version)| version.last_ledger)
+                .max()
+                .unwrap_or(0);
             self.expect(index >= latest, PROVEN, || {
-                format!("{key} is {} by ledger {index}, and a version lives until {latest}", row.state)
+                format!(
+                    "{key} is {} by ledger {index}, and a version lives until {latest}",
+                    row.state
+                )
             });
-            let open = self.books.ledgers.get(&index).map(|header| header.sequence <= slot);
+            let open = self
+                .books
+                .ledgers
+                .get(&index)
+                .map(|header| header.sequence <= slot);
             self.expect(open == Some(true), PROVEN, || {
-                format!("{key} is {} because slot {slot} is unused in ledger {index}, where it is gone", row.state)
+                format!(
+                    "{key} is {} because slot {slot} is unused in ledger {index}, where it is gone",
+                    row.state
+                )
             });
         }
         let may_come = self
@@ -251,7 +327,10 @@ impl Checker {
             })
             .map(|signature| signature.ask.last_ledger);
         self.expect(may_come.is_none(), PROVEN, || {
-            format!("{key} is {}, and a signature of it lives until ledger {may_come:?}", row.state)
+            format!(
+                "{key} is {}, and a signature of it lives until ledger {may_come:?}",
+                row.state
+            )
         });
     }
 
@@ -271,13 +350,21 @@ impl Checker {
             return;
         }
         self.expect(version.fee <= self.rules.fee_cap, MONEY_IS_THERE, || {
-            format!("{id} costs {} drops, more than the cap of {}", version.fee, self.rules.fee_cap)
+            format!(
+                "{id} costs {} drops, more than the cap of {}",
+                version.fee, self.rules.fee_cap
+            )
         });
         if is_first {
             return;
         }
         let validated = self.books.validated;
-        let reconciled = self.books.store.meta.reconciled.map_or(0, |(index, _)| index);
+        let reconciled = self
+            .books
+            .store
+            .meta
+            .reconciled
+            .map_or(0, |(index, _)| index);
         let latest = validated.saturating_add(self.rules.window);
         let last = version.last_ledger;
         self.expect(reconciled < last && last <= latest, BOUNDED_LIFE, || {
@@ -287,14 +374,30 @@ impl Checker {
             return;
         }
         let owner = self.books.store.owners.get(slot);
-        let row = owner.and_then(|key| self.books.store.rows.get(key)).cloned();
+        let row = owner
+            .and_then(|key| self.books.store.rows.get(key))
+            .cloned();
         let Some(row) = row else {
-            return self.violated(SAME_CONTENT, format!("{id} pays, and the slot has no payment"));
+            return self.violated(
+                SAME_CONTENT,
+                format!("{id} pays, and the slot has no payment"),
+            );
         };
-        self.expect(row.deadline.is_none_or(|deadline| last <= deadline), BOUNDED_LIFE, || {
-            format!("{id} lives until ledger {last}, past the deadline {:?} of {}", row.deadline, row.key)
-        });
-        let of_slot = self.books.store.versions.range((*slot, 0)..=(*slot, u32::MAX));
+        self.expect(
+            row.deadline.is_none_or(|deadline| last <= deadline),
+            BOUNDED_LIFE,
+            || {
+                format!(
+                    "{id} lives until ledger {last}, past the deadline {:?} of {}",
+                    row.deadline, row.key
+                )
+            },
+        );
+        let of_slot = self
+            .books
+            .store
+            .versions
+            .range((*slot, 0)..=(*slot, u32::MAX));
         let filled = of_slot.into_iter().any(|(_, earlier)| !earlier.is_payment);
         self.expect(!filled && !row.is_cancelled, SAME_CONTENT, || {
             format!("{id} pays {}, which is to be cancelled", row.key)
@@ -304,7 +407,9 @@ impl Checker {
     /// Whether anything could be bound, or a version added, at this moment.
     fn check_new(&mut self, commit: &Commit, before: &Stored, bound: &[u32]) {
         let is_new = |version: &&VersionRow| {
-            !before.versions.contains_key(&(version.slot, version.number))
+            !before
+                .versions
+                .contains_key(&(version.slot, version.number))
         };
         let added = commit.versions.iter().filter(is_new).count();
         if added == 0 && bound.is_empty() {
@@ -314,7 +419,10 @@ impl Checker {
         self.expect(!before.meta.is_frozen, FROZEN_SIGNS_NOTHING, || {
             format!("{what} while the wallet is frozen")
         });
-        let held = before.meta.quarantine_until.filter(|_| commit.meta.quarantine_until.is_some());
+        let held = before
+            .meta
+            .quarantine_until
+            .filter(|_| commit.meta.quarantine_until.is_some());
         self.expect(held.is_none(), QUARANTINE_HOLDS, || {
             format!("{what} in quarantine until ledger {held:?}")
         });
@@ -326,8 +434,13 @@ impl Checker {
     }
 
     fn check_gaps(&mut self, commit: &Commit) {
-        let at = commit.meta.reconciled.and_then(|(index, _)| self.books.ledgers.get(&index));
-        let Some(first) = at.map(|header| header.sequence) else { return };
+        let at = commit
+            .meta
+            .reconciled
+            .and_then(|(index, _)| self.books.ledgers.get(&index));
+        let Some(first) = at.map(|header| header.sequence) else {
+            return;
+        };
         let highest = commit.versions.iter().map(|version| version.slot).max();
         let gap = (first..=highest.unwrap_or(0)).find(|slot| !self.books.knows_slot(*slot));
         self.expect(gap.is_none(), NO_GAPS, || {
@@ -338,18 +451,27 @@ impl Checker {
     /// What is at large, with what was just bound, against the balance that the store has reconciled.
     fn check_money(&mut self, what: &str) {
         let store = &self.books.store;
-        let Some(balance) = store.meta.balance else { return };
+        let Some(balance) = store.meta.balance else {
+            return;
+        };
         let mut at_large: u64 = 0;
         let slots: BTreeSet<u32> = store.versions.keys().map(|(slot, _)| *slot).collect();
         for slot in slots {
             let row = store.owners.get(&slot).and_then(|key| store.rows.get(key));
-            let decided = row.is_some_and(|row| matches!(row.state, Standing::Paid | Standing::Failed | Standing::OnHold));
+            let decided = row.is_some_and(|row| {
+                matches!(
+                    row.state,
+                    Standing::Paid | Standing::Failed | Standing::OnHold
+                )
+            });
             if store.resolved.contains_key(&slot) || decided {
                 continue;
             }
             let of_slot = store.versions.range((slot, 0)..=(slot, u32::MAX));
             let fee = of_slot.map(|(_, version)| version.fee).max().unwrap_or(0);
-            let amount = row.filter(|row| !row.state.is_final()).map_or(0, |row| row.amount);
+            let amount = row
+                .filter(|row| !row.state.is_final())
+                .map_or(0, |row| row.amount);
             at_large = at_large.saturating_add(fee).saturating_add(amount);
         }
         let reserve = self.rules.reserve;
@@ -368,17 +490,30 @@ impl Checker {
         let Some(header) = self.books.ledgers.get(&index).copied() else {
             return;
         };
-        self.expect(meta.balance.is_none_or(|balance| balance == header.balance), BOOKS_BALANCE, || {
-            format!("the balance in ledger {index} is {}, the store has {:?}", header.balance, meta.balance)
-        });
+        self.expect(
+            meta.balance.is_none_or(|balance| balance == header.balance),
+            BOOKS_BALANCE,
+            || {
+                format!(
+                    "the balance in ledger {index} is {}, the store has {:?}",
+                    header.balance, meta.balance
+                )
+            },
+        );
         let store = &self.books.store;
         let undecided = store
             .rows
             .values()
-            .find(|row| row.state == Standing::AtLarge && row.slot.is_some_and(|slot| slot < header.sequence))
+            .find(|row| {
+                row.state == Standing::AtLarge
+                    && row.slot.is_some_and(|slot| slot < header.sequence)
+            })
             .map(|row| row.key.clone());
         self.expect(undecided.is_none(), NO_GAPS, || {
-            format!("{undecided:?} is at large, and its slot is below Sequence {} of ledger {index}", header.sequence)
+            format!(
+                "{undecided:?} is at large, and its slot is below Sequence {} of ledger {index}",
+                header.sequence
+            )
         });
         let known: BTreeSet<Hash> = self.known_transactions();
         let unknown = self
@@ -395,7 +530,10 @@ impl Checker {
     /// Transactions that the store accounts for.
     fn known_transactions(&self) -> BTreeSet<Hash> {
         let store = &self.books.store;
-        let by_rows = store.rows.values().filter_map(|row| row.evidence.as_ref()?.tx);
+        let by_rows = store
+            .rows
+            .values()
+            .filter_map(|row| row.evidence.as_ref()?.tx);
         by_rows
             .chain(store.resolved.values().flatten().copied())
             .chain(store.foreign.iter().copied())
@@ -416,13 +554,23 @@ fn differs(row: &PaymentRow, evidence: &Evidence, index: u32, tx: &ChainTx) -> O
     };
     let place = (Some(tx.hash), Some(index));
     if (evidence.tx, evidence.ledger.map(|(index, _)| index)) != place {
-        return Some(format!("it is in ledger {index}, the evidence names another place"));
+        return Some(format!(
+            "it is in ledger {index}, the evidence names another place"
+        ));
     }
     if (destination, *tag) != (&row.destination, row.tag) {
         return Some(format!("it went to {destination}, tag {tag:?}"));
     }
     if row.is_xrp && (*amount != row.amount || tx.delivered != row.amount) {
-        return Some(format!("it delivered {} of {} drops", tx.delivered, row.amount));
+        return Some(format!(
+            "it delivered {} of {} drops",
+            tx.delivered, row.amount
+        ));
     }
-    (evidence.fee != tx.fee).then(|| format!("it cost {} drops, the evidence says {}", tx.fee, evidence.fee))
+    (evidence.fee != tx.fee).then(|| {
+        format!(
+            "it cost {} drops, the evidence says {}",
+            tx.fee, evidence.fee
+        )
+    })
 }

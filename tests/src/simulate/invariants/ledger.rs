@@ -26,7 +26,10 @@ impl Checker {
             let times = self.books.paid(&invoice).len();
             self.expect(times <= 1, PAID_ONCE, || {
                 let (index, hash) = (ledger.index, short(&tx.hash));
-                format!("InvoiceID {} is paid {times} times, last by {hash} in ledger {index}", short(&invoice))
+                format!(
+                    "InvoiceID {} is paid {times} times, last by {hash} in ledger {index}",
+                    short(&invoice)
+                )
             });
             if let Some(key) = self.books.invoices.get(&invoice).cloned() {
                 self.check_unpaid(&key);
@@ -44,7 +47,11 @@ impl Checker {
         let Some((invoice, _)) = mine else {
             return;
         };
-        let hashes = self.books.by_invoice.get(invoice).map_or(&[][..], Vec::as_slice);
+        let hashes = self
+            .books
+            .by_invoice
+            .get(invoice)
+            .map_or(&[][..], Vec::as_slice);
         let in_chain = hashes.iter().filter_map(|hash| self.books.txs.get(hash));
         // FAILED is a transaction that took the fee; the others say that there is none at all.
         let wrong = in_chain
@@ -54,7 +61,10 @@ impl Checker {
         if let Some((index, hash)) = wrong {
             self.violated(
                 UNPAID_IS_TRUE,
-                format!("{key} is {state}, and {} in ledger {index} pays it", short(&hash)),
+                format!(
+                    "{key} is {state}, and {} in ledger {index} pays it",
+                    short(&hash)
+                ),
             );
         }
     }

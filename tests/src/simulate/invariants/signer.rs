@@ -38,18 +38,34 @@ impl Checker {
         let (slot, short) = (ask.slot, short(hash));
         let request = (slot, ask.is_payment, ask.fee, ask.last_ledger);
         let before = self.books.by_request.insert(request, *hash);
-        self.expect(before.is_none_or(|before| before == *hash), SAME_BYTES, || {
-            format!("slot {slot} up to ledger {} was signed twice, with different bytes", ask.last_ledger)
-        });
+        self.expect(
+            before.is_none_or(|before| before == *hash),
+            SAME_BYTES,
+            || {
+                format!(
+                    "slot {slot} up to ledger {} was signed twice, with different bytes",
+                    ask.last_ledger
+                )
+            },
+        );
         if !signature.replayed {
             self.see_new_signature(ask);
         }
         if let (true, Some(key)) = (ask.is_payment, &ask.key) {
-            let owner = self.books.signed_slots.entry(slot).or_insert(key.clone()).clone();
+            let owner = self
+                .books
+                .signed_slots
+                .entry(slot)
+                .or_insert(key.clone())
+                .clone();
             self.expect(owner == *key, SLOT_NEVER_TWICE, || {
                 format!("{short} is signed for {key} on slot {slot}, which was signed for {owner}")
             });
-            let first = *self.books.signed_payments.entry(key.clone()).or_insert(slot);
+            let first = *self
+                .books
+                .signed_payments
+                .entry(key.clone())
+                .or_insert(slot);
             self.expect(first == slot, ONE_SLOT, || {
                 format!("{short} is signed for {key} on slot {slot}, which was signed on {first}")
             });
@@ -74,7 +90,10 @@ impl Checker {
         });
         let highest = self.books.signer_epoch.max(ask.epoch);
         self.expect(ask.epoch >= highest, ONE_GENERATION, || {
-            format!("slot {slot} is signed for generation {}, after {highest}", ask.epoch)
+            format!(
+                "slot {slot} is signed for generation {}, after {highest}",
+                ask.epoch
+            )
         });
         self.books.signer_epoch = highest;
         // A request that was on its way when the wallet froze may still be answered.

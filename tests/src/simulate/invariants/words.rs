@@ -1,9 +1,7 @@
 //! Checks of what leaves the gateway: blobs to servers, words to callers; and of the end.
 
 use super::books::short;
-use super::{
-    Checker, ENDS, RIGHT_NETWORK, ROW_FIRST, SAME_BYTES, SCHEDULE_IS_NOTHING, TOLD_TRUTH,
-};
+use super::{Checker, ENDS, RIGHT_NETWORK, ROW_FIRST, SAME_BYTES, SCHEDULE_IS_NOTHING, TOLD_TRUTH};
 use crate::simulate::facts::{Sending, Standing, Telling};
 
 impl Checker {
@@ -11,7 +9,10 @@ impl Checker {
         let hash = short(&sending.hash);
         let stored = self.books.blobs.get(&sending.hash).cloned();
         self.expect(stored.is_some(), ROW_FIRST, || {
-            format!("{hash} is sent to {} and no version of any store holds it", sending.server)
+            format!(
+                "{hash} is sent to {} and no version of any store holds it",
+                sending.server
+            )
         });
         if let Some(stored) = stored {
             self.expect(stored == sending.blob, SAME_BYTES, || {
@@ -19,7 +20,10 @@ impl Checker {
             });
         }
         self.expect(sending.is_our_network, RIGHT_NETWORK, || {
-            format!("{hash} is sent to {}, which is of another network", sending.server)
+            format!(
+                "{hash} is sent to {}, which is of another network",
+                sending.server
+            )
         });
     }
 
@@ -28,7 +32,12 @@ impl Checker {
         self.expect(
             telling.safe_to_repay == state.is_unpaid(),
             TOLD_TRUTH,
-            || format!("{key} is told as {state} with safe_to_repay {}", telling.safe_to_repay),
+            || {
+                format!(
+                    "{key} is told as {state} with safe_to_repay {}",
+                    telling.safe_to_repay
+                )
+            },
         );
         if !state.is_final() {
             return;
@@ -38,9 +47,11 @@ impl Checker {
             format!("{key} is told as {state}, and the store has {committed:?}")
         });
         let before = self.books.told.insert(key.clone(), *state);
-        self.expect(before.is_none_or(|before| before == *state), TOLD_TRUTH, || {
-            format!("{key} is told as {state}, and was told as {before:?}")
-        });
+        self.expect(
+            before.is_none_or(|before| before == *state),
+            TOLD_TRUTH,
+            || format!("{key} is told as {state}, and was told as {before:?}"),
+        );
         if telling.by_watch {
             self.books.watched.insert(key.clone(), *state);
         }
