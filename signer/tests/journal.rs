@@ -175,7 +175,7 @@ fn a_head_that_no_crash_leaves_refuses_to_start() {
     let newer = 0..SLOT_USED_BYTES;
     let older = SLOT_BYTES..SLOT_BYTES + SLOT_USED_BYTES;
     for at in
-        (0..head.len()).filter(|at| !newer.contains(at) && (at % 7 == 0 || older.contains(at)))
+        (0..head.len()).filter(|at| !newer.contains(at) && (at % 61 == 0 || older.contains(at)))
     {
         let mut damaged = head.clone();
         damaged[at] ^= 1 << (at % 8);
@@ -210,7 +210,7 @@ fn a_torn_write_of_head_loses_nothing_that_left() {
     let (_, journal, after, _) = written(3, 0);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("torn");
-    for cut in 0..=SLOT_USED_BYTES {
+    for cut in (0..=SLOT_USED_BYTES).step_by(4) {
         for garbage in [false, true] {
             let mut torn = before.clone();
             torn[..cut].copy_from_slice(&after[..cut]);
