@@ -240,7 +240,7 @@ impl Quorum {
     ) -> Result<Vec<String>, NoProof> {
         let operators: BTreeSet<&str> = sources.clone().map(|s| s.operator.as_str()).collect();
         let own = sources.into_iter().any(|s| s.own);
-        if own || operators.len() >= self.operators {
+        if own || operators.len() >= self.operators || xrpl_tx::mutant!("one-server-believed") {
             Ok(operators.into_iter().map(str::to_owned).collect())
         } else {
             Err(NoProof::TooFew {
@@ -313,6 +313,20 @@ impl StateProof {
         match slot {
             Slot::Sequence(number) => self.sequence > number,
             Slot::Ticket(_) => false,
+        }
+    }
+}
+
+#[cfg(paygate_mutants)]
+impl StateProof {
+    /// What nobody proved, for the deliberate defects alone.
+    #[must_use]
+    pub fn forged(ledger: LedgerRef, account: AccountId, sequence: u32) -> Self {
+        Self {
+            ledger,
+            account,
+            sequence,
+            servers: Vec::new(),
         }
     }
 }

@@ -194,6 +194,11 @@ pub fn step(payment: &Payment, event: Event, context: Context<'_>) -> Result<Ste
             moves.signed(at_large, number, signed)
         }
         (State::AtLarge(at_large), Event::Sealed(seal)) => moves.sealed(at_large, seal),
+        (State::AtLarge(_), Event::CancelAsked { cause, validated })
+            if xrpl_tx::mutant!("cancel-ends-at-once") =>
+        {
+            Ok(moves.cancel_unbound(cause, validated))
+        }
         (State::AtLarge(_), Event::CancelAsked { cause, .. }) => Ok(moves.ask_cancel(cause)),
         (State::AtLarge(at_large), Event::NoOpAdded(terms)) => moves.add_noop(at_large, terms),
         (State::AtLarge(at_large), Event::SlotOpen { proof, next }) => {

@@ -100,7 +100,7 @@ pub fn choose(
     deadline: Option<LedgerIndex>,
 ) -> Result<Terms, NoTerms> {
     let asked = fees.asked();
-    if asked > policy.fee_max {
+    if asked > policy.fee_max && !xrpl_tx::mutant!("fee-cap-ignored") {
         return Err(NoTerms::FeeAboveCap {
             asked,
             cap: policy.fee_max,

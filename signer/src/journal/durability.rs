@@ -127,10 +127,12 @@ impl Durability {
 
     /// The frames first: a `HEAD` that survives without them would be a journal that refuses to open.
     fn sync(&self, head_file: &mut HeadFile, target: &Head) -> Result<(), JournalError> {
-        self.file.sync_data().map_err(|source| JournalError::Io {
-            what: "sync",
-            source,
-        })?;
+        if !xrpl_tx::mutant!("journal-not-synced") {
+            self.file.sync_data().map_err(|source| JournalError::Io {
+                what: "sync",
+                source,
+            })?;
+        }
         head_file
             .advance(target)
             .map_err(|source| JournalError::Io {

@@ -143,7 +143,9 @@ impl HeadFile {
             slot[..SLOT_USED_BYTES].copy_from_slice(&encode_slot(number, head));
         }
         file.write_all_at(&bytes, 0)?;
-        file.sync_all()?;
+        if !xrpl_tx::mutant!("head-not-synced") {
+            file.sync_all()?;
+        }
         disk.rename(HEAD_NEW_FILE, HEAD_FILE)?;
         disk.sync_directory()?;
         Ok(HeadFile {

@@ -58,7 +58,8 @@ impl Vault {
             return Err(Denial::WrongStore.into());
         }
         let highest = state.epoch_seen;
-        if fence.epoch < highest || fence.epoch - highest > EPOCH_STEP_MAX {
+        let is_older = fence.epoch < highest && !xrpl_tx::mutant!("signer-believes-any-epoch");
+        if is_older || fence.epoch.saturating_sub(highest) > EPOCH_STEP_MAX {
             return Err(Denial::Epoch {
                 asked: fence.epoch,
                 highest,
@@ -107,7 +108,9 @@ impl Vault {
         };
         match &latest.entry {
             Entry::NoOp { .. } | Entry::Seal { .. } => Err(Denial::SlotIsNoOp(request.slot).into()),
-            Entry::Payment { digest, .. } if *digest != request.claimed_digest => {
+            Entry::Payment { digest, .. }
+                if *digest != request.claimed_digest && !xrpl_tx::mutant!("slot-reused") =>
+            {
                 Err(Denial::SlotTaken(request.slot).into())
             }
             Entry::TicketCreate { .. } => Err(Denial::SlotTaken(request.slot).into()),

@@ -18,6 +18,7 @@
 //! - `fields.rs`: names and headers of fields (private).
 //! - `encode.rs`: the canonical binary form, written (private).
 //! - `decode.rs`: the same form read back, and nothing else: [`DecodeError`].
+//! - `mutants.rs`: [`mutant!`], deliberate defects that only the simulation's own build holds.
 //! - `invoice.rs`: [`invoice_id`] and the memos of no-ops and TicketCreates, which the gateway and the signer both compute.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -36,6 +37,7 @@ mod invoice;
 mod issued;
 mod key;
 mod memo;
+pub mod mutants;
 mod tx;
 
 pub use address::{

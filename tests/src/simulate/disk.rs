@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use paygate_signer::journal::disk::{Disk, DiskFile, FILE_MODE, Opening};
@@ -21,7 +21,6 @@ pub struct SimDisk(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    path: PathBuf,
     files: Vec<FileState>,
     /// Names as a running process sees them.
     names: BTreeMap<String, usize>,
@@ -93,7 +92,6 @@ impl SimDisk {
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(Mutex::new(State {
-            path: PathBuf::from("simulated"),
             files: Vec::new(),
             names: BTreeMap::new(),
             synced_names: BTreeMap::new(),

@@ -106,7 +106,7 @@ pub struct StoreLife {
 /// What a commit changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
-    /// Epoch of the gateway that made it; none for what needs none, such as accepting a payment.
+    /// Epoch of the gateway that made it, once it has one.
     pub by_epoch: Option<u64>,
     /// The store as a whole.
     pub meta: Meta,

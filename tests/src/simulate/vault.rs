@@ -293,12 +293,16 @@ impl SignerService for Port {
         let call = |mut client: SignerServiceClient<Routes>, request| async move {
             client.sign_payment(request).await
         };
-        let signed = |answer: &wire::SignPaymentResponse| match &answer.outcome {
-            Some(wire::sign_payment_response::Outcome::Signed(signed)) => Some(signed),
-            _ => None,
-        };
         self.0
-            .carry(ask, request, call, |answer| signed(answer))
+            .carry(
+                ask,
+                request,
+                call,
+                |answer: &wire::SignPaymentResponse| match &answer.outcome {
+                    Some(wire::sign_payment_response::Outcome::Signed(signed)) => Some(signed),
+                    _ => None,
+                },
+            )
             .await
     }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use paygate_payments::LedgerIndex;
 use paygate_payments::intent::PaymentKey;
+use paygate_payments::payment::VersionKind;
 use paygate_payments::slots::{self, AssetRoom, NoRoom, Room, SlotFacts};
 use paygate_payments::terms::{self, FeeFacts, NoTerms};
 use paygate_proto::signer::v1::{AssetLimits, DescribeSignerResponse};
@@ -105,6 +106,11 @@ impl Dispatcher {
             binds, waits, why, ..
         } = choice;
         let count = binds.len();
+        if xrpl_tx::mutant!("ask-before-binding") {
+            for bind in &binds {
+                engine.ask_unbound(bind, waiting).await;
+            }
+        }
         if count > 0 {
             for record in engine.store.bind(engine.epoch, binds, clock::now()).await? {
                 trace_bound(engine, &record);
@@ -147,6 +153,21 @@ impl Dispatcher {
                 .saturating_sub(exposure(open.iter())),
             assets,
         }
+    }
+}
+
+impl Engine {
+    /// Has a payment signed that is not bound yet, for a deliberate defect alone.
+    async fn ask_unbound(&self, bind: &Bind, waiting: &[Record]) {
+        let record = waiting.iter().find(|r| r.payment.intent.key == bind.key);
+        let Some(record) = record else { return };
+        let (wallet, intent) = (&self.settings.wallet, &record.payment.intent);
+        let version = bind.terms.version(VersionKind::Payment);
+        let digest = intent.digest(wallet, bind.slot);
+        let _ = self
+            .signer
+            .sign_payment(&self.fence(), wallet, intent, bind.slot, digest, &version)
+            .await;
     }
 }
 

@@ -311,7 +311,9 @@ impl Dispatcher {
         let mut why = None;
         for batch in work.chunks(SIGN_BATCH_MAX) {
             // A freeze may have come since the turn began.
-            if let Some(freeze) = self.engine.view.now().frozen {
+            if let Some(freeze) = self.engine.view.now().frozen
+                && !xrpl_tx::mutant!("freeze-ignored")
+            {
                 why = Some(blocked(PaymentReason::WalletFrozen, &freeze.why));
                 break;
             }
@@ -374,7 +376,9 @@ impl Dispatcher {
 
 /// What holds back every payment at once.
 fn obstacle(view: &EngineView) -> Option<Blocked> {
-    if let Some(freeze) = &view.frozen {
+    if let Some(freeze) = &view.frozen
+        && !xrpl_tx::mutant!("freeze-ignored")
+    {
         return Some(blocked(PaymentReason::WalletFrozen, &freeze.why));
     }
     if let Some(quarantine) = view.quarantine {

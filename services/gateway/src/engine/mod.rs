@@ -22,6 +22,8 @@ mod confirm;
 mod dispatch;
 mod fees;
 mod inquiry;
+#[cfg(paygate_mutants)]
+mod mutants;
 mod preflight;
 mod pull;
 mod sign;

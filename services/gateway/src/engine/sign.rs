@@ -95,6 +95,9 @@ impl Engine {
             Checked::Blob(signed, head) => {
                 self.metrics.signer_request(SignerResult::Approved);
                 span.record("paygate.outcome", "signed");
+                if xrpl_tx::mutant!("sent-before-stored") {
+                    let _ = self.link.submit(&hex::encode_upper(&signed.blob)).await;
+                }
                 let may_be_sent = self.keep(&work, &signed, head).instrument(span).await?;
                 let trace = trace_of(work.owner.as_ref());
                 self.metrics
@@ -136,6 +139,11 @@ impl Engine {
         let fence = self.fence();
         let wallet = &self.settings.wallet;
         let owner = work.owner.as_ref();
+        let mut uncommitted = work.clone();
+        if xrpl_tx::mutant!("version-uncommitted") {
+            uncommitted.version.last_ledger = work.version.last_ledger.plus(1);
+        }
+        let work = &uncommitted;
         let outcome = match (work.version.kind, owner) {
             (VersionKind::Payment, Some(record)) => {
                 let intent = &record.payment.intent;

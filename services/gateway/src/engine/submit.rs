@@ -122,6 +122,8 @@ impl Engine {
             },
             Err(CallError::Unanswered { .. } | CallError::Malformed { .. }) => SlotAnswer::Unread,
         };
+        #[cfg(paygate_mutants)]
+        super::mutants::judge(self, blob, &said).await?;
         let (first, changed) = answers.take(blob.slot, &said);
         if changed {
             let shown = Arc::clone(&answers.0);

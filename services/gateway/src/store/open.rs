@@ -218,6 +218,10 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
             .map_err(sql)?;
         tx.commit().map_err(sql)?;
     }
+    if xrpl_tx::mutant!("slot-reused") {
+        conn.execute_batch("DROP INDEX IF EXISTS payments_slot")
+            .map_err(sql)?;
+    }
     Ok(())
 }
 

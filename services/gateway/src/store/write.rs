@@ -181,7 +181,9 @@ fn own_slot(scope: &Scope<'_>, slot: Slot, number: u64, state: &State) -> Result
     let row = slot_row(scope.view(), slot)?;
     let free = match &row {
         None => true,
-        Some(row) => row.owner.is_none() && state.name().is_final(),
+        Some(row) => {
+            row.owner.is_none() && state.name().is_final() || xrpl_tx::mutant!("slot-reused")
+        }
     };
     if !free {
         return Err(StoreError::SlotTaken(slot));
@@ -264,6 +266,10 @@ pub(super) fn insert_version(
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO versions (account, slot_kind, slot_number, n, kind, fee, last_ledger, tx_hash, blob) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let sql = match xrpl_tx::mutant!("slot-reused") {
+        true => &sql.replacen("INSERT", "INSERT OR REPLACE", 1),
+        false => sql,
+    };
     let (kind, number) = codec::slot_columns(slot);
     scope.conn.prepare_cached(sql)?.execute(params![
         scope.identity.wallet.account.as_bytes(),

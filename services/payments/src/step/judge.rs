@@ -39,8 +39,13 @@ pub(super) fn judge(
                 && *amount == intent.amount
                 && *invoice_id == Some(invoice)
                 && tx.memos == intent.memos.as_slice();
+            let content = match xrpl_tx::mutant!("attribution-by-hash") {
+                true => versions.is_some_and(|v| v.by_hash(tx.hash).is_some()),
+                false => content,
+            };
             match (content, &tx.result) {
                 (false, _) => Verdict::OtherContent,
+                (true, FinalResult::Claimed(_)) if xrpl_tx::mutant!("tec-is-paid") => Verdict::Paid,
                 (true, FinalResult::Claimed(_)) => Verdict::Failed,
                 (true, FinalResult::Success) if *delivered == Some(intent.gets()) => Verdict::Paid,
                 (true, FinalResult::Success) => Verdict::DeliveredDiffers,

@@ -312,15 +312,22 @@ impl Moves<'_> {
                 "the proof is not about this slot, or says that it is gone",
             ));
         }
-        if proof.ledger().index < at_large.versions.highest_last_ledger()
-            || self.context.quarantined
-        {
+        let seen = match xrpl_tx::mutant!("unvalidated-is-dead") {
+            // What the open ledger has passed.
+            true => proof.ledger().index.plus(2),
+            false => proof.ledger().index,
+        };
+        let highest = match xrpl_tx::mutant!("absence-of-first-version") {
+            true => at_large.versions.as_slice()[0].last_ledger,
+            false => at_large.versions.highest_last_ledger(),
+        };
+        if seen < highest || self.context.quarantined {
             return Ok(self.unchanged());
         }
         let absent = Fact::ProvenAbsent {
             ledger: proof.ledger(),
         };
-        if self.payment.cancel.is_some() {
+        if self.payment.cancel.is_some() && !xrpl_tx::mutant!("bump-after-cancel") {
             // A no-op has no deadline: it must take the slot sooner or later.
             return Ok(match next {
                 Some(terms) => self.add_version(at_large, VersionKind::NoOp, terms, vec![absent]),
@@ -328,7 +335,11 @@ impl Moves<'_> {
             });
         }
         match (self.payment.deadline, next) {
-            (Some(deadline), _) if proof.ledger().index >= deadline => {
+            (Some(deadline), _)
+                if seen >= deadline
+                    || (xrpl_tx::mutant!("absence-of-first-version")
+                        && at_large.versions.as_slice().len() > 1) =>
+            {
                 Ok(self.expire_bound(slot, proof, absent))
             }
             (Some(deadline), Some(terms)) => {

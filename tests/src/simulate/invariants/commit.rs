@@ -42,6 +42,7 @@ impl Checker {
                 bound.push(slot);
             }
             self.check_row(row, before.rows.get(&row.key));
+            self.check_deadline(row, before.rows.get(&row.key));
             self.books.store.rows.insert(row.key.clone(), row.clone());
         }
         for version in &commit.versions {
@@ -105,16 +106,6 @@ impl Checker {
                 before.meta.epoch
             )
         });
-        self.expect(
-            commit.by_epoch.is_none_or(|by| by == epoch),
-            ONE_GENERATION,
-            || {
-                format!(
-                    "generation {:?} commits to a store of generation {epoch}",
-                    commit.by_epoch
-                )
-            },
-        );
     }
 
     fn check_cursor(&mut self, commit: &Commit, before: &Stored) {
@@ -266,11 +257,11 @@ impl Checker {
             .reconciled
             .map_or(0, |(index, _)| index);
         if let Some((index, _)) = evidence.ledger {
-            let seen = index <= self.books.validated && index <= reconciled;
+            let validated = self.books.validated;
+            let seen = index <= validated && index <= reconciled;
             self.expect(seen, PROVEN, || {
                 format!(
-                    "{key} ends by ledger {index}, and {} is validated, {reconciled} reconciled",
-                    self.books.validated
+                    "{key} ends by ledger {index}, and {validated} is validated, {reconciled} reconciled"
                 )
             });
         }
@@ -334,6 +325,30 @@ impl Checker {
         });
     }
 
+    /// A payment that was never bound expires with its deadline's ledger, and with no clock.
+    fn check_deadline(&mut self, row: &PaymentRow, old: Option<&PaymentRow>) {
+        let was_accepted = old.is_some_and(|old| old.state == Standing::Accepted);
+        if row.state != Standing::Expired || row.slot.is_some() || !was_accepted {
+            return;
+        }
+        let reconciled = self
+            .books
+            .store
+            .meta
+            .reconciled
+            .map_or(0, |(index, _)| index);
+        self.expect(
+            row.deadline.is_some_and(|deadline| deadline <= reconciled),
+            PROVEN,
+            || {
+                format!(
+                    "{} is EXPIRED at ledger {reconciled}, its deadline is {:?}",
+                    row.key, row.deadline
+                )
+            },
+        );
+    }
+
     // --- versions ---
 
     fn check_version(&mut self, version: &VersionRow, known: Option<&VersionRow>, is_first: bool) {
@@ -349,10 +364,11 @@ impl Checker {
             self.expect(same && kept, SAME_BYTES, || format!("{id} changes"));
             return;
         }
-        self.expect(version.fee <= self.rules.fee_cap, MONEY_IS_THERE, || {
+        let cap = self.rules.fee_cap;
+        self.expect(version.fee <= cap, MONEY_IS_THERE, || {
             format!(
-                "{id} costs {} drops, more than the cap of {}",
-                version.fee, self.rules.fee_cap
+                "{id} costs {} drops, more than the cap of {cap}",
+                version.fee
             )
         });
         if is_first {
@@ -416,6 +432,17 @@ impl Checker {
             return;
         }
         let what = format!("slots {bound:?} are bound and {added} versions added");
+        let epoch = commit.meta.epoch;
+        self.expect(
+            commit.by_epoch.is_none_or(|by| by == epoch),
+            ONE_GENERATION,
+            || {
+                format!(
+                    "{what} by generation {:?} of a store of generation {epoch}",
+                    commit.by_epoch
+                )
+            },
+        );
         self.expect(!before.meta.is_frozen, FROZEN_SIGNS_NOTHING, || {
             format!("{what} while the wallet is frozen")
         });

@@ -81,11 +81,12 @@ impl Checker {
         self.expect(!given_up, SAME_CONTENT, || {
             format!("a payment is signed on slot {slot} after a no-op")
         });
-        let latest = self.books.validated.saturating_add(self.rules.window);
+        let validated = self.books.validated;
+        let latest = validated.saturating_add(self.rules.window);
         self.expect(ask.last_ledger <= latest, BOUNDED_LIFE, || {
             format!(
-                "slot {slot} is signed up to ledger {}, more than a window past {}",
-                ask.last_ledger, self.books.validated
+                "slot {slot} is signed up to ledger {}, more than a window past {validated}",
+                ask.last_ledger
             )
         });
         let highest = self.books.signer_epoch.max(ask.epoch);
