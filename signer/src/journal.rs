@@ -6,7 +6,7 @@
 //! The order that everything rests on:
 //!
 //! 1. [`Journal::append`] writes a frame at the end of `journal` (not yet durable);
-//! 2. [`Durability::commit`] syncs `journal`, then replaces `HEAD` (write `HEAD.new`, sync, rename, sync the directory);
+//! 2. [`Durability::commit`] syncs `journal`, then moves `HEAD` (overwrites the older of its two slots, syncs);
 //! 3. only then does it hand out the [`Recorded`] that carries the signed bytes.
 //!
 //! So every signature that anybody has ever seen lies at or below `HEAD`. What lies above was never shown to anybody: if

@@ -11,6 +11,10 @@ use xrpl_tx::{ACCOUNT_ONE, AccountId, Amount, Asset, Drops, IssuedAmount, Slot, 
 
 const NETWORK: u32 = 1;
 
+/// How `HEAD` lies: two slots, of which only the beginning is used.
+const SLOT_BYTES: usize = 4096;
+const SLOT_USED_BYTES: usize = 68;
+
 fn record(number: u32) -> Record {
     let key = PaymentKey::new("shop", &format!("p-{number}")).unwrap();
     let transaction = SignedTransaction {
@@ -154,21 +158,129 @@ fn a_journal_cut_below_head_refuses_to_start() {
 }
 
 #[test]
-fn a_changed_byte_of_head_refuses_to_start() {
+fn a_head_that_no_crash_leaves_refuses_to_start() {
+    // Three commits since HEAD was laid: the first slot says 3 frames, the second 2.
     let (directory, journal, head, _) = written(3, 0);
     let path = directory.path().join("damaged");
-    for at in 0..head.len() {
+    assert_eq!(head.len(), 2 * SLOT_BYTES);
+    let refused = |head: &[u8], why: &str| {
+        lay(&path, &journal, Some(head));
+        assert!(open(&path).is_err(), "{why}");
+        assert_eq!(
+            std::fs::read(path.join("HEAD")).unwrap(),
+            head,
+            "a refused HEAD is left as it is"
+        );
+    };
+    let newer = 0..SLOT_USED_BYTES;
+    let older = SLOT_BYTES..SLOT_BYTES + SLOT_USED_BYTES;
+    for at in
+        (0..head.len()).filter(|at| !newer.contains(at) && (at % 61 == 0 || older.contains(at)))
+    {
         let mut damaged = head.clone();
         damaged[at] ^= 1 << (at % 8);
-        lay(&path, &journal, Some(&damaged));
-        assert!(open(&path).is_err(), "byte {at}");
-        lay(&path, &journal, Some(&head[..at]));
-        assert!(open(&path).is_err(), "length {at}");
+        // With the newer slot whole, nothing lies beyond it that a torn write could have been about.
+        refused(&damaged, &format!("byte {at}"));
     }
+    for length in (0..head.len()).step_by(61) {
+        refused(&head[..length], &format!("length {length}"));
+    }
+    let mut both = head.clone();
+    both[20] ^= 1;
+    both[SLOT_BYTES + 20] ^= 1;
+    refused(&both, "both slots damaged");
+    let (even, odd) = head.split_at(SLOT_BYTES);
+    refused(&[odd, even].concat(), "slots in each other's place");
+    refused(&[even, even].concat(), "one slot twice");
+    let (_, _, ancient, _) = written(1, 0);
+    refused(
+        &[even, &ancient[SLOT_BYTES..]].concat(),
+        "slots whose numbers do not follow each other",
+    );
     lay(&path, &journal, None);
     assert!(open(&path).is_err(), "without HEAD");
     lay(&path, &[], Some(&head));
     assert!(open(&path).is_err(), "without journal");
+}
+
+#[test]
+fn a_torn_write_of_head_loses_nothing_that_left() {
+    // The third commit left the slot that says 2 frames as it is and overwrote the one that said 1.
+    let (_, _, before, at_two) = written(2, 0);
+    let (_, journal, after, _) = written(3, 0);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("torn");
+    for cut in (0..=SLOT_USED_BYTES).step_by(4) {
+        for garbage in [false, true] {
+            let mut torn = before.clone();
+            torn[..cut].copy_from_slice(&after[..cut]);
+            if garbage {
+                torn[cut..SLOT_USED_BYTES].fill(0x5A);
+            }
+            lay(&path, &journal, Some(&torn));
+            let (reopened, records) = open(&path).unwrap();
+            assert_eq!(records, expected(3), "{cut} bytes written");
+            assert_eq!(reopened.head().height, 3);
+            drop(reopened);
+            assert_eq!(open(&path).unwrap().1, expected(3), "and opens again");
+
+            // Frames that were not synced are no reason to begin a write of HEAD.
+            lay(&path, &journal[..at_two], Some(&torn));
+            let whole = torn == before;
+            assert_eq!(open(&path).is_ok(), whole, "{cut} bytes written");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_newest_slot_loses_no_frame_and_hides_no_loss() {
+    let (directory, journal, head, _) = written(3, 0);
+    let (_, two, ..) = written(2, 0);
+    let path = directory.path().join("damaged");
+    for at in 0..SLOT_USED_BYTES {
+        let mut damaged = head.clone();
+        damaged[at] ^= 1 << (at % 8);
+        lay(&path, &journal, Some(&damaged));
+        assert_eq!(open(&path).unwrap().1, expected(3), "byte {at}");
+        lay(&path, &two, Some(&damaged));
+        assert!(open(&path).is_err(), "byte {at}, the last frame missing");
+    }
+}
+
+#[test]
+fn head_in_its_first_form_is_taken_in() {
+    let (directory, journal, ..) = written(3, 2);
+    let path = directory.path().join("first");
+    let (opened, _) = open(&directory.path().join("journal")).unwrap();
+    let first_form = {
+        let height = 3u64;
+        let hash = opened.hash_at(height).unwrap().unwrap();
+        let content = [
+            b"PAYGATEH".as_slice(),
+            &height.to_be_bytes(),
+            &hash,
+            // The third record is a seal.
+            &1001u32.to_be_bytes(),
+        ]
+        .concat();
+        let sum = xrpl_tx::sha256(&[b"paygate/journal-checksum/v1\0", &content]);
+        [content.as_slice(), &sum.as_bytes()[..8]].concat()
+    };
+    lay(&path, &journal, Some(&first_form));
+    let (reopened, records) = open(&path).unwrap();
+    assert_eq!((records, reopened.head().height), (expected(5), 5));
+    drop(reopened);
+    assert_eq!(
+        std::fs::read(path.join("HEAD")).unwrap().len(),
+        2 * SLOT_BYTES
+    );
+    assert_eq!(open(&path).unwrap().1, expected(5));
+    for at in 0..first_form.len() {
+        let mut damaged = first_form.clone();
+        damaged[at] ^= 1 << (at % 8);
+        lay(&path, &journal, Some(&damaged));
+        assert!(open(&path).is_err(), "byte {at}");
+    }
 }
 
 #[test]

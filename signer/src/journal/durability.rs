@@ -8,9 +8,9 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::disk::{Disk, DiskFile};
+use super::disk::DiskFile;
 use super::file::Position;
-use super::head::Head;
+use super::head::{Head, HeadFile};
 use super::record::Record;
 
 /// The journal cannot be written. The process must end: what is on the disk is known only after a restart.
@@ -57,22 +57,30 @@ pub struct Recorded {
 #[derive(Debug)]
 pub struct Durability {
     file: Arc<dyn DiskFile>,
-    disk: Arc<dyn Disk>,
     /// The end of what was appended.
     written: Mutex<Head>,
-    /// The end of what survives. None after a failure.
-    durable: Mutex<Option<Head>>,
+    /// None after a failure.
+    durable: Mutex<Option<Durable>>,
     /// Height of `durable`, readable while a commit holds its lock.
     durable_height: AtomicU64,
 }
 
+/// The end of what survives, and the file that says so.
+#[derive(Debug)]
+struct Durable {
+    head: Head,
+    file: HeadFile,
+}
+
 impl Durability {
-    pub(super) fn new(file: Arc<dyn DiskFile>, disk: Arc<dyn Disk>, head: Head) -> Durability {
+    pub(super) fn new(file: Arc<dyn DiskFile>, head_file: HeadFile, head: Head) -> Durability {
         Durability {
             file,
-            disk,
             written: Mutex::new(head),
-            durable: Mutex::new(Some(head)),
+            durable: Mutex::new(Some(Durable {
+                head,
+                file: head_file,
+            })),
             durable_height: AtomicU64::new(head.height),
         }
     }
@@ -95,40 +103,40 @@ impl Durability {
         self.durable
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(|durable| durable.head)
             .ok_or(JournalError::Failed)
     }
 
     /// Returns once the record's frame is durable and `HEAD` reaches it.
     pub fn commit(&self, at: Position, record: Record) -> Result<Recorded, JournalError> {
-        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
-        let head = durable.ok_or(JournalError::Failed)?;
-        if head.height >= at.height {
-            return Ok(Recorded { record, head });
+        let mut guard = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        let durable = guard.as_mut().ok_or(JournalError::Failed)?;
+        if durable.head.height < at.height {
+            let target = *self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = self.sync(&mut durable.file, &target) {
+                *guard = None;
+                return Err(error);
+            }
+            durable.head = target;
+            self.durable_height.store(target.height, Ordering::Release);
         }
-        let target = *self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = self.sync(&target) {
-            *durable = None;
-            return Err(error);
-        }
-        *durable = Some(target);
-        self.durable_height.store(target.height, Ordering::Release);
-        Ok(Recorded {
-            record,
-            head: target,
-        })
+        let head = durable.head;
+        Ok(Recorded { record, head })
     }
 
-    fn sync(&self, target: &Head) -> Result<(), JournalError> {
+    /// The frames first: a `HEAD` that survives without them would be a journal that refuses to open.
+    fn sync(&self, head_file: &mut HeadFile, target: &Head) -> Result<(), JournalError> {
         if !xrpl_tx::mutant!("journal-not-synced") {
             self.file.sync_data().map_err(|source| JournalError::Io {
                 what: "sync",
                 source,
             })?;
         }
-        target
-            .replace(self.disk.as_ref())
+        head_file
+            .advance(target)
             .map_err(|source| JournalError::Io {
-                what: "replace HEAD of",
+                what: "move HEAD of",
                 source,
             })
     }

@@ -17,7 +17,7 @@ use super::file::{COMMIT_FRAMES_MAX, Journal, Position, RECENT_HASHES, remember}
 use super::frame::{
     self, FILE_HEADER_BYTES, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FrameError, FrameHeader,
 };
-use super::head::{Head, HeadError};
+use super::head::{Head, HeadError, HeadFile, Stored};
 use super::record::Record;
 
 /// Name of the file in its directory.
@@ -210,18 +210,18 @@ impl Journal {
         let length = file.length().map_err(io_error("inspect", &path))?;
 
         let stored = Head::read(disk.as_ref()).map_err(|source| OpenError::Head { source })?;
-        let head = match stored {
+        let stored = match stored {
             Some(_) if length == 0 => {
                 return Err(OpenError::Missing {
                     missing: JOURNAL_FILE,
                 });
             }
-            Some(head) => head,
-            None => create(file.as_ref(), length, network_id, &path, disk.as_ref())?,
+            Some(stored) => stored,
+            None => create(file.as_ref(), length, network_id, &path)?,
         };
         Scan::new(file.as_ref(), network_id, &path)?
-            .run(head, &path, visit)?
-            .finish(file, disk, head)
+            .run(stored.head, &path, visit)?
+            .finish(file, disk.as_ref(), stored)
     }
 }
 
@@ -231,8 +231,7 @@ fn create(
     length: u64,
     network_id: u32,
     path: &Path,
-    disk: &dyn Disk,
-) -> Result<Head, OpenError> {
+) -> Result<Stored, OpenError> {
     if length > FILE_HEADER_BYTES as u64 {
         return Err(OpenError::Missing {
             missing: super::head::HEAD_FILE,
@@ -248,9 +247,7 @@ fn create(
         hash,
         highest_last_ledger_sequence: 0,
     };
-    head.replace(disk)
-        .map_err(io_error("create HEAD in", disk.path()))?;
-    Ok(head)
+    Ok(Stored { head, torn: false })
 }
 
 /// Goes through the file once, frame by frame.
@@ -283,6 +280,8 @@ impl Read for Sequential<'_> {
 /// What a scan found.
 struct Scanned {
     at: Head,
+    /// Where the frames beyond `HEAD` begin.
+    head_offset: u64,
     offset: u64,
     length: u64,
     checkpoints: Vec<u64>,
@@ -330,11 +329,15 @@ impl<'a> Scan<'a> {
         visit: &mut dyn FnMut(Position, &Record) -> Result<(), &'static str>,
     ) -> Result<Scanned, OpenError> {
         let mut frame = Vec::with_capacity(FRAME_BYTES_MAX);
+        let mut head_offset = self.offset;
         loop {
-            if self.at.height == head.height && self.at != head {
-                return Err(OpenError::HeadDiffers {
-                    height: head.height,
-                });
+            if self.at.height == head.height {
+                if self.at != head {
+                    return Err(OpenError::HeadDiffers {
+                        height: head.height,
+                    });
+                }
+                head_offset = self.offset;
             }
             if self.offset == self.length && self.at.height >= head.height {
                 break;
@@ -363,6 +366,7 @@ impl<'a> Scan<'a> {
         }
         Ok(Scanned {
             at: self.at,
+            head_offset,
             offset: self.offset,
             length: self.length,
             checkpoints: self.checkpoints,
@@ -432,14 +436,24 @@ impl<'a> Scan<'a> {
 }
 
 impl Scanned {
-    /// Cuts what is torn, moves `HEAD` to the end, and hands over.
+    /// Writes the frames beyond `HEAD` over themselves. After a sync that failed the kernel may hold pages that are not on the
+    /// disk and take them for clean: the next sync would leave them out, and a `HEAD` that covers them would be a lie.
+    fn write_again(&self, file: &dyn DiskFile) -> io::Result<()> {
+        let length = usize::try_from(self.offset - self.head_offset)
+            .expect("it is at most COMMIT_FRAMES_MAX frames");
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, self.head_offset)?;
+        file.write_all_at(&bytes, self.head_offset)
+    }
+
+    /// Cuts what is torn, lays `HEAD` at the end, and hands over.
     fn finish(
         self,
         file: Box<dyn DiskFile>,
-        disk: Arc<dyn Disk>,
-        head: Head,
+        disk: &dyn Disk,
+        stored: Stored,
     ) -> Result<Opened, OpenError> {
-        let kept_frames = self.at.height - head.height;
+        let kept_frames = self.at.height - stored.head.height;
         let cut_bytes = self.length - self.offset;
         if kept_frames > COMMIT_FRAMES_MAX || cut_bytes > COMMIT_BYTES_MAX {
             return Err(OpenError::HeadBehind {
@@ -447,19 +461,28 @@ impl Scanned {
                 bytes: cut_bytes,
             });
         }
+        // HEAD is written only after frames beyond it were synced. Without them it was no crash.
+        if stored.torn && kept_frames == 0 {
+            return Err(OpenError::Head {
+                source: HeadError::Damaged,
+            });
+        }
         if cut_bytes > 0 {
             file.set_length(self.offset)
                 .map_err(io_error("cut the torn end of the journal in", disk.path()))?;
         }
+        if kept_frames > 0 {
+            self.write_again(file.as_ref())
+                .map_err(io_error("write the end of the journal in", disk.path()))?;
+        }
         if cut_bytes > 0 || kept_frames > 0 {
             file.sync_all()
                 .map_err(io_error("sync the journal in", disk.path()))?;
-            self.at
-                .replace(disk.as_ref())
-                .map_err(io_error("replace HEAD in", disk.path()))?;
         }
+        let head_file =
+            HeadFile::lay(disk, &self.at).map_err(io_error("lay HEAD in", disk.path()))?;
         let file: Arc<dyn DiskFile> = Arc::from(file);
-        let durability = Arc::new(Durability::new(Arc::clone(&file), disk, self.at));
+        let durability = Arc::new(Durability::new(Arc::clone(&file), head_file, self.at));
         let journal = Journal {
             file,
             durability,

@@ -31,7 +31,9 @@ pub(super) struct Witnessed {
     pub(super) facts: AccountFacts,
     /// Its Sequence there.
     pub(super) proof: StateProof,
-    /// Every transaction that it made since the earlier one.
+    /// Every transaction that touched it since the earlier one.
+    pub(super) history: AccountHistory,
+    /// Those that it made itself.
     pub(super) settled: Vec<Presence>,
 }
 

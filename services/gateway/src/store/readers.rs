@@ -48,14 +48,15 @@ impl Readers {
                 Some(conn) => conn,
                 None => open::reader(&identity.path)?,
             };
-            let snapshot = conn.unchecked_transaction()?;
+            // Kept prepared, as every other statement: parsing them costs more than many a lookup.
+            conn.prepare_cached("BEGIN")?.execute([])?;
             let result = work(View {
                 conn: &conn,
                 identity: &identity,
             });
-            snapshot.finish()?;
-            // A connection that failed is not used again; the next job opens a new one.
+            // A connection that failed is not used again, which ends its transaction; the next job opens a new one.
             if result.is_ok() {
+                conn.prepare_cached("COMMIT")?.execute([])?;
                 idle.lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .push(conn);
