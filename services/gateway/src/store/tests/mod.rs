@@ -6,5 +6,6 @@ mod confirming;
 mod durability;
 mod giving_up;
 mod issued;
+mod losing;
 mod watching;
 mod world;
