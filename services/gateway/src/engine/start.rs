@@ -195,7 +195,8 @@ impl Engine {
             self.view.update(|v| v.quarantine = Some(new));
         }
         self.take_recovery(compared).await?;
-        if matches!(new.why, Doubt::FreshStoreUsedJournal | Doubt::OtherStore) {
+        // A fresh store knows nothing of the time before it began, whatever else is in doubt.
+        if compared.facts.reconciled.is_none() || new.why == Doubt::OtherStore {
             self.store
                 .want_import(self.epoch(), self.settings.anchor)
                 .await?;

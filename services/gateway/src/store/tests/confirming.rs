@@ -10,6 +10,7 @@ use xrpl_tx::{Hash256, Slot, filler_memo, noop_memo};
 
 use super::world::{
     NOON, World, XRP, drops, hash, key, ledger, new, noop_tx, payment_tx, shown, signed, terms,
+    wallet,
 };
 use crate::store::{Accept, Bind, NewPayment, Note, StoreError, Unfrozen};
 
@@ -324,7 +325,7 @@ async fn a_payment_whose_binding_was_lost_is_found_by_its_invoice_id() {
 }
 
 #[tokio::test]
-async fn an_invoice_id_that_only_the_ledger_knows_is_not_accepted_again() {
+async fn a_payment_that_only_the_ledger_knows_is_told_from_it_and_never_made_again() {
     let world = World::new().await;
     let other = World::new().await;
     let record = other.created(new("a")).await;
@@ -336,9 +337,22 @@ async fn an_invoice_id_that_only_the_ledger_knows_is_not_accepted_again() {
         )
         .await
         .unwrap();
-    let accept = world.store.create(new("a")).await.unwrap();
+    // Under its id, but for somebody else: nobody says what became of it, and nothing is stored.
+    let mut dearer = new("a");
+    dearer.intent.destination = wallet().account;
+    let accept = world.store.create(dearer).await.unwrap();
     assert_eq!(accept, Accept::OnLedger { tx_hash: hash(1) });
     assert_eq!(world.store.get(&key("a")).await.unwrap(), None);
+    let Accept::Created(again) = world.store.create(new("a")).await.unwrap() else {
+        panic!("it is not told");
+    };
+    assert_eq!(again.payment.state.name(), StateName::Paid);
+    assert_eq!(again.payment.state.slot(), Some(Slot::Sequence(40)));
+    let Accept::Existed(known) = world.store.create(new("a")).await.unwrap() else {
+        panic!("it was stored");
+    };
+    assert_eq!(known.payment, again.payment);
+    assert_eq!(world.name("a").await, StateName::Paid);
 }
 
 #[tokio::test]

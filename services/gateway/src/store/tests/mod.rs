@@ -9,5 +9,6 @@ mod inline;
 mod guarding;
 mod issued;
 mod schedules;
+mod losing;
 mod watching;
 mod world;
