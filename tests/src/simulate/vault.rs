@@ -79,7 +79,7 @@ pub enum StartError {
     Journal(#[from] OpenError),
     /// The journal belongs to another wallet.
     #[error(transparent)]
-    Wallet(#[from] paygate_signer::vault::OtherWallet),
+    Wallet(#[from] paygate_signer::vault::Unfit),
     /// The key cannot be used.
     #[error("the key cannot be used: {0}")]
     Key(String),

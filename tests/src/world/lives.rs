@@ -31,8 +31,7 @@ impl World {
             setup,
             binaries,
             anchor,
-            ledger_ws: ws.to_owned(),
-            ledger_rpc: rpc.to_owned(),
+            ledger_urls: vec![(ws.to_owned(), rpc.to_owned())],
             listeners: Listeners::default(),
             directory,
         })
