@@ -8,6 +8,7 @@ mod stage;
 
 use std::process::{Command, Stdio};
 
+use paygate_payments::codes::Code;
 use paygate_proto::v1::{
     Books, CreatePaymentRequest, EvidenceKind, GetWalletRequest, GetWalletResponse, Payment,
     PaymentReason, PaymentState, TimelineStage, VersionKind,
@@ -41,8 +42,9 @@ impl Stage {
     }
 
     async fn wallet(&self) -> GetWalletResponse {
-        let asked = self.client.wallet().get_wallet(GetWalletRequest::default());
-        asked.await.unwrap().into_inner()
+        let mut wallet = self.client.wallet();
+        let answer = wallet.get_wallet(GetWalletRequest::default()).await;
+        answer.unwrap().into_inner()
     }
 
     async fn books(&self) -> Books {
@@ -83,7 +85,9 @@ impl Stage {
     async fn metric(&self, sample: &str) -> String {
         let text = http::get(&self.world.listeners().metrics, "/metrics").await;
         let text = text.unwrap().body;
-        let line = text.lines().find(|line| line.starts_with(&format!("{sample} ")));
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&format!("{sample} ")));
         let line = line.unwrap_or_else(|| panic!("{sample} is not served: {text}"));
         line.rsplit(' ').next().unwrap().to_owned()
     }
@@ -107,7 +111,8 @@ impl Stage {
             let health = self.health().await;
             let list = health["capabilities"].as_array().unwrap().clone();
             list.iter().any(|one| {
-                one["name"] == name.as_str() && one["reason"].as_str().unwrap().contains(words)
+                one["name"] == name.as_str()
+                    && one["reason"].as_str().unwrap_or_default().contains(words)
             })
         })
         .await;
@@ -129,7 +134,10 @@ impl Stage {
             .output()
             .unwrap();
         let said = [output.stdout, output.stderr].concat();
-        (output.status.code().unwrap(), String::from_utf8(said).unwrap())
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(said).unwrap(),
+        )
     }
 
     /// A transaction of the wallet was made outside: frozen with the very ledger that holds it, and everybody is told. Then a person
@@ -175,7 +183,8 @@ async fn a_key_used_from_outside_freezes_with_its_ledger_and_payments_go_on_once
 
     // A payment, on the slot of one of ours.
     stage.kept_away("taken").await;
-    let theft = json!({ "TransactionType": "Payment", "Destination": payee("thief"), "Amount": "3000000" });
+    let theft =
+        json!({ "TransactionType": "Payment", "Destination": payee("thief"), "Amount": "3000000" });
     let theft = stranger.prepares(theft).await.unwrap();
     assert_eq!(stranger.submits(&theft).await.unwrap(), "tesSUCCESS");
     stage.close().await;
@@ -187,7 +196,12 @@ async fn a_key_used_from_outside_freezes_with_its_ledger_and_payments_go_on_once
     let why = stage.frozen().await.expect("frozen with its ledger");
     assert!(why.contains(&theft.hash), "{why}");
     let (code, said) = stage.types(&[
-        "unfreeze", "--reason", "a story", "--yes", "--acknowledge", &theft.hash,
+        "unfreeze",
+        "--reason",
+        "a story",
+        "--yes",
+        "--acknowledge",
+        &theft.hash,
     ]);
     assert_eq!(code, 0, "{said}");
     stage.is_displaced("taken", &theft.hash).await;
@@ -207,7 +221,9 @@ async fn a_key_used_from_outside_freezes_with_its_ledger_and_payments_go_on_once
     let key = stranger.prepares(key).await.unwrap();
     assert_eq!(stranger.submits(&key).await.unwrap(), "tesSUCCESS");
     stage.is_frozen_and_goes_on(&key.hash).await;
-    stage.until_metric("paygate_foreign_transactions_total", "2").await;
+    stage
+        .until_metric("paygate_foreign_transactions_total", "2")
+        .await;
 
     // Tickets: the Sequence jumps over slots that payments have.
     stage.kept_away("first").await;
@@ -236,7 +252,14 @@ async fn planned_work_outside_is_announced_and_freezes_nothing() {
     let index = stage.ledger.validated_index().await.unwrap();
     let last = (index + 200).to_string();
     let announce = |hash: &str| {
-        stage.types(&["announce", hash, "--last-ledger", &last, "--reason", "ticket 4711"])
+        stage.types(&[
+            "announce",
+            hash,
+            "--last-ledger",
+            &last,
+            "--reason",
+            "ticket 4711",
+        ])
     };
     let (code, said) = announce(&"AB".repeat(32));
     assert!(
@@ -244,7 +267,10 @@ async fn planned_work_outside_is_announced_and_freezes_nothing() {
         "{said}"
     );
     stage.answer("before", Some(&Value::Null)).await;
-    assert_eq!(stage.until_final("before").await.state(), PaymentState::Paid);
+    assert_eq!(
+        stage.until_final("before").await.state(),
+        PaymentState::Paid
+    );
 
     let change = operator.prepares(change).await.unwrap();
     let (code, said) = announce(&change.hash);
@@ -254,7 +280,9 @@ async fn planned_work_outside_is_announced_and_freezes_nothing() {
     assert!(words.contains(&change.hash), "{words}");
     let status = stage.status().await;
     assert_eq!(status.announced[0].tx_hash, change.hash);
-    stage.until_metric("paygate_announced_transactions", "1").await;
+    stage
+        .until_metric("paygate_announced_transactions", "1")
+        .await;
 
     assert_eq!(operator.submits(&change).await.unwrap(), "tesSUCCESS");
     stage.close().await;
@@ -283,7 +311,9 @@ async fn a_fee_past_the_cap_is_waited_for_and_a_near_deadline_bids_more() {
     };
     asks("5000", "9000").await;
     stage.pay("spike", None).await;
-    let words = stage.until_reason("spike", PaymentReason::FeeAboveCap).await;
+    let words = stage
+        .until_reason("spike", PaymentReason::FeeAboveCap)
+        .await;
     assert!(
         words.contains("5000 drops") && words.contains("fees.max_drops 2000"),
         "{words}"
@@ -309,7 +339,8 @@ async fn a_fee_past_the_cap_is_waited_for_and_a_near_deadline_bids_more() {
         .await;
     let bid = stage.payment("hurry").await;
     assert!(bid.versions.iter().all(|version| {
-        version.kind() == VersionKind::Payment && version.last_ledger_sequence <= bid.deadline_ledger
+        version.kind() == VersionKind::Payment
+            && version.last_ledger_sequence <= bid.deadline_ledger
     }));
     stage.until_metric("paygate_fee_bumps_total", "1").await;
     stage.answer("hurry", Some(&Value::Null)).await;
@@ -339,7 +370,9 @@ async fn past_the_fees_of_the_hour_payments_wait_and_say_so() {
         assert_eq!(stage.until_final(id).await.state(), PaymentState::Paid);
     }
     stage.pay("three", None).await;
-    let words = stage.until_reason("three", PaymentReason::FeeAboveCap).await;
+    let words = stage
+        .until_reason("three", PaymentReason::FeeAboveCap)
+        .await;
     assert!(
         words.starts_with("FEE_BUDGET") && words.contains("fees.max_xrp_per_hour"),
         "{words}"
@@ -349,14 +382,18 @@ async fn past_the_fees_of_the_hour_payments_wait_and_say_so() {
         .await;
     let limits = stage.wallet().await.limits.unwrap();
     assert_eq!(
-        (limits.hourly_fees_used_drops, limits.hourly_fees_limit_drops),
+        (
+            limits.hourly_fees_used_drops,
+            limits.hourly_fees_limit_drops
+        ),
         (20, 20)
     );
     assert_eq!(stage.payment("three").await.state(), PaymentState::Accepted);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_a_halted_network_payments_are_taken_in_and_nothing_is_signed_until_it_validates_again() {
+async fn in_a_halted_network_payments_are_taken_in_and_nothing_is_signed_until_it_validates_again()
+{
     let stage = Stage::set_with(Setup {
         gateway_variables: vec![("PAYGATE__XRPL__HALTED_AFTER_MS".into(), "3000".into())],
         ..Setup::default()
@@ -364,12 +401,15 @@ async fn in_a_halted_network_payments_are_taken_in_and_nothing_is_signed_until_i
     .await;
     stage.kept_away("before").await;
     stage.until_health("ledger", "halted").await;
-    let frames = |status: paygate_proto::v1::GetStatusResponse| status.signer.unwrap().journal_height;
+    let frames =
+        |status: paygate_proto::v1::GetStatusResponse| status.signer.unwrap().journal_height;
     let signed = frames(stage.status().await);
     for number in 0..5 {
         stage.pay(&format!("halt-{number}"), None).await;
     }
-    let words = stage.until_reason("halt-4", PaymentReason::NetworkHalted).await;
+    let words = stage
+        .until_reason("halt-4", PaymentReason::NetworkHalted)
+        .await;
     assert!(words.contains("has validated nothing since"), "{words}");
     let status = stage.status().await;
     assert!(status.ledger.as_ref().unwrap().halted);
@@ -384,7 +424,11 @@ async fn in_a_halted_network_payments_are_taken_in_and_nothing_is_signed_until_i
 
     stage.answer("before", Some(&Value::Null)).await;
     for id in ["before", "halt-0", "halt-1", "halt-2", "halt-3", "halt-4"] {
-        assert_eq!(stage.until_final(id).await.state(), PaymentState::Paid, "{id}");
+        assert_eq!(
+            stage.until_final(id).await.state(),
+            PaymentState::Paid,
+            "{id}"
+        );
         assert_eq!(stage.received(id).await, DROPS, "{id}: once");
     }
     assert_eq!(stage.frozen().await, None);
@@ -403,11 +447,17 @@ async fn a_wallet_that_runs_dry_in_a_burst_says_so_and_goes_on_after_a_refill() 
     for id in &ids {
         stage.pay(id, None).await;
     }
-    let words = stage.until_reason("burst-19", PaymentReason::InsufficientFunds).await;
+    let words = stage
+        .until_reason("burst-19", PaymentReason::InsufficientFunds)
+        .await;
     assert!(words.contains("the wallet can spend"), "{words}");
     // What there is room for is paid, and not one of them fails.
     for id in &ids[..10] {
-        assert_eq!(stage.until_final(id).await.state(), PaymentState::Paid, "{id}");
+        assert_eq!(
+            stage.until_final(id).await.state(),
+            PaymentState::Paid,
+            "{id}"
+        );
     }
     stage.until_health("wallet", "below the minimum 10").await;
     let waiting = stage.payment("burst-19").await;
@@ -416,20 +466,106 @@ async fn a_wallet_that_runs_dry_in_a_burst_says_so_and_goes_on_after_a_refill() 
         (PaymentState::Accepted, PaymentReason::InsufficientFunds)
     );
     let told = stage.explain("burst-19").await;
-    assert!(told.person_next.contains("Send XRP to the wallet"), "{told:?}");
+    assert!(
+        told.person_next.contains("Send XRP to the wallet"),
+        "{told:?}"
+    );
 
     let benefactor = Person::with(benefactor, &stage.ledger);
     let refill = json!({ "TransactionType": "Payment", "Destination": stage.world.wallet().address(), "Amount": "100000000" });
     assert_eq!(benefactor.sends(refill).await.unwrap(), "tesSUCCESS");
     for id in &ids {
-        assert_eq!(stage.until_final(id).await.state(), PaymentState::Paid, "{id}");
+        assert_eq!(
+            stage.until_final(id).await.state(),
+            PaymentState::Paid,
+            "{id}"
+        );
         assert_eq!(stage.received(id).await, DROPS, "{id}: once");
     }
     assert_eq!(stage.frozen().await, None, "an inflow never freezes");
     let books = stage.books().await;
     assert_eq!(books.inflows_drops, 100 * DROPS_PER_XRP);
-    assert_eq!((books.paid_drops, books.found_drops, books.lost_drops), (20 * DROPS, 0, 0));
+    assert_eq!(
+        (books.paid_drops, books.found_drops, books.lost_drops),
+        (20 * DROPS, 0, 0)
+    );
     let explained = stage.explain("burst-0").await;
-    let failed = explained.events.iter().any(|e| e.stage() == TimelineStage::Failed);
+    let failed = explained
+        .events
+        .iter()
+        .any(|e| e.stage() == TimelineStage::Failed);
     assert!(!failed);
+}
+
+/// As a server would say it of a transaction that it keeps.
+fn answered(code: &Code) -> Value {
+    let mut answer = queued();
+    answer["engine_result"] = json!(code.name);
+    answer["engine_result_code"] = json!(code.number);
+    answer["engine_result_message"] = json!(code.meaning);
+    answer
+}
+
+/// All 195 result codes as answers to submit. Those that freeze need a person each: half of them have a story in `codes.rs`, all of
+/// them here with `PAYGATE_TESTS_FULL=1`.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_to_submit_decides_a_payment() {
+    let stage = Stage::set().await;
+    let (freezing, calm): (Vec<&Code>, Vec<&Code>) =
+        Code::all().iter().partition(|code| code.advice.freezes());
+    assert_eq!(freezing.len() + calm.len(), 195);
+    for code in &calm {
+        stage.answer(code.name, Some(&answered(code))).await;
+        stage.pay(code.name, None).await;
+    }
+    for code in &calm {
+        stage.until_answered(code.name, code.name).await;
+    }
+    stage.close().await;
+    for code in &calm {
+        let payment = stage.payment(code.name).await;
+        assert_eq!(payment.state(), PaymentState::AtLarge, "{}", code.name);
+        assert!(!payment.safe_to_repay, "{}", code.name);
+    }
+    let full = std::env::var_os("PAYGATE_TESTS_FULL").is_some();
+    for code in freezing.iter().filter(|_| full) {
+        stage.answer(code.name, Some(&answered(code))).await;
+        stage.pay(code.name, None).await;
+        stage.until_answered(code.name, code.name).await;
+        stage.until_frozen().await;
+        let payment = stage.payment(code.name).await;
+        assert_eq!(payment.state(), PaymentState::AtLarge, "{}", code.name);
+        assert!(!payment.safe_to_repay, "{}", code.name);
+        // Queued from now on, so that it freezes no more.
+        stage.answer(code.name, Some(&queued())).await;
+        stage.unfreeze("a story").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_payment_waits_for_the_account_that_ours_is_about_to_create() {
+    let stage = Stage::set().await;
+    stage.kept_away("creates").await;
+    let small = payment("small", &payee("creates"), DROPS / 10);
+    stage.client.create(small).await.unwrap();
+    let words = stage.until_reason("small", PaymentReason::Queued).await;
+    stage
+        .until("it is said what it waits for", async || {
+            stage
+                .payment("small")
+                .await
+                .reason_detail
+                .contains("to create its destination")
+        })
+        .await;
+    assert!(!words.contains("does not exist"), "{words}");
+    stage.answer("creates", Some(&Value::Null)).await;
+    for id in ["creates", "small"] {
+        assert_eq!(
+            stage.until_final(id).await.state(),
+            PaymentState::Paid,
+            "{id}"
+        );
+    }
+    assert_eq!(stage.received("creates").await, DROPS + DROPS / 10);
 }

@@ -9,10 +9,11 @@ use paygate_proto::v1::operations_service_client::OperationsServiceClient;
 use paygate_proto::v1::payment_service_client::PaymentServiceClient;
 use paygate_proto::v1::wallet_service_client::WalletServiceClient;
 use paygate_proto::v1::{
-    AnnounceTransactionRequest, AnnounceTransactionResponse, CancelPaymentRequest, CreatePaymentRequest, CreatePaymentResponse, ExplainPaymentRequest,
-    ExplainPaymentResponse, GetPaymentRequest, GetStatusRequest, GetStatusResponse,
-    GetWalletRequest, GetWalletResponse, ListPaymentsRequest, ListPaymentsResponse, Payment,
-    UnfreezeRequest, UnfreezeResponse, WatchPaymentsRequest,
+    AnnounceTransactionRequest, AnnounceTransactionResponse, CancelPaymentRequest,
+    CreatePaymentRequest, CreatePaymentResponse, ExplainPaymentRequest, ExplainPaymentResponse,
+    GetPaymentRequest, GetStatusRequest, GetStatusResponse, GetWalletRequest, GetWalletResponse,
+    ListPaymentsRequest, ListPaymentsResponse, Payment, UnfreezeRequest, UnfreezeResponse,
+    WatchPaymentsRequest,
 };
 use paygate_telemetry::TraceParent;
 use tokio::time::{Instant, sleep};

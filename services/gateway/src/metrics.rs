@@ -43,8 +43,8 @@ use prometheus_client::registry::Registry;
 use xrpl_tx::{Asset, Drops, IssuedValue};
 
 use self::labels::{
-    AssetLabels, CallLabels, CapabilityLabel, CommandLabel, EntryLabel, LimitLabel, MethodLabels, ReasonLabel,
-    ResultLabel, ServerLabel, StageLabel, StatusLabel, TraceLabel, WalletLabel,
+    AssetLabels, CallLabels, CapabilityLabel, CommandLabel, EntryLabel, LimitLabel, MethodLabels,
+    ReasonLabel, ResultLabel, ServerLabel, StageLabel, StatusLabel, TraceLabel, WalletLabel,
 };
 use self::pulled::{FromSigner, PulledMetrics};
 use crate::clock::{self, Millis};
@@ -658,7 +658,12 @@ fn entries(book: Option<&Book>) -> [(&'static str, Drops); 9] {
         of(|b| b.lost),
     ];
     let mut names = reference::BOOK_ENTRIES.iter();
-    entries.map(|drops| (names.next().copied().expect("as many names as entries"), drops))
+    entries.map(|drops| {
+        (
+            names.next().copied().expect("as many names as entries"),
+            drops,
+        )
+    })
 }
 
 /// An open WatchPayments stream, as the gauge counts them.

@@ -297,7 +297,10 @@ mod tests {
         assert!(book.take(&movement(1_000, 690, ours(300, 10))).is_empty());
         assert!(book.take(&movement(690, 680, ours(0, 10))).is_empty());
         assert!(book.take(&movement(680, 5_680, Mover::Others)).is_empty());
-        assert!(book.take(&movement(5_680, 5_600, Mover::Outside)).is_empty());
+        assert!(
+            book.take(&movement(5_680, 5_600, Mover::Outside))
+                .is_empty()
+        );
         assert_eq!(book.close(LedgerIndex(101), drops(5_600)), None);
         assert_eq!(
             (book.paid, book.fees, book.inflows, book.outside_out),

@@ -32,7 +32,10 @@ pub fn in_a_hurry(
     let (_, newest) = versions.latest();
     let left = deadline.0.checked_sub(validated.0)?;
     // Without a signature it was never sent: the fee is not what keeps it out. Dead: the next version comes with the proof.
-    if left == 0 || left > HURRY_LEDGERS || newest.signed.is_none() || newest.last_ledger <= validated
+    if left == 0
+        || left > HURRY_LEDGERS
+        || newest.signed.is_none()
+        || newest.last_ledger <= validated
     {
         return None;
     }
@@ -141,7 +144,13 @@ mod tests {
             }
             version
         };
-        Versions::restore(fees.iter().enumerate().map(|(n, fee)| one(*fee, n)).collect()).unwrap()
+        Versions::restore(
+            fees.iter()
+                .enumerate()
+                .map(|(n, fee)| one(*fee, n))
+                .collect(),
+        )
+        .unwrap()
     }
 
     #[test]

@@ -2,6 +2,29 @@
 //!
 //! Owns: every way from one state to another. May not: decide by engine results, timeouts, counts or clocks; no event
 //! carries one. The shell commits the step and only then performs its effects, which are safe to repeat.
+//!
+//! # What does not compile
+//! Evidence has one maker each; what a server answered to `submit` is none and makes none.
+//! ```compile_fail
+//! # use paygate_payments::{LedgerRef, proof::StateProof};
+//! # fn forge(ledger: LedgerRef, account: xrpl_tx::AccountId) -> StateProof {
+//! StateProof { ledger, account, sequence: 7, servers: Vec::new() }
+//! # }
+//! ```
+//! ```compile_fail
+//! # use paygate_payments::{LedgerRef, proof::{LedgerTx, Presence}};
+//! # fn forge(ledger: LedgerRef, tx: LedgerTx) -> Presence {
+//! Presence { ledger, tx, servers: Vec::new() }
+//! # }
+//! ```
+//! ```compile_fail
+//! # use paygate_payments::{codes::Advice, step::Event};
+//! fn decide(answer: Advice) -> Event { answer.into() }
+//! ```
+//! ```compile_fail
+//! # use paygate_payments::codes::{Advice, Verdict};
+//! fn finalise(answer: Advice) -> Verdict { answer.into() }
+//! ```
 
 mod judge;
 mod moves;

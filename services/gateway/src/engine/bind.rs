@@ -104,10 +104,9 @@ impl Dispatcher {
                 // Last: what is taken of the room is only a copy, and who does not fit stops all behind him.
                 match fees_left.take(terms.fee) {
                     Ok(()) => Ok(terms),
-                    Err(over) => Err((
-                        blocked(PaymentReason::FeeAboveCap, &over.to_string()),
-                        None,
-                    )),
+                    Err(over) => {
+                        Err((blocked(PaymentReason::FeeAboveCap, &over.to_string()), None))
+                    }
                 }
             });
         }

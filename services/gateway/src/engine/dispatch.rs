@@ -18,8 +18,9 @@ use tokio::task::JoinSet;
 
 use super::bind::Bound;
 use super::confirm::{LEDGERS_BEHIND_MAX, is_fatal};
-use super::inquiry::Ground;
+use super::creating;
 use super::halt::Resuming;
+use super::inquiry::Ground;
 use super::preflight::Memory;
 use super::sign::{Answer, Unsigned};
 use super::start::{Continuity, NotCompared};
@@ -203,7 +204,9 @@ impl Dispatcher {
             }
         }
         let view = engine.view.now();
-        let pausing = self.resuming.after_halt(view.halted, validated, account.sequence);
+        let pausing = self
+            .resuming
+            .after_halt(view.halted, validated, account.sequence);
         Ok(match obstacle(&view).or(pausing) {
             Some(obstacle) => Err(obstacle),
             None => Ok(Turn {
@@ -227,7 +230,8 @@ impl Dispatcher {
             .memory
             .look(&engine.inquiry, turn.ground(), assets, &waiting);
         // Both ask the same servers; neither needs the other's answer.
-        let (facts, looked) = tokio::join!(engine.fee_facts(), looking);
+        let (facts, mut looked) = tokio::join!(engine.fee_facts(), looking);
+        creating::wait_for_ours(&mut looked, &waiting, &open, turn.account.reserve_base);
         let facts = match facts {
             Ok(facts) => facts,
             Err(err) => {

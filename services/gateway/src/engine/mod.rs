@@ -8,6 +8,7 @@
 //! - `bind`: binds accepted payments to slots, as many as there is room for
 //! - `bump`: bids more for slots whose payments are in a hurry
 //! - `preflight`: asks the ledger whether their destinations can receive them; `inquiry`: one question and its answer
+//! - `creating`: who waits for an account that a payment of ours is about to create
 //! - `slot`: what is read off an open slot
 //! - `sign`: one request to the signer, its check by an independent decoder, its commit
 //! - `submit`: sends blobs through one server, lowest slot first, again with each validated ledger; `fanout`: tells the others
@@ -25,6 +26,7 @@ mod books;
 mod bump;
 mod capabilities;
 mod confirm;
+mod creating;
 mod dispatch;
 mod fanout;
 mod fees;

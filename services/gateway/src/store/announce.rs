@@ -105,11 +105,7 @@ pub(super) fn awaited(conn: &Connection) -> Result<Vec<Announcement>, StoreError
 }
 
 /// True if the transaction was announced and came in time. It is remembered as seen.
-pub(super) fn came(
-    scope: &Scope<'_>,
-    presence: &Presence,
-    at: Millis,
-) -> Result<bool, StoreError> {
+pub(super) fn came(scope: &Scope<'_>, presence: &Presence, at: Millis) -> Result<bool, StoreError> {
     let tx = presence.tx().hash;
     let ledger = presence.ledger();
     let sql = "UPDATE announcements SET seen_ledger = ?2 WHERE tx_hash = ?1 AND last_ledger >= ?2 RETURNING reason, client_id";

@@ -13,14 +13,11 @@ use super::types::{Moved, Reconciliation};
 use super::wallet;
 use super::writer::Scope;
 
-const COLUMNS: &str = "opened_ledger, opening, balance, paid, fees, inflows, outside_in, outside_out, found, lost";
+const COLUMNS: &str =
+    "opened_ledger, opening, balance, paid, fees, inflows, outside_in, outside_out, found, lost";
 
 /// Opens the books, unless they are open.
-pub(super) fn open(
-    scope: &Scope<'_>,
-    ledger: LedgerRef,
-    balance: Drops,
-) -> Result<(), StoreError> {
+pub(super) fn open(scope: &Scope<'_>, ledger: LedgerRef, balance: Drops) -> Result<(), StoreError> {
     if read(scope.conn)?.is_none() {
         write(scope, &Book::open(ledger.index, balance))?;
     }

@@ -294,7 +294,10 @@ impl Round<'_, '_> {
 
     /// Slots that no transaction of this ledger or an earlier one used, as far as anybody shows.
     fn open_slots(&mut self) -> Result<(), StoreError> {
-        for (at, (slot, owner)) in read::open_slot_rows(self.scope.view())?.into_iter().enumerate() {
+        for (at, (slot, owner)) in read::open_slot_rows(self.scope.view())?
+            .into_iter()
+            .enumerate()
+        {
             let proof = &self.ledger.proof;
             let before = owner
                 .map(|owner| rows::by_number(self.scope.view(), owner))

@@ -63,7 +63,8 @@ fn history(scope: &Scope<'_>, held: &Record) -> Result<Option<History>, StoreErr
 }
 
 fn is_acknowledged(scope: &Scope<'_>, hash: Hash256) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM foreign_transactions WHERE tx_hash = ?1 AND acknowledged_ms IS NOT NULL";
+    let sql =
+        "SELECT 1 FROM foreign_transactions WHERE tx_hash = ?1 AND acknowledged_ms IS NOT NULL";
     let mut statement = scope.conn.prepare_cached(sql)?;
     Ok(statement.exists([hash.as_bytes()])?)
 }

@@ -72,8 +72,9 @@ pub use error::{OpenError, StoreError};
 pub use inline::{Gate, Passing, Point};
 pub use types::{
     Accept, Advanced, Announced, Announcement, AssetSummary, Bind, Change, Changes, Cursor, Freeze,
-    Guards, ListPage, ListQuery, Moved, NewPayment, Note, OpenSlot, OwnMove, Reconciled, Reconciliation, Record, RetryRefusal, SettledStats,
-    StoreOptions, StoreSlots, Summary, TimelineRow, Unfrozen, WatchFilter,
+    Guards, ListPage, ListQuery, Moved, NewPayment, Note, OpenSlot, OwnMove, Reconciled,
+    Reconciliation, Record, RetryRefusal, SettledStats, StoreOptions, StoreSlots, Summary,
+    TimelineRow, Unfrozen, WatchFilter,
 };
 pub use watch::Position;
 

@@ -20,7 +20,8 @@ pub struct Guide {
 const SENDS_AGAIN: &str = "It reads every validated ledger, and sends the same transaction again after each until a ledger holds it or its \
      LastLedgerSequence has passed.";
 const BIDS_AGAIN: &str = "It sends the same transaction again after each validated ledger. Once that one is proven dead, the next version \
-     offers what the ledger then asks for, up to fees.max_drops.";
+     offers what the ledger then asks for, on the lowest open slot at least a quarter more; near its deadline a payment offers more at \
+     once. Never more than fees.max_drops, nor than fees.max_xrp_per_hour leaves.";
 const READS_SLOT: &str = "It reads in the next validated ledgers what used the slot. Until one shows that, nothing is decided.";
 const FROZEN: &str = "It has frozen sending: it signs and sends nothing until a person calls Unfreeze. It goes on reading validated ledgers, \
      which alone decide what was sent before.";

@@ -15,8 +15,7 @@ use super::world::{
 };
 use crate::clock::Millis;
 use crate::store::{
-    Announced, Announcement, Bind, Guards, Moved, OwnMove, Reconciled, StoreError,
-    Unfrozen,
+    Announced, Announcement, Bind, Guards, Moved, OwnMove, Reconciled, StoreError, Unfrozen,
 };
 
 const HOUR_MS: i64 = 3_600_000;
@@ -217,10 +216,7 @@ async fn past_the_fees_of_the_hour_nothing_is_bound_and_no_version_is_made() {
             .advance(world.epoch, key("a"), event, Vec::new(), at)
     };
     raise(15, NOON).await.unwrap();
-    assert_eq!(
-        world.store.fee_budget(NOON).await.unwrap().used,
-        drops(25)
-    );
+    assert_eq!(world.store.fee_budget(NOON).await.unwrap().used, drops(25));
     assert!(matches!(
         raise(19, NOON).await,
         Err(StoreError::FeeBudget(_))
@@ -230,22 +226,20 @@ async fn past_the_fees_of_the_hour_nothing_is_bound_and_no_version_is_made() {
     let State::AtLarge(at_large) = world.state("a").await else {
         panic!("it ended")
     };
-    assert_eq!(at_large.versions.as_slice().len(), 3, "the same fee is no more");
+    assert_eq!(
+        at_large.versions.as_slice().len(),
+        3,
+        "the same fee is no more"
+    );
 
     // A clock that goes back gains nothing; an hour later there is room.
     let earlier = Millis(NOON.0 - 5 * HOUR_MS);
-    assert!(matches!(
-        bind(earlier).await,
-        Err(StoreError::FeeBudget(_))
-    ));
+    assert!(matches!(bind(earlier).await, Err(StoreError::FeeBudget(_))));
     let almost = Millis(NOON.0 + HOUR_MS - 60_000);
     assert!(matches!(bind(almost).await, Err(StoreError::FeeBudget(_))));
     let later = Millis(NOON.0 + HOUR_MS + 2 * 60_000);
     bind(later).await.unwrap();
-    assert_eq!(
-        world.store.fee_budget(later).await.unwrap().used,
-        drops(10)
-    );
+    assert_eq!(world.store.fee_budget(later).await.unwrap().used, drops(10));
 }
 
 #[tokio::test]
