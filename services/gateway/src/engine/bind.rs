@@ -106,7 +106,11 @@ impl Dispatcher {
         } = choice;
         let count = binds.len();
         if count > 0 {
-            for record in engine.store.bind(engine.epoch(), binds, clock::now()).await? {
+            for record in engine
+                .store
+                .bind(engine.epoch(), binds, clock::now())
+                .await?
+            {
                 trace_bound(engine, &record);
             }
         }

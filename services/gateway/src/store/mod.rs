@@ -48,13 +48,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paygate_payments::{LedgerIndex, LedgerRef};
 use paygate_payments::continuity::Quarantine;
 use paygate_payments::intent::PaymentKey;
 use paygate_payments::preflight::Refusal;
 use paygate_payments::proof::Presence;
 use paygate_payments::step::Event;
 use paygate_payments::terms::Terms;
+use paygate_payments::{LedgerIndex, LedgerRef};
 use tokio::sync::{oneshot, watch as tokio_watch};
 use xrpl_tx::{Hash256, Signed, Slot};
 
