@@ -426,12 +426,10 @@ impl SignerService for Signer {
             }),
             estimated_ledger_index: described.estimated_ledger_index,
             version: env!("CARGO_PKG_VERSION").into(),
-            journal_recovery: described
-                .recovery
-                .map(|(height, hash)| wire::JournalHead {
-                    height,
-                    hash: hash.to_vec(),
-                }),
+            journal_recovery: described.recovery.map(|(height, hash)| wire::JournalHead {
+                height,
+                hash: hash.to_vec(),
+            }),
         }))
     }
 

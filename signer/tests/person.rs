@@ -78,7 +78,11 @@ fn another_store_is_served_once_a_person_says_so_and_slots_stay_what_they_are() 
     let mut world = started(directory, wallet);
     let described = world.vault.describe(NOON_MS).unwrap();
     assert_eq!(
-        (described.store_id, described.epoch, described.highest_sequence),
+        (
+            described.store_id,
+            described.epoch,
+            described.highest_sequence
+        ),
         (Some([8; 16]), 0, 1)
     );
     assert_eq!(

@@ -225,10 +225,7 @@ async fn a_database_from_before_some_payments_pays_none_of_them_again() {
             .await
             .unwrap();
         assert_eq!(again.payment_id, known.payment_id);
-        let again = client
-            .until_final(&known.payment_id, WITHIN)
-            .await
-            .unwrap();
+        let again = client.until_final(&known.payment_id, WITHIN).await.unwrap();
         assert_same(&again, known);
     }
     let other = payment("lost-0", &payee("alice"), 7 * DROPS_PER_XRP);
@@ -272,7 +269,9 @@ async fn a_deleted_database_is_rebuilt_from_the_ledger_and_a_new_one_knows_what_
     let gateway = world.binaries().gateway.clone();
     let (code, told) = types(
         &gateway,
-        &["rebuild", "--config", &config, "--ids", &ids, "--output", "json"],
+        &[
+            "rebuild", "--config", &config, "--ids", &ids, "--output", "json",
+        ],
     );
     assert_eq!(code, 0, "{told}");
     let told: Value = serde_json::from_str(&told).unwrap();
@@ -292,10 +291,7 @@ async fn a_deleted_database_is_rebuilt_from_the_ledger_and_a_new_one_knows_what_
     let unlisted = told["not_listed"].as_array().unwrap();
     assert_eq!(unlisted.len(), 1, "{unlisted:?}");
     assert_eq!(unlisted[0]["invoice_id"], made[listed].invoice_id.as_str());
-    let (code, table) = types(
-        &gateway,
-        &["rebuild", "--config", &config, "--ids", &ids],
-    );
+    let (code, table) = types(&gateway, &["rebuild", "--config", &config, "--ids", &ids]);
     assert_eq!(code, 0, "{table}");
     assert!(
         table.contains("NOT FOUND is not \"not paid\"") && table.contains("NOT LISTED"),
@@ -313,7 +309,13 @@ async fn a_deleted_database_is_rebuilt_from_the_ledger_and_a_new_one_knows_what_
     let store = &store[..32];
     let signer = world.binaries().signer.clone();
     let signer_config = world.path("signer/signer.toml").display().to_string();
-    let adopt = ["adopt-store", "--config", &signer_config, "--store-id", store];
+    let adopt = [
+        "adopt-store",
+        "--config",
+        &signer_config,
+        "--store-id",
+        store,
+    ];
     let (code, told) = types(&signer, &adopt);
     assert_eq!(code, 1, "the signer runs: {told}");
     world.stop_signer().await.unwrap();
@@ -336,7 +338,8 @@ async fn a_deleted_database_is_rebuilt_from_the_ledger_and_a_new_one_knows_what_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_journal_put_back_is_noticed_by_both_sides_and_signs_nothing_until_a_person_recovers_it() {
+async fn a_journal_put_back_is_noticed_by_both_sides_and_signs_nothing_until_a_person_recovers_it()
+{
     let mut world = World::start(setup()).await.unwrap();
     let [_, (journal, copied)] = places(&world);
     pay(&world.client(), "before", 2).await;
@@ -375,7 +378,13 @@ async fn a_journal_put_back_is_noticed_by_both_sides_and_signs_nothing_until_a_p
         let ledger = ledger.to_string();
         types(
             &signer,
-            &["recover", "--config", &config, "--validated-ledger", &ledger],
+            &[
+                "recover",
+                "--config",
+                &config,
+                "--validated-ledger",
+                &ledger,
+            ],
         )
     };
     let begun = world.ledger().validated_index().await.unwrap();
@@ -464,7 +473,7 @@ async fn database_and_journal_put_back_together_are_refused_with_what_to_do() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_gateways_one_works_and_the_other_says_why_it_stands_still() {
-    let mut world = World::start(setup()).await.unwrap();
+    let world = World::start(setup()).await.unwrap();
     pay(&world.client(), "first", 1).await;
 
     // On the same file: it does not start.

@@ -99,7 +99,13 @@ pub fn main() -> ExitCode {
             client,
             from_ledger,
             output,
-        } => run_rebuild(&config, ids.as_deref(), client.as_deref(), from_ledger, output),
+        } => run_rebuild(
+            &config,
+            ids.as_deref(),
+            client.as_deref(),
+            from_ledger,
+            output,
+        ),
         Command::Probe { addr, service } => run_probe(&addr, &service),
     };
     ExitCode::from(code)

@@ -149,9 +149,7 @@ struct Story {
 pub fn read_list(path: &Path, client: Option<&str>) -> Result<Vec<PaymentKey>, RebuildError> {
     let mut text = String::new();
     if path == Path::new("-") {
-        io::stdin()
-            .take(LIST_BYTES_MAX)
-            .read_to_string(&mut text)?;
+        io::stdin().take(LIST_BYTES_MAX).read_to_string(&mut text)?;
     } else {
         std::fs::File::open(path)?
             .take(LIST_BYTES_MAX)
@@ -196,7 +194,10 @@ pub async fn rebuild(config: &Config, question: Question) -> Result<Answer, Rebu
     let (mut stories, mut troubles): (Vec<Story>, Vec<String>) = (Vec::new(), Vec::new());
     let mut enough = false;
     for server in &config.xrpl.servers {
-        if stories.iter().any(|story| story.operator == server.operator) {
+        if stories
+            .iter()
+            .any(|story| story.operator == server.operator)
+        {
             continue;
         }
         match tell(config, server, &wallet, from).await {
@@ -297,7 +298,9 @@ async fn walk(
                 transactions.extend(made.filter(|tx| tx.account == wallet.account && tx.validated));
             }
             // Only the beginning may be missing, and that is said; a hole in the middle is no history.
-            Err(AccountTxError::RangeNotCovered { .. }) if transactions.is_empty() && next == from => {
+            Err(AccountTxError::RangeNotCovered { .. })
+                if transactions.is_empty() && next == from =>
+            {
                 let earliest = earliest(link, last).await?;
                 if earliest <= from {
                     return Err(format!("its history has a hole at ledger {from}"));
@@ -312,10 +315,16 @@ async fn walk(
 
 /// The first ledger of the range that reaches up to `last`, by the server's own word, which each page of the walk then proves.
 async fn earliest(link: &Link, last: u32) -> Result<u32, String> {
-    let info = link.server_info().await.map_err(|error| error.to_string())?;
+    let info = link
+        .server_info()
+        .await
+        .map_err(|error| error.to_string())?;
     let ranges = info.complete_ledgers.split(',').filter_map(|range| {
         let (first, to) = range.trim().split_once('-').unwrap_or((range, range));
-        Some((first.trim().parse::<u32>().ok()?, to.trim().parse::<u32>().ok()?))
+        Some((
+            first.trim().parse::<u32>().ok()?,
+            to.trim().parse::<u32>().ok()?,
+        ))
     });
     ranges
         .into_iter()
@@ -382,7 +391,9 @@ fn answer(
     let payments: Vec<(PaymentKey, Fate)> = keys
         .into_iter()
         .map(|key| {
-            let found = by_invoice.remove(&wallet.invoice_id(&key)).unwrap_or_default();
+            let found = by_invoice
+                .remove(&wallet.invoice_id(&key))
+                .unwrap_or_default();
             let delivered = found.iter().find(|tx| tx.result == "tesSUCCESS");
             let fate = match (delivered, found.first(), by_name.get(&key.to_string())) {
                 (Some(tx), _, _) => Fate::Paid(Shown::of(tx)),

@@ -171,9 +171,7 @@ impl Vault {
                 | Entry::TicketCreate { .. }
                 | Entry::Adoption
                 | Entry::Recovery { .. },
-            ) => {
-                Err(Denial::SlotTaken(request.slot()).into())
-            }
+            ) => Err(Denial::SlotTaken(request.slot()).into()),
             // It jumps over the sequences after its own: one that was signed for would never come, whoever waits for it.
             None if state.index.highest_sequence() > request.sequence => {
                 Err(Denial::TicketsBehind {

@@ -76,11 +76,7 @@ impl Ledger {
         {
             return Err(Refused::Recovering { until });
         }
-        if self
-            .index
-            .pin()
-            .is_some_and(|pin| pin.store_id == store_id)
-        {
+        if self.index.pin().is_some_and(|pin| pin.store_id == store_id) {
             return Err(Refused::SameStore);
         }
         self.say(account, store_id, 0, clock_ms, Entry::Adoption)

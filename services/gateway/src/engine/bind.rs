@@ -120,7 +120,11 @@ impl Dispatcher {
             }
         }
         if count > 0 {
-            for record in engine.store.bind(engine.epoch(), binds, clock::now()).await? {
+            for record in engine
+                .store
+                .bind(engine.epoch(), binds, clock::now())
+                .await?
+            {
                 trace_bound(engine, &record);
             }
         }

@@ -249,9 +249,7 @@ impl Engine {
             tracing::error!(reason = ?frozen, "the wallet is frozen: nothing is sent until a person looked");
             self.view.update(|v| v.frozen = frozen);
         }
-        self.store
-            .pass_continuity(self.epoch(), clock::now())
-            .await
+        self.store.pass_continuity(self.epoch(), clock::now()).await
     }
 }
 

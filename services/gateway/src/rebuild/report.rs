@@ -53,7 +53,12 @@ fn table(answer: &Answer, to: &mut dyn Write) -> io::Result<()> {
         writeln!(
             to,
             "{:<11} {:<10} {:<64} {:<12} {:>16} {:<34} InvoiceID {invoice}",
-            "NOT LISTED", shown.ledger, shown.hash, shown.result, shown.delivered, shown.destination
+            "NOT LISTED",
+            shown.ledger,
+            shown.hash,
+            shown.result,
+            shown.delivered,
+            shown.destination
         )?;
     }
     for sentence in sentences(answer) {
@@ -66,7 +71,10 @@ fn table(answer: &Answer, to: &mut dyn Write) -> io::Result<()> {
 fn sentences(answer: &Answer) -> Vec<String> {
     let (from, last) = answer.walked;
     let count = |name: &str| {
-        let same = answer.payments.iter().filter(|(_, fate)| fate.name() == name);
+        let same = answer
+            .payments
+            .iter()
+            .filter(|(_, fate)| fate.name() == name);
         same.count()
     };
     let mut told = vec![format!(

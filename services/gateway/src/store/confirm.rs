@@ -221,7 +221,8 @@ impl Round<'_, '_> {
                 Err(StoreError::Illegal(illegal)) => {
                     tracing::error!(%illegal, payment = %before.payment.intent.key, "the ledger contradicts the store");
                     if filler.is_none() {
-                        return self.foreign(presence, "carries a payment's InvoiceID but other content");
+                        return self
+                            .foreign(presence, "carries a payment's InvoiceID but other content");
                     }
                 }
                 Err(error) => return Err(error),

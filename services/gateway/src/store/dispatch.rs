@@ -144,7 +144,10 @@ pub(super) fn decide(
 fn not_on_ledger(view: View<'_>, record: &Record) -> Result<(), StoreError> {
     let invoice = record.payment.invoice_id;
     let foreign = rows::foreign_with_invoice(view, invoice)?;
-    match foreign.map_or_else(|| imported::with_invoice(view, invoice), |hash| Ok(Some(hash)))? {
+    match foreign.map_or_else(
+        || imported::with_invoice(view, invoice),
+        |hash| Ok(Some(hash)),
+    )? {
         None => Ok(()),
         Some(tx_hash) => Err(StoreError::OnLedger {
             key: record.payment.intent.key.clone(),

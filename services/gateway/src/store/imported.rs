@@ -92,11 +92,7 @@ pub(super) fn unbound(view: View<'_>, tx: &LedgerTx) -> Result<Option<Record>, S
 }
 
 /// Keeps a transaction, and its slot as used.
-pub(super) fn keep(
-    scope: &Scope<'_>,
-    presence: &Presence,
-    judged: bool,
-) -> Result<(), StoreError> {
+pub(super) fn keep(scope: &Scope<'_>, presence: &Presence, judged: bool) -> Result<(), StoreError> {
     let tx = presence.tx();
     let (kind, number) = codec::slot_columns(tx.slot);
     let invoice = match &tx.body {
@@ -164,7 +160,8 @@ pub(super) fn with_invoice(
 
 /// Those of which the signer was not asked yet, now that it was. Each is shown once.
 pub(super) fn take_unjudged(scope: &Scope<'_>) -> Result<Vec<Presence>, StoreError> {
-    let sql = "SELECT tx_hash, slot_kind, slot_number, ledger_index, body FROM imported WHERE judged = 0";
+    let sql =
+        "SELECT tx_hash, slot_kind, slot_number, ledger_index, body FROM imported WHERE judged = 0";
     let found = select(scope.view(), sql, [])?;
     let sql = "UPDATE imported SET judged = 1 WHERE judged = 0";
     scope.conn.prepare_cached(sql)?.execute([])?;
@@ -314,10 +311,7 @@ fn decode(
     })
 }
 
-fn part<const N: usize>(
-    found: Option<&[u8]>,
-    what: &str,
-) -> Result<Option<[u8; N]>, StoreError> {
+fn part<const N: usize>(found: Option<&[u8]>, what: &str) -> Result<Option<[u8; N]>, StoreError> {
     found.map(|found| bytes(found, what)).transpose()
 }
 

@@ -56,13 +56,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paygate_payments::budget::FeeBudget;
-use paygate_payments::{LedgerIndex, LedgerRef};
 use paygate_payments::continuity::Quarantine;
 use paygate_payments::intent::PaymentKey;
 use paygate_payments::preflight::Refusal;
 use paygate_payments::proof::Presence;
 use paygate_payments::step::Event;
 use paygate_payments::terms::Terms;
+use paygate_payments::{LedgerIndex, LedgerRef};
 use tokio::sync::{oneshot, watch as tokio_watch};
 use xrpl_tx::{Drops, Hash256, Signed, Slot};
 

@@ -166,7 +166,8 @@ pub(super) fn imported_up_to(
     scope: &Scope<'_>,
     next: Option<LedgerIndex>,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE meta SET import_from = ?1, import_done = import_done OR ?1 IS NULL WHERE id = 1";
+    let sql =
+        "UPDATE meta SET import_from = ?1, import_done = import_done OR ?1 IS NULL WHERE id = 1";
     scope
         .conn
         .prepare_cached(sql)?
@@ -225,7 +226,9 @@ pub(super) fn cursor(conn: &Connection) -> Result<Cursor, StoreError> {
         doubt_from: row.get::<_, Option<u32>>(11)?.map(LedgerIndex),
         recovery: row
             .get::<_, Option<[u8; 32]>>(13)?
-            .map(|hash| Ok::<_, StoreError>((row.get::<_, Whole>(12)?.0, Hash256::from_bytes(hash))))
+            .map(|hash| {
+                Ok::<_, StoreError>((row.get::<_, Whole>(12)?.0, Hash256::from_bytes(hash)))
+            })
             .transpose()?,
         import_from: row.get::<_, Option<u32>>(14)?.map(LedgerIndex),
     })

@@ -24,7 +24,11 @@ async fn lost(name: &str) -> crate::store::Record {
 async fn what_the_journal_explains_is_kept_and_a_quarantine_begins() {
     let world = World::new().await;
     let record = lost("a").await;
-    let story = world.story(101, 41, vec![shown(101, payment_tx(&record, 40, 1, "tesSUCCESS"))]);
+    let story = world.story(
+        101,
+        41,
+        vec![shown(101, payment_tx(&record, 40, 1, "tesSUCCESS"))],
+    );
     let story = known_to_signer(Some(40), story);
     let told = world.store.reconcile(world.epoch, story).await.unwrap();
     assert_eq!((told.imported, told.foreign), (vec![hash(1)], vec![]));
@@ -37,7 +41,11 @@ async fn what_the_journal_explains_is_kept_and_a_quarantine_begins() {
     );
     assert!(!world.frozen().await);
     // The ledger tells it again: nothing new.
-    let again = world.story(102, 41, vec![shown(101, payment_tx(&record, 40, 1, "tesSUCCESS"))]);
+    let again = world.story(
+        102,
+        41,
+        vec![shown(101, payment_tx(&record, 40, 1, "tesSUCCESS"))],
+    );
     let told = world
         .store
         .reconcile(world.epoch, known_to_signer(Some(40), again))
@@ -54,7 +62,11 @@ async fn what_the_journal_explains_is_kept_and_a_quarantine_begins() {
 async fn what_neither_side_knows_freezes_and_says_what_to_do() {
     let world = World::new().await;
     let record = lost("a").await;
-    let story = world.story(101, 41, vec![shown(101, payment_tx(&record, 40, 1, "tesSUCCESS"))]);
+    let story = world.story(
+        101,
+        41,
+        vec![shown(101, payment_tx(&record, 40, 1, "tesSUCCESS"))],
+    );
     let story = known_to_signer(Some(39), story);
     let told = world.store.reconcile(world.epoch, story).await.unwrap();
     assert_eq!(told.foreign, [hash(1)]);
@@ -111,7 +123,10 @@ async fn a_lost_payment_whose_slot_went_to_our_noop_is_cancelled_and_one_that_fa
     let settled = vec![
         shown(101, noop_tx(noop_memo("shop", "waits"), 40, 1)),
         shown(101, noop_tx(noop_memo("shop", "asked-later"), 41, 2)),
-        shown(101, noop_tx(filler_memo(xrpl_tx::Slot::Sequence(42)), 42, 3)),
+        shown(
+            101,
+            noop_tx(filler_memo(xrpl_tx::Slot::Sequence(42)), 42, 3),
+        ),
         shown(101, payment_tx(&failed, 43, 4, "tecUNFUNDED_PAYMENT")),
     ];
     let story = known_to_signer(Some(43), world.story(101, 44, settled));
