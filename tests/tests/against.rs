@@ -66,7 +66,7 @@ async fn the_simulated_server_passes_the_suite_for_any_server() {
         admin_rpc: ready["rpc"].as_str().unwrap().to_owned(),
         funder_seed: None,
         network_id: Some(0),
-        close_every: Duration::from_millis(200),
+        close_every: Duration::from_millis(150),
         only: Vec::new(),
     };
     // What cannot begin is said, and is no success.
