@@ -47,7 +47,7 @@ struct page {
     uint64_t armed;        /* number of a point, from 1; 0: none */
     uint64_t remaining;    /* passages until it acts */
     uint64_t action;
-    uint64_t fired;
+    uint64_t acted;        /* the passage at which it acted; 0: not yet */
     uint64_t ledger_port;  /* the ledger server's WebSocket */
     uint64_t caller_port;  /* where the gateway serves its callers */
     uint64_t unused[10];
@@ -246,7 +246,7 @@ static int pass(int number, const struct iovec *parts, int count) {
     if (__atomic_load_n(&page->armed, __ATOMIC_SEQ_CST) != (uint64_t)number) return 0;
     if (__atomic_fetch_sub(&page->remaining, 1, __ATOMIC_SEQ_CST) != 1) return 0;
     __atomic_store_n(&page->armed, 0, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&page->fired, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&page->acted, passage, __ATOMIC_SEQ_CST);
     switch (page->action) {
     case ACT_KILL: die(number, passage); break;
     case ACT_EIO: return EIO;

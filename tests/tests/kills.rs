@@ -6,6 +6,7 @@
 #![allow(clippy::print_stderr, reason = "the seed and the table are the result")]
 
 use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use paygate_proto::v1::{CreatePaymentRequest, Payment, PaymentState};
@@ -27,8 +28,7 @@ const IN_FLIGHT: u64 = 30;
 /// Rounds of each point with `PAYGATE_KILLS_FULL=1`.
 const FULL_ROUNDS: u64 = 10;
 
-/// A point acts at its first to sixth passage after it was armed: thirty payments pass each at least so often, also where
-/// many share one.
+/// A point acts at its first to sixth passage after it was armed.
 const PASSAGES_MAX: u64 = 6;
 
 /// Short ledgers, so that a window passes within a story.
@@ -38,6 +38,9 @@ const CLOSE_MS: u64 = 300;
 const WITHIN: Duration = Duration::from_secs(90);
 
 const POLL: Duration = Duration::from_millis(5);
+
+/// Thirty payments pass every point within this, or pass it no more.
+const MORE_AFTER: Duration = Duration::from_secs(4);
 
 /// A blob in hexadecimal digits, masked: nothing else that the gateway asks is so long.
 const SUBMIT_BYTES_MIN: u64 = 300;
@@ -144,9 +147,9 @@ impl Scene {
         let points = Points::build(folder.path()).unwrap();
         let setup = Setup {
             close_ms: CLOSE_MS,
-            wallet_xrp: 2 * payments + 100,
-            daily_limit_xrp: (2 * payments + 100).to_string(),
-            max_pending: 2 * u32::try_from(IN_FLIGHT).unwrap(),
+            wallet_xrp: 3 * payments + 500,
+            daily_limit_xrp: (3 * payments + 500).to_string(),
+            max_pending: 4 * u32::try_from(IN_FLIGHT).unwrap(),
             directory: Some(folder.path().join("world")),
             gateway_variables: points.variables(Role::Gateway),
             signer_variables: points.variables(Role::Signer),
@@ -167,8 +170,7 @@ impl Scene {
     }
 
     /// Thirty callers at about the same time, each of whom repeats himself until he has an answer.
-    fn ask(&mut self) -> JoinSet<Payment> {
-        let mut callers = JoinSet::new();
+    fn ask(&mut self, callers: &mut JoinSet<Payment>) {
         for number in self.asked..self.asked + IN_FLIGHT {
             let client = self.world.client();
             let patience = self.draws.millis(0, 400);
@@ -181,7 +183,23 @@ impl Scene {
             });
         }
         self.asked += IN_FLIGHT;
-        callers
+    }
+
+    /// Asks for thirty payments, and for thirty more whenever so many shared a sync that the point was passed too seldom.
+    async fn ask_until_ended(&mut self, point: &str, callers: &mut JoinSet<Payment>) -> ExitStatus {
+        let role = Role::of_point(point);
+        let deadline = Instant::now() + WITHIN;
+        while Instant::now() < deadline {
+            self.ask(callers);
+            let patience = Instant::now() + MORE_AFTER;
+            while Instant::now() < patience {
+                if let Some(status) = self.world.how_ended(role) {
+                    return status;
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        }
+        panic!("not seen in time: {point} ends the process");
     }
 
     /// Arms the point, pays, waits for the end of the process, starts it again, and waits until all is decided.
@@ -190,23 +208,24 @@ impl Scene {
         let passage = 1 + self.draws.below(PASSAGES_MAX);
         let logged = self.log_of(role).len();
         self.points.arm(point, passage, action);
-        let callers = self.ask();
-        let status = until(&format!("{point} ends the process"), async || {
-            self.world.how_ended(role)
-        })
-        .await;
+        let first = self.asked;
+        let mut callers = JoinSet::new();
+        let status = self.ask_until_ended(point, &mut callers).await;
         let ended = Instant::now();
-        assert!(self.points.has_acted(point), "{point}: {status}");
+        let acted_at = self.points.acted_at(point);
+        assert!(acted_at.is_some(), "{point} has not acted: {status}");
         let log = self.log_of(role).split_off(logged);
         match action {
             Action::Kill => {
                 assert_eq!(status.signal(), Some(9), "{point}: {status}");
                 assert!(log.contains(&format!("killed at {point},")), "{log}");
             }
-            // It ends in order, by its own will and with its own words, and syncs nothing a second time.
+            // It ends by its own will and with its own words, and tries nothing a second time: a sync that succeeds then
+            // proves nothing.
             Action::BrokenDisk | Action::FullDisk => {
                 assert!(status.code().is_some_and(|code| code != 0), "{status}");
                 assert!(log.contains("\"ERROR\""), "{log}");
+                assert_eq!(acted_at, Some(self.points.passages(point)), "{point}");
             }
         }
         self.world.restart(role).await.unwrap();
@@ -218,9 +237,9 @@ impl Scene {
         .await;
         let serving = ended.elapsed();
         let stored = callers.join_all().await;
-        assert_eq!(stored.len() as u64, IN_FLIGHT);
+        assert_eq!(stored.len() as u64, self.asked - first);
         let client = self.world.client();
-        for number in self.asked - IN_FLIGHT..self.asked {
+        for number in first..self.asked {
             decided(&client, number).await;
         }
         Recovery {
@@ -402,8 +421,11 @@ async fn fills_up(role: Role, folder: &str) {
         return;
     };
     let mut scene = Scene::set_in(place, Some(disk), fresh_draws(), 2 * IN_FLIGHT).await;
-    let before = scene.ask().join_all().await;
-    let callers = scene.ask();
+    let mut before = JoinSet::new();
+    scene.ask(&mut before);
+    let before = before.join_all().await;
+    let mut callers = JoinSet::new();
+    scene.ask(&mut callers);
     let disk = scene.disk.as_ref().unwrap();
     disk.fill().unwrap();
     until(

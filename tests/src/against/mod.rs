@@ -137,10 +137,11 @@ impl From<WorldError> for Fault {
 }
 
 /// Every case with what it expects, in the order in which they run: what freezes an issuer for good, and the audit, last.
-pub const CASES: [(&str, &str); 36] = [
+pub const CASES: [(&str, &str); 37] = [
     ("xrp", "PAID, the amount delivered"),
     ("tag", "PAID, the tag 0 on the ledger"),
     ("tag missing", "CANCELLED before sending: TAG_NEEDED"),
+    ("x-address", "PAID, its tag on the ledger"),
     ("memo", "PAID, the memo on the ledger"),
     ("new account", "PAID, the account exists"),
     ("below the reserve", "CANCELLED before sending: NOT_FUNDED"),
@@ -272,6 +273,7 @@ async fn play(stage: &mut Stage, name: &str) -> Result<String, Fault> {
     match name {
         "xrp" => xrp::plain(stage).await,
         "tag" => xrp::tag(stage).await,
+        "x-address" => xrp::x_address(stage).await,
         "memo" => xrp::memo(stage).await,
         "new account" => xrp::new_account(stage).await,
         "same id again" => xrp::same_id(stage).await,

@@ -40,6 +40,9 @@ const TRANSFER_FEE_CAP_PPM: u32 = 2_000;
 /// Transactions of the funder between two ledgers: fewer than the open ledger of any server takes for the base fee.
 const FUNDED_PER_LEDGER: usize = 20;
 
+/// Ledgers within which everybody is funded.
+const FUNDED_WITHIN_LEDGERS: u32 = 10;
+
 /// How long the gateway waits for an answer: submissions that are swallowed get none.
 const REQUEST_TIMEOUT_MS: u32 = 1_000;
 
@@ -382,12 +385,21 @@ async fn fund(
         }
         ledger.close_ledger().await?;
     }
-    for (address, _) in &accounts {
-        if ledger.account(address).await?.is_none() {
-            return Err(Fault::wrong(format!(
-                "the funder's payment to {address} did not arrive"
-            )));
+    // What was queued comes with one of the next ledgers.
+    for _ in 0..FUNDED_WITHIN_LEDGERS {
+        let mut missing = None;
+        for (address, _) in &accounts {
+            if ledger.account(address).await?.is_none() {
+                missing = Some(address);
+            }
+        }
+        match missing {
+            None => return Ok(()),
+            Some(_) => ledger.close_ledger().await?,
         }
     }
-    Ok(())
+    Err(Fault::wrong(format!(
+        "payments of the funder {} do not arrive within {FUNDED_WITHIN_LEDGERS} ledgers",
+        funder.address()
+    )))
 }

@@ -1,10 +1,11 @@
 //! Cases of XRP, and of everything that is given up before it is sent.
 
 use paygate_proto::v1::{
-    CancelPaymentRequest, Memo, Payment, PaymentReason, PaymentState, PreflightRefusal, evidence,
+    CancelPaymentRequest, CreatePaymentRequest, Memo, Payment, PaymentReason, PaymentState,
+    PreflightRefusal, evidence,
 };
 use tonic::Code;
-use xrpl_tx::ACCOUNT_ONE;
+use xrpl_tx::{ACCOUNT_ONE, AccountId, XNetwork, to_x_address};
 
 use super::Fault;
 use super::people::FICKLE;
@@ -28,11 +29,26 @@ pub(super) async fn plain(stage: &Stage) -> Result<String, Fault> {
 pub(super) async fn tag(stage: &Stage) -> Result<String, Fault> {
     let mut request = stage.to("tag", "tagged", FIVE_XRP);
     request.destination_tag = Some(0);
+    tagged(stage, request, 0).await
+}
+
+/// An address and a tag in one.
+pub(super) async fn x_address(stage: &Stage) -> Result<String, Fault> {
+    let account = AccountId::from_address(&stage.address("tagged")).map_err(Fault::wrong)?;
+    let network = match stage.network_id {
+        0 => XNetwork::Main,
+        _ => XNetwork::Test,
+    };
+    let address = to_x_address(account, Some(4711), network);
+    tagged(stage, payment("x-address", &address, FIVE_XRP), 4711).await
+}
+
+async fn tagged(stage: &Stage, request: CreatePaymentRequest, tag: u32) -> Result<String, Fault> {
     let paid = stage.pay(request).await?;
     let said = is(&paid, PaymentState::Paid)?;
     let shown = stage.transaction(&paid).await?;
-    if shown["DestinationTag"] == 0 {
-        Ok(format!("{said}, tag 0"))
+    if shown["DestinationTag"] == tag {
+        Ok(format!("{said}, tag {tag}"))
     } else {
         Err(Fault::Wrong(format!("{said}, but the ledger has {shown}")))
     }

@@ -27,7 +27,7 @@ const POINTS_MAX: u64 = 64;
 const ARMED: u64 = 0;
 const REMAINING: u64 = 8;
 const ACTION: u64 = 16;
-const FIRED: u64 = 24;
+const ACTED: u64 = 24;
 const LEDGER_PORT: u64 = 32;
 const CALLER_PORT: u64 = 40;
 
@@ -145,7 +145,7 @@ impl Points {
     pub fn arm(&self, point: &str, passage: u64, action: Action) {
         let (page, at) = self.find(point);
         put(page, REMAINING, passage);
-        put(page, FIRED, 0);
+        put(page, ACTED, 0);
         let action = match action {
             Action::Kill => 1,
             Action::BrokenDisk => 2,
@@ -156,9 +156,10 @@ impl Points {
         put(page, ARMED, (at - HEADER_BYTES) / POINT_BYTES + 1);
     }
 
-    /// Whether the armed point has acted.
-    pub fn has_acted(&self, point: &str) -> bool {
-        get(self.find(point).0, FIRED) == 1
+    /// The passage, of all lives of the process, at which the armed point has acted.
+    pub fn acted_at(&self, point: &str) -> Option<u64> {
+        let passage = get(self.find(point).0, ACTED);
+        (passage != 0).then_some(passage)
     }
 
     /// How often the point was passed, over all lives of its process.
