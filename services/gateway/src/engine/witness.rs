@@ -115,8 +115,7 @@ impl Engine {
     async fn witness_range(&self, range: (u32, u32)) -> Result<Vec<Presence>, Delay> {
         let account = self.settings.wallet.account;
         let quorum = self.fleet.quorum();
-        let question =
-            |member: Member| async move { history_of(&member, account, range).await };
+        let question = |member: Member| async move { history_of(&member, account, range).await };
         let enough =
             |heard: &[Heard<_>]| agree(quorum, heard, |said: &Result<_, _>| said.as_ref().ok());
         let heard = gather(self.fleet.panel(), question, enough, None).await;
@@ -263,7 +262,9 @@ impl Engine {
         let (_, (_, first)) = &told[0];
         let mut settled = Vec::new();
         for (place, tx) in first.transactions.iter().enumerate() {
-            let hash = to.filter(|to| tx.ledger_index == to.index.0).map(|to| to.hash);
+            let hash = to
+                .filter(|to| tx.ledger_index == to.index.0)
+                .map(|to| to.hash);
             if hash.is_some() && tx.ledger_hash != hash {
                 return Err(Delay::NoProof(NoProof::Contradiction));
             }

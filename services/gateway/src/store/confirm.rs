@@ -3,9 +3,9 @@
 //! Owns: which payment or slot a transaction of the ledger belongs to. May not: judge it; that is the core's. Nothing
 //! here sees an engine result of `submit`, a timeout or a clock that counts.
 
+use paygate_payments::LedgerIndex;
 use paygate_payments::budget::FeeBudget;
 use paygate_payments::bump;
-use paygate_payments::LedgerIndex;
 use paygate_payments::continuity::{Doubt, Quarantine};
 use paygate_payments::filler::{Filled, Filler};
 use paygate_payments::payment::{State, StateName};

@@ -116,13 +116,9 @@ async fn bound_payments(world: &World, draws: &mut Draws) -> Vec<Record> {
 }
 
 async fn advance(world: &World, number: u64, event: Event) {
-    let told = world.store.advance(
-        world.epoch,
-        key(&name_of(number)),
-        event,
-        Vec::new(),
-        NOON,
-    );
+    let told = world
+        .store
+        .advance(world.epoch, key(&name_of(number)), event, Vec::new(), NOON);
     told.await.unwrap();
 }
 
@@ -130,7 +126,15 @@ async fn advance(world: &World, number: u64, event: Event) {
 async fn sign(world: &World, number: u64, version: usize, draws: &mut Draws) {
     if !draws.one_in(3) {
         let signed = signed(blob(number, version));
-        advance(world, number, Event::Signed { number: version, signed }).await;
+        advance(
+            world,
+            number,
+            Event::Signed {
+                number: version,
+                signed,
+            },
+        )
+        .await;
     }
 }
 
@@ -170,7 +174,11 @@ fn chain(records: &[Record], draws: &mut Draws) -> Chain {
                 noop_tx(noop_memo("shop", &name_of(number)), slot, hash)
             }
             paygate_payments::payment::VersionKind::Payment => {
-                let code = if draws.one_in(4) { "tecNO_DST" } else { "tesSUCCESS" };
+                let code = if draws.one_in(4) {
+                    "tecNO_DST"
+                } else {
+                    "tesSUCCESS"
+                };
                 payment_tx(record, slot, hash, code)
             }
         };
@@ -205,7 +213,11 @@ async fn verdicts(
     while done < CHAIN_END {
         let to = (done + 1 + u32::try_from(draws.below(leap)).unwrap()).min(CHAIN_END);
         // Sometimes everything since the beginning is told again.
-        let from = if draws.one_in(5) { SECOND_VERSIONS_AT } else { done };
+        let from = if draws.one_in(5) {
+            SECOND_VERSIONS_AT
+        } else {
+            done
+        };
         let told = crate::store::Reconciliation {
             terms: None,
             ..base.story(to, chain.sequence_at(to), chain.between(from, to))
