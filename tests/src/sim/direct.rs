@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
+use super::god::SeenLedger;
 use super::hub::SocketId;
 use super::load::Load;
 use super::net::{Shared, answer_text, rpc_body};
@@ -106,6 +107,21 @@ impl Direct {
     /// The successors that the next success lets go wait for what comes after it.
     pub fn delay_successors(&self) {
         self.node.lock().script.late_successors = 1;
+    }
+
+    /// A ledger that it has closed, validated or not, with all that this account did in it.
+    pub fn seen_ledger(&self, index: u32, address: &str) -> Option<SeenLedger> {
+        self.node.lock().world.seen_ledger(index, address)
+    }
+
+    /// Index of the last ledger that it has closed.
+    pub fn closed_index(&self) -> u32 {
+        self.node.lock().world.closed().index
+    }
+
+    /// A WebSocket is gone.
+    pub fn disconnect(&self, socket: &DirectSocket) {
+        self.node.lock().hub.disconnect(socket.id);
     }
 
     /// Index of the open ledger.

@@ -76,7 +76,7 @@ use tokio::task::JoinSet;
 
 pub use codes::Ter;
 pub use direct::{Direct, DirectSocket};
-pub use god::{Holding, SeenPayment};
+pub use god::{Holding, SeenLedger, SeenPayment, SeenTx};
 pub use network::{Beginning, Network};
 pub use node::Script;
 pub use rpc::COMMANDS;
