@@ -68,17 +68,41 @@ pub struct Check {
     pub latency_ms: Option<u64>,
 }
 
+/// One ledger server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ServerReport {
+    /// Its name, as in metrics.
+    pub name: String,
+    /// How it is used: `primary`, `used`, `only if needed` or `set aside`.
+    pub state: &'static str,
+    /// Why it is not used gladly.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The newest validated ledger that it told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validated_ledger: Option<u32>,
+    /// So many ledgers behind what enough servers tell.
+    pub lag_ledgers: u32,
+    /// How long its last answer took, or is open.
+    pub latency_ms: u32,
+}
+
 /// What was seen of the gateway's parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthReport {
     /// Every part.
     pub checks: Vec<Check>,
+    /// The ledger servers.
+    pub servers: Vec<ServerReport>,
 }
 
 impl HealthReport {
     /// Before anybody has reported: no check is known to be healthy.
     pub fn starting() -> HealthReport {
-        HealthReport { checks: Vec::new() }
+        HealthReport {
+            checks: Vec::new(),
+            servers: Vec::new(),
+        }
     }
 
     /// The worst of the checks; without any, unhealthy.
@@ -96,6 +120,7 @@ struct HealthBody<'a> {
     status: CheckStatus,
     accepting: bool,
     checks: &'a [Check],
+    servers: &'a [ServerReport],
     capabilities: Vec<CapabilityBody>,
 }
 
@@ -227,6 +252,7 @@ async fn health(State(view): State<View>) -> impl IntoResponse {
         status,
         accepting: view.is_accepting(),
         checks: &report.checks,
+        servers: &report.servers,
         capabilities: view.health.snapshot().into_iter().map(capability).collect(),
     };
     let body = serde_json::to_string(&body).expect("names, numbers and strings are always JSON");
@@ -337,7 +363,10 @@ mod tests {
         );
         let checks = vec![check("xrpl", CheckStatus::Unhealthy)];
         admin.health.set("", Serving::Yes);
-        admin.report.send_replace(HealthReport { checks });
+        admin.report.send_replace(HealthReport {
+            checks,
+            servers: Vec::new(),
+        });
         assert!(
             admin
                 .get("/readyz", "*/*")
@@ -360,7 +389,17 @@ mod tests {
             check("wallet", CheckStatus::Degraded),
         ];
         admin.health.set("", Serving::Yes);
-        admin.report.send_replace(HealthReport { checks });
+        admin.report.send_replace(HealthReport {
+            checks,
+            servers: vec![ServerReport {
+                name: "us".to_owned(),
+                state: "set aside",
+                reason: "its state is syncing".to_owned(),
+                validated_ledger: Some(7),
+                lag_ledgers: 2,
+                latency_ms: 3,
+            }],
+        });
         let answer = admin.get("/health", "*/*").await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         let body = answer.split_once("\r\n\r\n").unwrap().1;
@@ -369,6 +408,8 @@ mod tests {
             serde_json::json!({ "status": "degraded", "accepting": true, "checks": [
                 { "name": "store", "status": "healthy", "detail": "said so", "latency_ms": 12 },
                 { "name": "wallet", "status": "degraded", "detail": "said so", "latency_ms": 12 },
+            ], "servers": [
+                { "name": "us", "state": "set aside", "reason": "its state is syncing", "validated_ledger": 7, "lag_ledgers": 2, "latency_ms": 3 },
             ], "capabilities": [
                 { "name": "", "serving": true, "for_seconds": 0 },
                 { "name": "paygate.capability.sign", "serving": false, "reason": "starting", "for_seconds": 0 },

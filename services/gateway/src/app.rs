@@ -36,7 +36,7 @@ use crate::metrics::{BuildInfo, Metrics};
 use crate::signer::SignerClient;
 use crate::store::{OpenError, Store, StoreError, StoreOptions};
 use crate::view::View;
-use crate::xrpl::{Driver, Link, LinkSettings, Tcp};
+use crate::xrpl::{Crew, Dial, Fleet, FleetSettings, LinkSettings, Tcp};
 
 /// Connections of the health listener, which anybody on loopback may use.
 const HEALTH_STREAMS_MAX: u32 = 16;
@@ -94,7 +94,7 @@ pub struct App {
     listeners: Listeners,
     api: Api,
     engine: Arc<Engine>,
-    driver: Driver,
+    crew: Crew,
     metrics: Metrics,
     forwarder: Option<SpanForwarder>,
 }
@@ -137,12 +137,8 @@ impl App {
         };
         // Opening replays the log and may take a disk's time; nothing else runs yet.
         let store = tokio::task::block_in_place(|| Store::open(options))?;
-        let (link, driver) = Link::new(
-            link_settings(&config),
-            Arc::new(Tcp),
-            metrics.clone(),
-            clock::instant(),
-        );
+        let dial: Arc<dyn Dial> = Arc::new(Tcp);
+        let (fleet, crew) = Fleet::new(fleet_settings(&config), &dial, metrics.clone());
         let signer = SignerClient::unix(config.signer.socket_path.clone(), signer_uids(&config));
         let view = View::default();
         let wake = Arc::new(Notify::new());
@@ -150,7 +146,7 @@ impl App {
         let engine = Engine::take_over(engine::Parts {
             settings: engine_settings(&config, wallet.clone(), limits.clone()),
             store: store.clone(),
-            link,
+            fleet,
             signer,
             view: view.clone(),
             metrics: metrics.clone(),
@@ -180,7 +176,7 @@ impl App {
             listeners,
             api,
             engine,
-            driver,
+            crew,
             metrics,
             forwarder,
         })
@@ -243,14 +239,14 @@ impl App {
             listeners,
             api,
             engine,
-            driver,
+            crew,
             metrics,
             forwarder,
         } = self;
         let stop = || back.stop_token();
-        let link_stop = stop().into_stopped();
+        let fleet_stop = stop().into_stopped();
         back.spawn("xrpl", async move {
-            driver.run(link_stop).await;
+            crew.run(fleet_stop).await;
             Ok::<(), EngineError>(())
         });
         back.spawn("confirm", Arc::clone(&engine).confirm(stop()));
@@ -357,47 +353,59 @@ fn asset_limits(asset: &config::Asset) -> AssetLimits {
     }
 }
 
-fn link_settings(config: &Config) -> LinkSettings {
-    let server = config
-        .xrpl
-        .servers
-        .first()
-        .expect("check-config demands a server");
-    LinkSettings {
-        url: server.url.clone(),
-        server: server.operator.clone(),
-        network_id: config.wallet.network_id,
-        anchor: LedgerRef {
-            index: LedgerIndex(config.wallet.anchor.index),
-            hash: config.wallet.anchor.hash.0,
-        },
-        connect_timeout: config.xrpl.connect_timeout(),
-        request_timeout: config.xrpl.request_timeout(),
-        health_check_interval: config.xrpl.health_check_interval(),
+/// The ledger servers that a configuration names.
+pub fn fleet_settings(config: &Config) -> FleetSettings {
+    let xrpl = &config.xrpl;
+    let names = server_names(&xrpl.servers);
+    let servers = xrpl.servers.iter().zip(names).map(|(server, name)| {
+        let link = LinkSettings {
+            url: server.url.clone(),
+            server: name,
+            network_id: config.wallet.network_id,
+            anchor: LedgerRef {
+                index: LedgerIndex(config.wallet.anchor.index),
+                hash: config.wallet.anchor.hash.0,
+            },
+            connect_timeout: xrpl.connect_timeout(),
+            request_timeout: xrpl.request_timeout(),
+            health_check_interval: xrpl.health_check_interval(),
+        };
+        let source = Source {
+            operator: server.operator.clone(),
+            own: server.own,
+        };
+        (link, source)
+    });
+    FleetSettings {
+        servers: servers.collect(),
+        quorum: Quorum::new(usize::try_from(xrpl.agreement).unwrap_or(usize::MAX)),
+        slow_after: Duration::from_millis(config.monitoring.latency_threshold_ms),
     }
 }
 
+/// Names of servers in metrics and logs: that of the operator, with a number where he runs several.
+fn server_names(servers: &[config::Server]) -> Vec<String> {
+    let name = |(at, server): (usize, &config::Server)| {
+        let same = |other: &&config::Server| other.operator == server.operator;
+        match servers[..at].iter().filter(same).count() {
+            0 => server.operator.clone(),
+            before => format!("{}-{}", server.operator, before + 1),
+        }
+    };
+    servers.iter().enumerate().map(name).collect()
+}
+
 fn engine_settings(config: &Config, wallet: Wallet, limits: Limits) -> engine::Settings {
-    let server = config
-        .xrpl
-        .servers
-        .first()
-        .expect("check-config demands a server");
     let pause = Duration::from_secs(1) / config.xrpl.submit_rate_per_second.max(1);
     engine::Settings {
         wallet,
-        source: Source {
-            operator: server.operator.clone(),
-            own: server.own,
-        },
-        quorum: Quorum::new(usize::try_from(config.xrpl.agreement).unwrap_or(usize::MAX)),
         terms: TermsPolicy {
             fee_max: Drops::new(config.fees.max_drops).unwrap_or(Drops::MAX),
             window: config.xrpl.last_ledger_window,
         },
         limits,
         at_large_max: usize::try_from(config.xrpl.max_at_large).unwrap_or(usize::MAX),
-        submit_pause: (!server.own).then_some(pause),
+        submit_pause: pause,
         halt_after: config.xrpl.halted_after(),
         latency_threshold: Duration::from_millis(config.monitoring.latency_threshold_ms),
     }

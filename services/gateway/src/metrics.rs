@@ -145,6 +145,9 @@ struct Inner {
     capabilities: Family<CapabilityLabel, Gauge>,
     open_watches: Gauge,
     connection: Family<ServerLabel, Gauge>,
+    xrpl_in_doubt: Family<ServerLabel, Gauge>,
+    xrpl_lag: Family<ServerLabel, Gauge>,
+    xrpl_disagreements: Family<ServerLabel, Counter>,
     xrpl_requests: Histograms<CommandLabel>,
     grpc_requests: Family<CallLabels, Counter>,
     grpc_durations: TracedHistograms<MethodLabels>,
@@ -182,6 +185,9 @@ impl Metrics {
             capabilities: Family::default(),
             open_watches: Gauge::default(),
             connection: Family::default(),
+            xrpl_in_doubt: Family::default(),
+            xrpl_lag: Family::default(),
+            xrpl_disagreements: Family::default(),
             xrpl_requests: Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS)),
             grpc_requests: Family::default(),
             grpc_durations: Family::new_with_constructor(|| {
@@ -297,6 +303,29 @@ impl Metrics {
             .connection
             .get_or_create(&label)
             .set(i64::from(connected));
+    }
+
+    /// How a ledger server stands: whether there is a reason not to use it gladly, and how many ledgers it is behind.
+    pub fn xrpl_server(&self, server: &str, in_doubt: bool, lag: u32) {
+        let label = || ServerLabel {
+            server: server.to_owned(),
+        };
+        let inner = &self.inner;
+        inner
+            .xrpl_in_doubt
+            .get_or_create(&label())
+            .set(i64::from(in_doubt));
+        inner.xrpl_lag.get_or_create(&label()).set(i64::from(lag));
+        // Shown before the first one.
+        let _ = inner.xrpl_disagreements.get_or_create(&label());
+    }
+
+    /// A ledger server said something else than enough others.
+    pub fn xrpl_disagreement(&self, server: &str) {
+        let label = ServerLabel {
+            server: server.to_owned(),
+        };
+        self.inner.xrpl_disagreements.get_or_create(&label).inc();
     }
 
     /// A request to a ledger server ended, with an answer or without.
@@ -491,6 +520,9 @@ impl Inner {
     /// The names that the user's material does not give start with `paygate_`.
     fn register_ours(&mut self, build: &BuildInfo) {
         let r = &mut self.registry;
+        add(r, "paygate_xrpl_server_in_doubt", &self.xrpl_in_doubt);
+        add(r, "paygate_xrpl_server_lag_ledgers", &self.xrpl_lag);
+        add(r, "paygate_xrpl_disagreements", &self.xrpl_disagreements);
         add(
             r,
             "paygate_oldest_pending_age_seconds",

@@ -20,6 +20,7 @@ use xrpl_tx::{Asset, Drops, IssuedValue, Slot};
 
 use crate::clock::Millis;
 use crate::store::Freeze;
+use crate::xrpl::ServerPicture;
 
 /// The picture.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +35,7 @@ pub struct EngineView {
     pub account: Option<AccountView>,
     /// The signer as it described itself last.
     pub signer: SignerView,
-    /// The connection to the ledger's server.
+    /// The connections to the ledger's servers.
     pub link: LinkView,
     /// The validated ledger has not moved for longer than a network in health takes.
     pub halted: bool,
@@ -129,19 +130,24 @@ pub struct SignerView {
     pub serving: bool,
 }
 
-/// The connection to the ledger's server.
+/// The connections to the ledger's servers.
 #[derive(Clone, Debug, Default)]
 pub struct LinkView {
-    /// It is up and the server's network is proven.
+    /// At least one is up, its network is proven, and it may be asked.
     pub connected: bool,
-    /// Why not, or the server's own word on its state.
+    /// Why not, or the primary server's own word on its state.
     pub detail: String,
-    /// Connected, and still of no use: it gave no answer, or does not follow the network. `None`: nothing of that kind.
+    /// Connected, and still of no use: too few servers of different operators answer and follow the network. `None`: nothing of
+    /// that kind.
     pub unusable: Option<String>,
-    /// How long the last question to it took, or is open.
+    /// Somebody should look: a server contradicts the others. `None`: nothing of that kind.
+    pub alarm: Option<String>,
+    /// How long the last question to the primary server took, or is open.
     pub latency_ms: u32,
-    /// The newest validated ledger that the server announced.
+    /// The newest validated ledger that enough servers announced.
     pub newest: Option<LedgerIndex>,
+    /// Each server, in the order of the configuration. Empty before the first look.
+    pub servers: Vec<ServerPicture>,
 }
 
 /// A reason that holds back accepted payments, with words for a person.
@@ -184,7 +190,7 @@ pub struct View(watch::Sender<EngineView>);
 // === impl EngineView ===
 
 impl EngineView {
-    /// How many ledgers the server has announced that are not reconciled here.
+    /// How many ledgers the servers have announced that are not reconciled here.
     #[must_use]
     pub fn unreconciled(&self) -> u32 {
         match (self.link.newest, self.validated) {

@@ -8,6 +8,7 @@
 //! - [`payment`]: a payment and its states, each a variant with exactly its data.
 //! - [`step`]: the one transition function.
 //! - [`proof`]: evidence from validated ledgers; the only maker of [`proof::Presence`] and [`proof::StateProof`].
+//! - [`agreement`]: what several servers say of one thing, and whether enough say the same.
 //! - [`preflight`]: whether a destination provably cannot receive a payment that was never bound.
 //! - [`codes`]: every result code and refusal of the ledger's servers: what it means, and what happens next.
 //! - [`slots`]: which slot comes next, and how much may be bound now.
@@ -19,6 +20,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod agreement;
 pub mod codes;
 pub mod continuity;
 pub mod filler;

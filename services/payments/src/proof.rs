@@ -172,6 +172,18 @@ impl Quorum {
         }
     }
 
+    /// So many operators are needed.
+    #[must_use]
+    pub fn operators(self) -> usize {
+        self.operators
+    }
+
+    /// Whether the word of all of these together would be believed.
+    #[must_use]
+    pub fn suffices(self, sources: &[Source]) -> bool {
+        self.agree(sources.iter()).is_ok()
+    }
+
     /// The transaction is there, if enough servers show the same transaction with the same result in the same ledger.
     pub fn presence(self, readings: &[TransactionReading]) -> Result<Presence, NoProof> {
         let first = readings.first().ok_or(NoProof::NotValidated)?;

@@ -17,16 +17,32 @@ use paygate_tests::sim::{Fees, Handle, Options, Release, serve};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Each keeps all ledgers in memory.
+const SERVERS_MAX: usize = 16;
+
 /// A simulated XRP Ledger: WebSocket and JSON-RPC on loopback.
 #[derive(Parser)]
 #[command(name = "xrpl-sim")]
 struct Cli {
-    /// WebSocket port; 0 takes any.
-    #[arg(long, default_value_t = 6006)]
-    ws_port: u16,
-    /// JSON-RPC port, which also serves ledger_accept; 0 takes any.
-    #[arg(long, default_value_t = 5005)]
-    rpc_port: u16,
+    /// Servers of the network, each at ports of its own.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = parse_servers)]
+    servers: usize,
+    /// WebSocket ports, one for each server, separated by commas; 0 takes any, and so does a server without one.
+    #[arg(
+        long,
+        default_value = "6006",
+        value_delimiter = ',',
+        value_name = "PORT"
+    )]
+    ws_port: Vec<u16>,
+    /// JSON-RPC ports, likewise; they also serve ledger_accept and sim_script.
+    #[arg(
+        long,
+        default_value = "5005",
+        value_delimiter = ',',
+        value_name = "PORT"
+    )]
+    rpc_port: Vec<u16>,
     /// Milliseconds between ledgers; 0 closes them only by ledger_accept.
     #[arg(long, default_value_t = 3500)]
     close_ms: u64,
@@ -62,6 +78,13 @@ struct Cli {
     public_limits: bool,
 }
 
+fn parse_servers(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok();
+    count
+        .filter(|count| (1..=SERVERS_MAX).contains(count))
+        .ok_or_else(|| format!("expected 1 to {SERVERS_MAX}"))
+}
+
 fn parse_fund(text: &str) -> Result<(String, u64), String> {
     let (address, xrp) = text.split_once('=').ok_or("expected ADDRESS=XRP")?;
     let (whole, fraction) = xrp.split_once('.').unwrap_or((xrp, ""));
@@ -94,8 +117,9 @@ async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut handle = serve(Options {
-        ws_port: cli.ws_port,
-        rpc_port: cli.rpc_port,
+        servers: cli.servers,
+        ws_ports: cli.ws_port,
+        rpc_ports: cli.rpc_port,
         close_every: Duration::from_millis(cli.close_ms),
         state: cli.state,
         network_id: cli.network_id,
@@ -123,7 +147,13 @@ async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
 
 fn ready_line(handle: &Handle) -> serde_json::Value {
     let (index, hash) = handle.anchor();
+    let servers = handle.urls();
+    let servers: Vec<_> = servers
+        .iter()
+        .map(|(ws, rpc)| json!({ "ws": ws, "rpc": rpc }))
+        .collect();
     json!({
+        "servers": servers,
         "ws": handle.ws_url(),
         "rpc": handle.rpc_url(),
         "network_id": handle.network_id(),

@@ -30,6 +30,8 @@ pub(super) struct Archive {
     published: Option<u32>,
     /// What it has saved, in order, without overlaps.
     saved: Vec<RangeInclusive<u32>>,
+    /// The last ledgers that it counts as saved and has not saved yet.
+    late: u32,
     /// When each closed ledger that is not validated was last of use; None: it was let go of.
     unvalidated: BTreeMap<u32, Option<Millis>>,
 }
@@ -43,7 +45,19 @@ impl Archive {
             validated_at: Millis(0),
             published: Some(first),
             saved: vec![first..=first],
+            late: 0,
             unvalidated: BTreeMap::new(),
+        }
+    }
+
+    /// A server that has everything between these two, and learns now that the last one is validated.
+    pub(super) fn whole_until(first: u32, last: u32, now: Millis) -> Self {
+        Self {
+            validated: Some(last),
+            validated_at: now,
+            published: Some(last),
+            saved: vec![first..=last],
+            ..Self::whole(first)
         }
     }
 
@@ -55,7 +69,20 @@ impl Archive {
             validated_at: Millis(0),
             published: None,
             saved: Vec::new(),
+            late: 0,
             unvalidated: BTreeMap::new(),
+        }
+    }
+
+    /// Forgets every ledger after this one.
+    pub(super) fn truncate(&mut self, last: u32) {
+        let cut = |index: u32| index.min(last);
+        self.validated = self.validated.map(cut);
+        self.published = self.published.map(cut);
+        self.unvalidated.retain(|index, _| *index <= last);
+        self.saved.retain(|range| *range.start() <= last);
+        for range in &mut self.saved {
+            *range = *range.start()..=cut(*range.end());
         }
     }
 
@@ -77,7 +104,39 @@ impl Archive {
 
     /// True if the transactions of this ledger can be found.
     pub(super) fn has_saved(&self, index: u32) -> bool {
-        self.saved.iter().any(|range| range.contains(&index))
+        let is_late = self
+            .published
+            .is_some_and(|published| index + self.late > published);
+        let is_saved = self.saved.iter().any(|range| range.contains(&index));
+        is_saved && (self.late == 0 || !is_late)
+    }
+
+    /// Has these ledgers no more.
+    pub(super) fn forget(&mut self, gone: RangeInclusive<u32>) {
+        let (first, last) = (*gone.start(), *gone.end());
+        let parts = self.saved.iter().flat_map(|range| {
+            let (start, end) = (*range.start(), *range.end());
+            let before = start..=end.min(first.saturating_sub(1));
+            let after = start.max(last.saturating_add(1))..=end;
+            [before, after]
+        });
+        self.saved = parts.filter(|range| !range.is_empty()).collect();
+    }
+
+    /// It has fetched what it missed, from this ledger on.
+    pub(super) fn backfill(&mut self, first: u32) {
+        let Some(validated) = self.validated else {
+            return;
+        };
+        self.first = first;
+        self.published = Some(validated);
+        self.saved = vec![first..=validated];
+        self.unvalidated.retain(|index, _| *index > validated);
+    }
+
+    /// From now on the last ledgers, so many, are not saved yet.
+    pub(super) fn save_late(&mut self, ledgers: u32) {
+        self.late = ledgers;
     }
 
     /// True if the ledger itself can be shown.
@@ -89,7 +148,8 @@ impl Archive {
     pub(super) fn searchable(&self) -> Option<RangeInclusive<u32>> {
         let published = self.published?;
         let range = self.saved.iter().find(|range| range.contains(&published))?;
-        Some(*range.start()..=published)
+        let last = published.saturating_sub(self.late);
+        (*range.start() <= last).then(|| *range.start()..=last)
     }
 
     /// A ledger was closed on the one before.

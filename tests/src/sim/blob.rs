@@ -168,11 +168,13 @@ impl Tx {
 
     /// True if the account holds it by its Sequence or ticket before the other, in canonical order.
     pub(super) fn slot_order(&self) -> (bool, u32, Hash) {
-        (
-            self.ticket.is_some(),
-            self.ticket.unwrap_or(self.sequence),
-            self.hash,
-        )
+        let (is_ticket, number) = self.slot();
+        (is_ticket, number, self.hash)
+    }
+
+    /// Its Sequence, or its ticket and that it is one.
+    pub(super) fn slot(&self) -> (bool, u32) {
+        (self.ticket.is_some(), self.ticket.unwrap_or(self.sequence))
     }
 
     /// An amount that it names.

@@ -12,7 +12,7 @@ use super::queue::{Pace, paid_level};
 use super::state::Overlay;
 use super::store::StoreError;
 use super::types::Millis;
-use super::world::Leftover;
+use super::world::{Built, Leftover};
 
 impl Node {
     /// Closes the open ledger and validates it, as standalone servers do.
@@ -47,9 +47,20 @@ impl Node {
         now: Millis,
     ) -> Result<(), StoreError> {
         let (built, leftover) = self.world.build(candidates, now.ledger_time());
-        let next: Leftover = leftover.into_iter().chain(others.iter().cloned()).collect();
+        let next = leftover.into_iter().chain(others.iter().cloned()).collect();
+        self.adopt(built, next, pace, now)
+    }
+
+    /// Makes a ledger the last closed one and makes it durable; `next` is tried in the next open ledger.
+    pub(super) fn adopt(
+        &mut self,
+        built: Built,
+        next: Leftover,
+        pace: Pace,
+        now: Millis,
+    ) -> Result<(), StoreError> {
         if let Some(store) = &mut self.store {
-            store.append(&built)?;
+            store.append(&built.ledger)?;
         }
         if let Some(queue) = &mut self.queue {
             let mut over = Overlay::default();
@@ -85,7 +96,7 @@ impl Node {
         });
     }
 
-    fn reopen(&mut self, next: Leftover, now: Millis) {
+    pub(super) fn reopen(&mut self, next: Leftover, now: Millis) {
         self.open = Open::default();
         let mut locals: Vec<Arc<Tx>> = self.locals.iter().map(|local| local.tx.clone()).collect();
         locals.sort_by_key(|tx| (tx.account, tx.slot_order()));

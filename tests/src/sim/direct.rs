@@ -4,10 +4,9 @@
 //! `net` would not.
 
 use serde_json::{Map, Value};
-use tokio::sync::mpsc;
 
 use super::god::SeenLedger;
-use super::hub::SocketId;
+use super::line::{Line, Out};
 use super::load::Load;
 use super::net::{Shared, answer_text, rpc_body};
 use super::node::Node;
@@ -25,15 +24,23 @@ pub struct Direct {
 
 /// A WebSocket of it.
 pub struct DirectSocket {
-    id: SocketId,
-    role: Role,
-    pushed: mpsc::Receiver<String>,
+    line: Line,
 }
 
 impl DirectSocket {
-    /// The oldest message that was pushed and not taken yet.
+    /// The oldest message that was pushed and not taken yet, as the server made it.
     pub fn pushed(&mut self) -> Option<String> {
-        self.pushed.try_recv().ok()
+        self.line.pushed()
+    }
+
+    /// When something goes out by itself that is late.
+    pub fn due(&self) -> Option<Millis> {
+        self.line.due()
+    }
+
+    /// Waits until the server has pushed something or ended the connection. May be dropped at any moment.
+    pub async fn wait(&mut self) {
+        self.line.wait().await;
     }
 }
 
@@ -63,6 +70,11 @@ impl Direct {
         self.node.clone()
     }
 
+    /// The node alone.
+    pub(super) fn into_node(self) -> Node {
+        self.node.into_node()
+    }
+
     /// Its time.
     pub(super) fn now(&self) -> Millis {
         self.now
@@ -83,15 +95,29 @@ impl Direct {
     pub fn connect(&self, admin: bool) -> DirectSocket {
         let (id, pushed) = self.node.lock().hub.connect();
         DirectSocket {
-            id,
-            role: role(admin),
-            pushed,
+            line: Line::new(id, role(admin), pushed),
         }
     }
 
-    /// The answer to a WebSocket message.
+    /// A client sends a message. What comes of it goes out by [`Self::poll`], with all that is wrong on the way.
+    pub fn request(&self, socket: &mut DirectSocket, text: &str) {
+        socket.line.request(&self.node, text, self.now);
+    }
+
+    /// What goes out on this socket now: answers, pushed messages, ends.
+    pub fn poll(&self, socket: &mut DirectSocket) -> Vec<Out> {
+        socket.line.poll(&self.node, self.now)
+    }
+
+    /// A WebSocket is gone.
+    pub fn disconnect(&self, socket: &DirectSocket) {
+        let (id, _) = socket.line.socket();
+        self.node.lock().hub.disconnect(id);
+    }
+
+    /// The answer to a WebSocket message, as the server made it.
     pub fn websocket(&self, socket: &DirectSocket, text: &str) -> Option<Map<String, Value>> {
-        answer_text(&self.node, (socket.id, socket.role), text, self.now)
+        answer_text(&self.node, socket.line.socket(), text, self.now)
     }
 
     /// Closes the open ledger.
@@ -117,11 +143,6 @@ impl Direct {
     /// Index of the last ledger that it has closed.
     pub fn closed_index(&self) -> u32 {
         self.node.lock().world.closed().index
-    }
-
-    /// A WebSocket is gone.
-    pub fn disconnect(&self, socket: &DirectSocket) {
-        self.node.lock().hub.disconnect(socket.id);
     }
 
     /// Index of the open ledger.

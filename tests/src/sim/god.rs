@@ -152,7 +152,6 @@ impl World {
 
     fn included(&self) -> impl Iterator<Item = (u32, &Included)> {
         self.ledgers()
-            .iter()
             .flat_map(|ledger| ledger.txs.iter().map(|included| (ledger.index, included)))
     }
 }

@@ -3,7 +3,7 @@
 //! Owns: the subscribers' queues and the shape of what is pushed into them. May not: wait for anybody; a subscriber
 //! whose queue is full is dropped, as a real server closes a client that reads too slowly.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
@@ -79,7 +79,10 @@ pub(super) struct Wanted {
 #[derive(Default)]
 pub(super) struct Hub {
     next: u64,
-    subscribers: HashMap<SocketId, Subscriber>,
+    /// In the order in which they came: it is the order in which they hear.
+    subscribers: BTreeMap<SocketId, Subscriber>,
+    /// Who was dropped for not reading.
+    slow: BTreeSet<SocketId>,
 }
 
 impl Hub {
@@ -102,9 +105,28 @@ impl Hub {
         (id, messages)
     }
 
+    /// A hub without anybody, whose sockets have other names than those before: those are told nothing any more.
+    pub(super) fn after(old: &Self) -> Self {
+        Self {
+            next: old.next,
+            ..Self::default()
+        }
+    }
+
+    /// True if the socket was dropped because it did not read.
+    pub(super) fn was_too_slow(&self, id: SocketId) -> bool {
+        self.slow.contains(&id)
+    }
+
+    /// Ends every connection.
+    pub(super) fn cut_all(&mut self) {
+        self.subscribers.clear();
+    }
+
     /// The socket is gone.
     pub(super) fn disconnect(&mut self, id: SocketId) {
         self.subscribers.remove(&id);
+        self.slow.remove(&id);
     }
 
     /// Adds subscriptions.
@@ -209,13 +231,18 @@ impl Hub {
         message: impl Fn(ApiVersion) -> Map<String, Value>,
     ) {
         let mut printed: HashMap<ApiVersion, String> = HashMap::new();
-        self.subscribers.retain(|_, subscriber| {
-            (0..copies(subscriber)).all(|_| {
+        let slow = &mut self.slow;
+        self.subscribers.retain(|id, subscriber| {
+            let takes = (0..copies(subscriber)).all(|_| {
                 let text = printed
                     .entry(subscriber.api)
                     .or_insert_with(|| json!(message(subscriber.api)).to_string());
                 subscriber.queue.try_send(text.clone()).is_ok()
-            })
+            });
+            if !takes {
+                slow.insert(*id);
+            }
+            takes
         });
     }
 }

@@ -13,10 +13,11 @@
 //! `settings`, `signers`, `trust`, `lines`, `tokens`, `clawback`, `offers`, `entries`, `delete` for its types, `draft`, `effect`, `nodes`
 //! (metadata) -> `state`,
 //! `directory`, `blob`, `money`, `decimal`, `codes`, `types`. Beside `net` stand `direct`, the same front without sockets and clocks,
-//! on it `network`, several servers of one network, and `script`, the faults on demand.
+//! on it `network`, several servers of one network, and `script`, the answers on demand; `faults`, `conduct` and `tamper` are all
+//! that may go wrong.
 //!
 //! A server by itself is alone, and as in a real server's standalone mode a ledger is validated the moment it closes. Only
-//! `network` has others; over sockets there is one server. What is not built is refused as `temDISABLED` or `unknownCmd`, or
+//! `network` has others; over sockets there is one or such a network. What is not built is refused as `temDISABLED` or `unknownCmd`, or
 //! answered as if nobody had ever made such an object.
 
 mod apply;
@@ -25,6 +26,7 @@ mod blob;
 mod clawback;
 mod closing;
 mod codes;
+mod conduct;
 mod decimal;
 mod delete;
 mod direct;
@@ -32,8 +34,11 @@ mod directory;
 mod draft;
 mod effect;
 mod entries;
+mod faults;
 mod god;
 mod hub;
+mod lies;
+mod line;
 mod lines;
 mod load;
 mod money;
@@ -60,6 +65,7 @@ mod signers;
 mod standing;
 mod state;
 mod store;
+mod tamper;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -70,23 +76,31 @@ mod world;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 pub use codes::Ter;
+pub use conduct::Agreement;
 pub use direct::{Direct, DirectSocket};
+pub use faults::{
+    BlockedBy, DialFault, DialHow, FAULT_NAMES, Fault, How, Lie, PushFault, PushHow, WireFault,
+};
 pub use god::{Holding, SeenLedger, SeenPayment, SeenTx};
+pub use line::Out;
 pub use network::{Beginning, Network};
 pub use node::Script;
 pub use rpc::COMMANDS;
 pub use standing::ServerMode;
 pub use state::Fees;
 pub use store::StoreError;
+pub use tamper::Met;
 pub use types::{Hash, Millis};
 pub use world::{GENESIS_ADDRESS, GenesisError, Release};
 
-use net::Shared;
+use net::{Front, Shared};
 use node::Node;
 use store::Store;
 use types::AccountId;
@@ -95,10 +109,12 @@ use world::{Genesis, World};
 /// How to run a simulated network.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// WebSocket port on loopback; 0 takes any.
-    pub ws_port: u16,
-    /// JSON-RPC port on loopback; 0 takes any.
-    pub rpc_port: u16,
+    /// How many servers the network has.
+    pub servers: usize,
+    /// Their WebSocket ports on loopback; a server without one, and 0, takes any.
+    pub ws_ports: Vec<u16>,
+    /// Their JSON-RPC ports, likewise.
+    pub rpc_ports: Vec<u16>,
     /// Time between ledgers; zero closes only by `ledger_accept`.
     pub close_every: Duration,
     /// Where closed ledgers are kept; None keeps nothing.
@@ -128,8 +144,9 @@ impl Default for Options {
     /// Any ports, ledgers only on demand, nothing kept, the fees of the main network.
     fn default() -> Self {
         Self {
-            ws_port: 0,
-            rpc_port: 0,
+            servers: 1,
+            ws_ports: Vec::new(),
+            rpc_ports: Vec::new(),
             close_every: Duration::ZERO,
             state: None,
             network_id: 21_337,
@@ -171,7 +188,7 @@ pub async fn serve(options: Options) -> Result<Handle, ServeError> {
         network_id: options.network_id,
         start_index: options.start_index,
         fees: options.fees,
-        funded: options.funded,
+        funded: options.funded.clone(),
         close_time: net::now().ledger_time(),
     };
     let (store, world) = match &options.state {
@@ -181,38 +198,67 @@ pub async fn serve(options: Options) -> Result<Handle, ServeError> {
         }
         None => (None, World::new(genesis).map_err(StoreError::from)?),
     };
-    let listen = |port: u16| async move {
-        net::bind(port)
-            .await
-            .map_err(|source| ServeError::Listen { port, source })
-    };
-    let (ws_listener, ws) = listen(options.ws_port).await?;
-    let (rpc_listener, rpc) = listen(options.rpc_port).await?;
-    let mut node = Node::new(world, store, options.capacity);
-    node.world.release = options.release;
-    node.world.without_amendments = options.without_amendments;
-    node.load = options.public_limits.then(load::Load::default);
-    node.queue = options.expected_size.map(queue::Queue::new);
-    let node = Shared::new(node);
+    let close_every = options.close_every;
+    let (ws_ports, rpc_ports) = (options.ws_ports.clone(), options.rpc_ports.clone());
+    let fronts = fronts(options, store, world)?;
+    let mut servers = Vec::new();
     let mut tasks = JoinSet::new();
-    tasks.spawn(net::serve_websockets(ws_listener, node.clone()));
-    tasks.spawn(net::serve_rpc(rpc_listener, node.clone()));
-    if !options.close_every.is_zero() {
-        tasks.spawn(net::close_ledgers(node.clone(), options.close_every));
+    for (number, front) in fronts.into_iter().enumerate() {
+        let (ws_listener, ws) = listen(&ws_ports, number).await?;
+        let (rpc_listener, rpc) = listen(&rpc_ports, number).await?;
+        tasks.spawn(net::serve_websockets(ws_listener, front.clone()));
+        tasks.spawn(net::serve_rpc(rpc_listener, front.clone()));
+        if number == 0 && !close_every.is_zero() {
+            tasks.spawn(net::close_ledgers(front.clone(), close_every));
+        }
+        servers.push(Served { front, ws, rpc });
     }
-    Ok(Handle {
-        node,
-        ws,
-        rpc,
-        tasks,
-    })
+    Ok(Handle { servers, tasks })
 }
 
-/// A running network, and the god view of it.
-pub struct Handle {
-    node: Shared,
+/// One server alone, which validates what it closes, or several that agree.
+fn fronts(options: Options, store: Option<Store>, world: World) -> Result<Vec<Front>, StoreError> {
+    let count = options.servers;
+    if count <= 1 {
+        let mut node = Node::new(world, store, options.capacity);
+        node.world.release = options.release;
+        node.world.without_amendments = options.without_amendments;
+        node.load = options.public_limits.then(load::Load::default);
+        node.queue = options.expected_size.map(queue::Queue::new);
+        let node = Shared::new(node);
+        return Ok(vec![Front {
+            node,
+            network: None,
+        }]);
+    }
+    let network = Network::serving(options, count, (store, world), net::now())?;
+    let nodes: Vec<Shared> = (1..=count)
+        .map(|number| network.server(number).shared())
+        .collect();
+    let network = Arc::new(Mutex::new(network));
+    let front = |node| Front {
+        node,
+        network: Some(network.clone()),
+    };
+    Ok(nodes.into_iter().map(front).collect())
+}
+
+async fn listen(ports: &[u16], number: usize) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let port = ports.get(number).copied().unwrap_or(0);
+    let bound = net::bind(port).await;
+    bound.map_err(|source| ServeError::Listen { port, source })
+}
+
+/// One server and where it listens.
+struct Served {
+    front: Front,
     ws: SocketAddr,
     rpc: SocketAddr,
+}
+
+/// A running network, and the god view of it: what its first server has, which is meant wherever no number is given.
+pub struct Handle {
+    servers: Vec<Served>,
     tasks: JoinSet<()>,
 }
 
@@ -222,79 +268,93 @@ impl Handle {
         self.tasks.join_next().await;
     }
 
+    fn node(&self) -> MutexGuard<'_, Node> {
+        self.servers[0].front.node.lock()
+    }
+
     /// Where WebSocket clients connect.
     pub fn ws_url(&self) -> String {
-        format!("ws://{}", self.ws)
+        format!("ws://{}", self.servers[0].ws)
     }
 
     /// Where JSON-RPC clients connect; admin commands are allowed here.
     pub fn rpc_url(&self) -> String {
-        format!("http://{}", self.rpc)
+        format!("http://{}", self.servers[0].rpc)
+    }
+
+    /// The WebSocket and JSON-RPC addresses of all servers.
+    pub fn urls(&self) -> Vec<(String, String)> {
+        let urls = |server: &Served| {
+            (
+                format!("ws://{}", server.ws),
+                format!("http://{}", server.rpc),
+            )
+        };
+        self.servers.iter().map(urls).collect()
     }
 
     /// The network's id.
     pub fn network_id(&self) -> u32 {
-        self.node.lock().world.genesis.network_id
+        self.node().world.genesis.network_id
     }
 
     /// Index and hash of the first ledger, which identifies the network.
     pub fn anchor(&self) -> (u32, String) {
-        let node = self.node.lock();
+        let node = self.node();
         let first = node.world.first();
         (first.index, first.hash.to_string())
     }
 
     /// Index and hash of the last validated ledger.
     pub fn validated(&self) -> (u32, String) {
-        let node = self.node.lock();
+        let node = self.node();
         let validated = node.world.validated();
         (validated.index, validated.hash.to_string())
     }
 
     /// Closes the open ledger now, as `ledger_accept` does; gives the index of the ledger that closed.
     pub fn close_ledger(&self) -> Result<u32, StoreError> {
-        let mut node = self.node.lock();
-        node.close(net::now())?;
-        Ok(node.world.validated().index)
+        self.servers[0].front.close_ledger()?;
+        Ok(self.node().world.validated().index)
     }
 
     /// All validated payments with this InvoiceID, `tec` included.
     pub fn payments_by_invoice(&self, invoice_id: &str) -> Vec<SeenPayment> {
-        self.node.lock().world.payments_by_invoice(invoice_id)
+        self.node().world.payments_by_invoice(invoice_id)
     }
 
     /// All validated payments from this account, oldest first.
     pub fn payments_from(&self, address: &str) -> Vec<SeenPayment> {
-        self.node.lock().world.payments_from(address)
+        self.node().world.payments_from(address)
     }
 
     /// Validated balance in drops; None if there is no such account.
     pub fn balance(&self, address: &str) -> Option<u64> {
         let id = AccountId::from_address(address)?;
-        Some(self.node.lock().world.accounts.get(&id)?.balance)
+        Some(self.node().world.accounts.get(&id)?.balance)
     }
 
     /// What the holder has of this issuer's money as servers print it, validated; None without a line between them.
     pub fn held(&self, holder: &str, issuer: &str, currency: &str) -> Option<String> {
-        self.node.lock().world.held(holder, issuer, currency)
+        self.node().world.held(holder, issuer, currency)
     }
 
     /// Validated Sequence; None if there is no such account.
     pub fn sequence(&self, address: &str) -> Option<u32> {
         let id = AccountId::from_address(address)?;
-        Some(self.node.lock().world.accounts.get(&id)?.sequence)
+        Some(self.node().world.accounts.get(&id)?.sequence)
     }
 
     /// Hash and ledger of the validated transaction that used this Sequence of the account.
     pub fn slot_consumer(&self, address: &str, sequence: u32) -> Option<(String, u32)> {
         let id = AccountId::from_address(address)?;
-        let (hash, ledger) = self.node.lock().world.slot_consumer(&id, sequence)?;
+        let (hash, ledger) = self.node().world.slot_consumer(&id, sequence)?;
         Some((hash.to_string(), ledger))
     }
 
     /// Hash and preliminary result of every blob that arrived since the start, in order.
     pub fn arrivals(&self) -> Vec<(String, Ter)> {
-        let node = self.node.lock();
+        let node = self.node();
         node.arrivals
             .iter()
             .map(|arrival| (arrival.tx.hash.to_string(), arrival.ter))
@@ -303,12 +363,12 @@ impl Handle {
 
     /// What is to go wrong next.
     pub fn script(&self, script: Script) {
-        self.node.lock().script = script;
+        self.node().script = script;
     }
 
     /// Panics unless all balances and all burned fees add up to all the XRP there ever was.
     pub fn assert_conserved(&self) {
-        self.node.lock().world.assert_conserved();
+        self.node().world.assert_conserved();
     }
 }
 
@@ -316,6 +376,8 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.tasks.abort_all();
         // A close that is under way ends first; none comes after it, so the state directory is free.
-        self.node.lock().stop();
+        for server in &self.servers {
+            server.front.stop();
+        }
     }
 }

@@ -14,15 +14,21 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Map, Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
 
+use super::StoreError;
+use super::conduct::Agreement;
+use super::faults::DialHow;
 use super::hub::SocketId;
+use super::lies;
+use super::line::{Line, Out, PROXY_PAGE};
+use super::network::Network;
 use super::node::Node;
 use super::rpc::{Answer, Call, Role, RpcError, api_version, dispatch, parse_submit};
 use super::script;
@@ -46,6 +52,91 @@ impl Shared {
             .lock()
             .expect("no command of the simulated server panicked")
     }
+
+    /// The node, of which nobody else has a share.
+    pub(super) fn into_node(self) -> Node {
+        let alone = Arc::try_unwrap(self.0).ok();
+        let node = alone.expect("a server that was just made is not shared");
+        node.into_inner()
+            .expect("no command of the simulated server panicked")
+    }
+}
+
+/// One server as its sockets see it.
+#[derive(Clone)]
+pub(super) struct Front {
+    /// The server.
+    pub node: Shared,
+    /// The network that it is one of. Whoever has it locked may lock servers; never the other way round.
+    pub network: Option<Arc<Mutex<Network>>>,
+}
+
+impl Front {
+    /// Another server of the network.
+    fn elsewhere(self, number: usize) -> Self {
+        let Some(network) = &self.network else {
+            return self;
+        };
+        let network = network.lock();
+        let network = network.expect("nothing that happens to a network panics");
+        let node = match number {
+            0 => self.node.clone(),
+            number if number <= network.len() => network.server(number).shared(),
+            _ => self.node.clone(),
+        };
+        drop(network);
+        Self { node, ..self }
+    }
+
+    /// Closes the open ledger, of all servers if there are several.
+    pub(super) fn close_ledger(&self) -> Result<(), StoreError> {
+        match &self.network {
+            None => self.node.lock().close(now()),
+            Some(network) => {
+                let mut network = network
+                    .lock()
+                    .expect("nothing that happens to a network panics");
+                network.agree(Agreement::default(), now())
+            }
+        }
+    }
+
+    /// Ends it: no ledger closes any more.
+    pub(super) fn stop(&self) {
+        if let Some(network) = &self.network {
+            let network = network.lock();
+            network
+                .expect("nothing that happens to a network panics")
+                .stop();
+        }
+        self.node.lock().stop();
+    }
+
+    /// What the server left for its network while it answered is done before the answer goes out.
+    async fn settle(&self) {
+        let Some(network) = self.network.clone() else {
+            return;
+        };
+        let is_settled = {
+            let node = self.node.lock();
+            node.outbox.is_empty() && node.orders.is_empty()
+        };
+        if is_settled {
+            return;
+        }
+        // A ledger may be synced to a file: not on a thread that answers requests.
+        let settled = tokio::task::spawn_blocking(move || settle(&network, now())).await;
+        settled
+            .expect("closing a ledger does not panic")
+            .expect("the state directory takes the closed ledger");
+    }
+}
+
+fn settle(network: &Mutex<Network>, now: Millis) -> Result<(), StoreError> {
+    let mut network = network
+        .lock()
+        .expect("nothing that happens to a network panics");
+    network.settle(now)
 }
 
 /// The time, read here and nowhere else in the simulation.
@@ -63,15 +154,15 @@ pub(super) async fn bind(port: u16) -> std::io::Result<(TcpListener, SocketAddr)
     Ok((listener, address))
 }
 
-/// Closes a ledger every so often.
-pub(super) async fn close_ledgers(node: Shared, every: Duration) {
+/// Closes a ledger every so often: the server's, or that of its network.
+pub(super) async fn close_ledgers(front: Front, every: Duration) {
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let node = node.clone();
+        let front = front.clone();
         // Closing syncs a file: not on a thread that answers requests.
-        let closed = tokio::task::spawn_blocking(move || node.lock().close(now())).await;
+        let closed = tokio::task::spawn_blocking(move || front.close_ledger()).await;
         closed
             .expect("closing a ledger does not panic")
             .expect("the state directory takes the closed ledger");
@@ -79,13 +170,14 @@ pub(super) async fn close_ledgers(node: Shared, every: Duration) {
 }
 
 /// Serves WebSocket clients.
-pub(super) async fn serve_websockets(listener: TcpListener, node: Shared) {
+pub(super) async fn serve_websockets(listener: TcpListener, front: Front) {
     let mut sockets = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                if let Ok((stream, _)) = accepted {
-                    sockets.spawn(serve_socket(stream, node.clone()));
+                // Whoever knocks at a server that is gone finds nobody.
+                if let Ok((stream, _)) = accepted && !front.node.lock().is_gone {
+                    sockets.spawn(serve_socket(stream, front.clone()));
                 }
             }
             Some(_) = sockets.join_next() => {}
@@ -93,82 +185,90 @@ pub(super) async fn serve_websockets(listener: TcpListener, node: Shared) {
     }
 }
 
-async fn serve_socket(stream: TcpStream, node: Shared) {
+async fn serve_socket(stream: TcpStream, front: Front) {
     let _ = stream.set_nodelay(true);
+    let dialled = front.node.lock().tampering.dial();
+    let front = match dialled {
+        None => front,
+        Some(DialHow::Refuse) => return,
+        Some(DialHow::Page) => return show_page(stream).await,
+        Some(DialHow::Elsewhere(number)) => front.elsewhere(number),
+    };
     let Ok(socket) = tokio_tungstenite::accept_async(stream).await else {
         return;
     };
-    let (id, pushed) = node.lock().hub.connect();
+    let (id, pushed) = front.node.lock().hub.connect();
+    let line = Line::new(id, Role::Public, pushed);
     // An error here is the client's going away.
-    let _ = converse(socket, &node, id, pushed).await;
-    node.lock().hub.disconnect(id);
+    let _ = converse(socket, &front, line).await;
+    front.node.lock().hub.disconnect(id);
+}
+
+/// A proxy says that nobody is behind it.
+async fn show_page(mut stream: TcpStream) {
+    let length = PROXY_PAGE.len();
+    let text = format!(
+        "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{PROXY_PAGE}"
+    );
+    // Who does not wait for it need not have it. The request is read first: closing with it unread would take the answer along.
+    let mut request = [0; 2048];
+    let _ = stream.read(&mut request).await;
+    let _ = stream.write_all(text.as_bytes()).await;
+    let _ = stream.shutdown().await;
 }
 
 async fn converse(
     mut socket: WebSocketStream<TcpStream>,
-    node: &Shared,
-    id: SocketId,
-    mut pushed: mpsc::Receiver<String>,
+    front: &Front,
+    mut line: Line,
 ) -> Result<(), tokio_tungstenite::tungstenite::Error> {
     loop {
+        let outs = line.poll(&front.node, now());
+        front.settle().await;
+        for out in outs {
+            match out {
+                Out::Text(text) => socket.feed(Message::text(text)).await?,
+                Out::Bytes(bytes) => socket.feed(Message::binary(bytes)).await?,
+                Out::Part(text) => {
+                    let part = Frame::message(text, OpCode::Data(Data::Text), false);
+                    socket.feed(Message::Frame(part)).await?;
+                }
+                Out::Cut => return socket.flush().await,
+                Out::Close(code, reason) => {
+                    let code = CloseCode::from(code);
+                    let reason = reason.into();
+                    return socket.close(Some(CloseFrame { code, reason })).await;
+                }
+            }
+        }
+        socket.flush().await?;
+        let due = line.due();
         tokio::select! {
             biased;
-            message = pushed.recv() => match message {
-                Some(text) => socket.send(Message::text(text)).await?,
-                None => {
-                    let reason = "Policy error: client is too slow.".into();
-                    return socket.close(Some(CloseFrame { code: CloseCode::Policy, reason })).await;
-                }
-            },
+            () = line.wait() => {}
             frame = socket.next() => match frame {
                 None => return Ok(()),
                 Some(Err(error)) => return Err(error),
-                Some(Ok(Message::Text(text))) => answer_frame(&mut socket, node, id, &mut pushed, text.as_str()).await?,
+                Some(Ok(Message::Text(text))) => line.request(&front.node, text.as_str(), now()),
                 Some(Ok(Message::Binary(bytes))) => {
-                    let text = String::from_utf8_lossy(&bytes).into_owned();
-                    answer_frame(&mut socket, node, id, &mut pushed, &text).await?;
+                    line.request(&front.node, &String::from_utf8_lossy(&bytes), now());
                 }
                 Some(Ok(_)) => {}
             },
+            () = until(due) => {}
         }
     }
 }
 
-async fn answer_frame(
-    socket: &mut WebSocketStream<TcpStream>,
-    node: &Shared,
-    id: SocketId,
-    pushed: &mut mpsc::Receiver<String>,
-    text: &str,
-) -> Result<(), tokio_tungstenite::tungstenite::Error> {
-    if is_over(&mut node.lock(), Role::Public, now()) {
-        let reason = "threshold exceeded".into();
-        let code = CloseCode::Policy;
-        return socket.close(Some(CloseFrame { code, reason })).await;
+/// Until this moment; None: for ever.
+async fn until(due: Option<Millis>) {
+    match due {
+        Some(due) => {
+            let left = due.0.saturating_sub(now().0);
+            tokio::time::sleep(Duration::from_millis(left)).await;
+        }
+        None => std::future::pending().await,
     }
-    let answer = answer_text(node, (id, Role::Public), text, now());
-    // What a request pushed to its own socket goes out before its answer.
-    while let Ok(text) = pushed.try_recv() {
-        socket.feed(Message::text(text)).await?;
-    }
-    if let Some(close) = answer.as_ref().and_then(|answer| answer.get(script::CLOSE)) {
-        let code = close["code"]
-            .as_u64()
-            .and_then(|code| u16::try_from(code).ok());
-        let code = CloseCode::from(code.unwrap_or(u16::from(CloseCode::Policy)));
-        let reason = close["reason"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
-            .into();
-        return socket.close(Some(CloseFrame { code, reason })).await;
-    }
-    if let Some(answer) = answer {
-        socket
-            .feed(Message::text(json!(answer).to_string()))
-            .await?;
-    }
-    socket.flush().await
 }
 
 /// The answer to a WebSocket message; None if a test's script swallows it.
@@ -220,7 +320,7 @@ pub(super) fn answer_text(
 }
 
 /// True if this client has asked for too much.
-fn is_over(node: &mut Node, role: Role, now: Millis) -> bool {
+pub(super) fn is_over(node: &mut Node, role: Role, now: Millis) -> bool {
     let load = node.load.as_mut().filter(|_| role == Role::Public);
     load.is_some_and(|load| load.is_over(now))
 }
@@ -236,15 +336,19 @@ fn run(node: &mut Node, command: &str, call: &Call<'_>) -> Option<Answer> {
     if let Some(scripted) = script::intercept(node, command, call) {
         return scripted;
     }
-    if command != "submit" {
-        return Some(dispatch(node, command, call));
-    }
-    if let Some(left) = node.script.drop_submit_requests.checked_sub(1) {
+    if command == "submit"
+        && let Some(left) = node.script.drop_submit_requests.checked_sub(1)
+    {
         node.script.drop_submit_requests = left;
         return None;
     }
-    let answer = dispatch(node, command, call);
-    if let Some(left) = node.script.drop_submit_answers.checked_sub(1) {
+    let mut answer = dispatch(node, command, call);
+    if call.role == Role::Public {
+        lies::distort(node, command, call.params, &mut answer);
+    }
+    if command == "submit"
+        && let Some(left) = node.script.drop_submit_answers.checked_sub(1)
+    {
         node.script.drop_submit_answers = left;
         return None;
     }
@@ -271,17 +375,19 @@ fn websocket_frame(request: &Map<String, Value>, answer: Answer) -> Map<String, 
 }
 
 /// Serves JSON-RPC clients.
-pub(super) async fn serve_rpc(listener: TcpListener, node: Shared) {
-    let app = Router::new().route("/", any(rpc)).with_state(node);
+pub(super) async fn serve_rpc(listener: TcpListener, front: Front) {
+    let app = Router::new().route("/", any(rpc)).with_state(front);
     let served = axum::serve(listener, app).await;
     served.expect("the JSON-RPC listener stays open");
 }
 
-async fn rpc(State(node): State<Shared>, body: String) -> Response {
+async fn rpc(State(front): State<Front>, body: String) -> Response {
+    let node = front.node.clone();
     // A command may sync a file or decode a blob: not on a thread that serves other clients.
     let answered =
         tokio::task::spawn_blocking(move || rpc_body(&node, Role::Admin, &body, now())).await;
     let (status, text) = answered.expect("answering a request does not panic");
+    front.settle().await;
     (
         status,
         [(header::CONTENT_TYPE, "application/json; charset=UTF-8")],

@@ -10,11 +10,15 @@ use std::sync::Arc;
 
 use super::archive::Archive;
 use super::blob::Tx;
+use super::conduct::Conduct;
 use super::direct::Direct;
+use super::net::Shared;
 use super::queue::Pace;
-use super::standing::{ServerMode, Standing};
-use super::types::{Hash, Millis};
-use super::world::GenesisError;
+use super::standing::{Claims, ServerMode, Standing};
+use super::store::Store;
+use super::tamper::Met;
+use super::types::{AccountId, Hash, Millis};
+use super::world::{GenesisError, World};
 use super::{Options, StoreError};
 
 /// How often a server looks whether it still has peers enough.
@@ -58,6 +62,10 @@ pub struct Network {
     /// When a server was last lost or found.
     counted_at: Millis,
     round: Option<Round>,
+    conducts: Vec<Conduct>,
+    /// Faults of the network as a whole that were met.
+    pub(super) met: Met,
+    store: Option<Store>,
 }
 
 impl Network {
@@ -77,6 +85,9 @@ impl Network {
             joined: vec![true],
             counted_at: now,
             round: None,
+            conducts: vec![Conduct::default()],
+            met: Met::default(),
+            store: None,
             options,
         })
     }
@@ -92,6 +103,9 @@ impl Network {
             joined: vec![true; count],
             counted_at: now,
             round: None,
+            conducts: vec![Conduct::default(); count],
+            met: Met::default(),
+            store: None,
             options,
         };
         for _ in 0..count {
@@ -138,8 +152,113 @@ impl Network {
             validator_lists: self.validator_lists,
             validates: true,
             proposers: 0,
+            claims: Claims::Nothing,
         };
         Ok(server)
+    }
+
+    /// Servers that have a validated chain in common, from which they go on; the files that hold it, if any do.
+    pub(super) fn serving(
+        options: Options,
+        servers: usize,
+        (store, chain): (Option<Store>, World),
+        now: Millis,
+    ) -> Result<Self, GenesisError> {
+        let closed = options.start_index;
+        let beginning = Beginning {
+            servers,
+            validator_lists: 1,
+            peers_min: 0,
+            first_validated: Some(closed),
+            validated: closed,
+            closed,
+            mode: ServerMode::Full,
+        };
+        let mut network = Self::new(options, beginning, now)?;
+        network.store = store;
+        for server in &network.servers {
+            let node = server.shared();
+            let mut node = node.lock();
+            let release = node.world.release;
+            let young = node.world.without_amendments;
+            node.join(chain.acquired());
+            node.world.release = release;
+            node.world.without_amendments = young;
+            let (first, last) = (chain.genesis.start_index, chain.closed().index);
+            node.world.archive = Archive::whole_until(first, last, now);
+            node.takes_orders = true;
+        }
+        Ok(network)
+    }
+
+    /// Ends it: its file is free for the next one.
+    pub(super) fn stop(&mut self) {
+        self.store = None;
+        self.linked.fill(false);
+    }
+
+    /// How many servers there are.
+    pub fn len(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// True if there are none, which never is so.
+    pub fn is_empty(&self) -> bool {
+        self.servers.is_empty()
+    }
+
+    pub(super) fn conduct(&self, number: usize) -> Conduct {
+        self.conducts[number - 1]
+    }
+
+    pub(super) fn conduct_mut(&mut self, number: usize) -> &mut Conduct {
+        &mut self.conducts[number - 1]
+    }
+
+    /// True if the others reach the server and it has the network's ledgers.
+    pub(super) fn is_in_touch(&self, number: usize) -> bool {
+        self.linked[number - 1] && self.joined[number - 1]
+    }
+
+    /// The server is in touch with the others.
+    pub(super) fn come_in_touch(&mut self, number: usize) {
+        self.linked[number - 1] = true;
+        self.joined[number - 1] = true;
+        self.count_peers();
+    }
+
+    /// A server other than this one that has the chain everybody agrees on.
+    pub(super) fn main(&self, other_than: usize) -> Option<Shared> {
+        let mut takers = self.taking_part().into_iter();
+        let main = takers.find(|taker| taker + 1 != other_than)?;
+        Some(self.servers[main].shared())
+    }
+
+    /// Nothing gets into the next ledger.
+    pub(super) fn leave_out_all(&mut self) {
+        if let Some(round) = &mut self.round {
+            round.txs.clear();
+        }
+    }
+
+    /// Puts other versions of the same slots into the next ledger, of these that somebody once had; true if there was one.
+    pub(super) fn replace_versions(&mut self, heard: &[Arc<Tx>]) -> bool {
+        let Some(round) = &mut self.round else {
+            return false;
+        };
+        let mut any = false;
+        for tx in &mut round.txs {
+            let same_slot = |other: &&Arc<Tx>| {
+                (other.account, other.slot()) == (tx.account, tx.slot()) && other.hash != tx.hash
+            };
+            if let Some(other) = heard.iter().filter(same_slot).max_by_key(|tx| tx.hash) {
+                *tx = other.clone();
+                any = true;
+            }
+        }
+        let mut seen: HashSet<(AccountId, (bool, u32))> = HashSet::new();
+        round.txs.retain(|tx| seen.insert((tx.account, tx.slot())));
+        any
     }
 
     /// A server by its number.
@@ -177,8 +296,12 @@ impl Network {
     pub fn relay(&mut self) {
         for from in 0..self.servers.len() {
             let sent = std::mem::take(&mut self.servers[from].shared().lock().outbox);
+            if !self.conducts[from].is_heard() {
+                continue;
+            }
             for to in (0..self.servers.len()).filter(|to| *to != from) {
-                if self.linked[from] && self.linked[to] && self.joined[to] {
+                let hears = self.conducts[to].hears();
+                if self.linked[from] && self.linked[to] && self.joined[to] && hears {
                     let node = self.servers[to].shared();
                     node.lock().inbox.extend(sent.iter().cloned());
                 }
@@ -195,8 +318,10 @@ impl Network {
     }
 
     fn taking_part(&self) -> Vec<usize> {
-        let both = |number: &usize| self.linked[*number] && self.joined[*number];
-        (0..self.servers.len()).filter(both).collect()
+        let does = |number: &usize| {
+            self.linked[*number] && self.joined[*number] && self.conducts[*number].takes_part()
+        };
+        (0..self.servers.len()).filter(does).collect()
     }
 
     /// The servers close their open ledgers and begin to agree on what is in the next one: what any of them has.
@@ -207,6 +332,9 @@ impl Network {
         for taker in &takers {
             let server = &self.servers[*taker];
             let proposed = server.shared().lock().propose(server.now());
+            if !self.conducts[*taker].is_heard() {
+                continue;
+            }
             txs.extend(proposed.into_iter().filter(|tx| seen.insert(tx.hash)));
         }
         let proposers = takers.len().saturating_sub(1);
@@ -220,13 +348,25 @@ impl Network {
             .take()
             .expect("a ledger is proposed before it is accepted");
         let pace = if is_slow { Pace::Slow } else { Pace::Normal };
-        for taker in self.taking_part() {
+        let takers = self.taking_part();
+        let Some(first) = takers.first() else {
+            return Ok(());
+        };
+        // They agree, so one of them may build for all.
+        let builder = &self.servers[*first];
+        let close_time = builder.now().ledger_time();
+        let (built, leftover) = builder.shared().lock().world.build(&round.txs, close_time);
+        if let Some(store) = &mut self.store {
+            store.append(&built.ledger)?;
+        }
+        for taker in takers {
             let server = &self.servers[taker];
             let node = server.shared();
             let mut node = node.lock();
             let is_new = |tx: &&Arc<Tx>| round.txs.iter().all(|proposed| proposed.hash != tx.hash);
-            let others: Vec<Arc<Tx>> = node.open_txs().iter().filter(is_new).cloned().collect();
-            node.build(&round.txs, &others, pace, server.now())?;
+            let others = node.open_txs().iter().filter(is_new).cloned();
+            let next = leftover.iter().cloned().chain(others).collect();
+            node.adopt(built.clone(), next, pace, server.now())?;
             node.standing.proposers = round.proposers;
             node.report_fees();
         }
@@ -255,7 +395,11 @@ impl Network {
     /// A lost server is started again. It remembers nothing and has no peers and no ledger yet.
     pub fn restart(&mut self, number: usize) -> Result<(), GenesisError> {
         let now = self.servers[number - 1].now();
-        self.servers[number - 1] = self.start(now)?;
+        let fresh = self.start(now)?;
+        self.servers[number - 1]
+            .shared()
+            .lock()
+            .start_again(fresh.into_node());
         Ok(())
     }
 

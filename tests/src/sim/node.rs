@@ -6,19 +6,21 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::apply::{Mode, apply, base_fee};
+use super::apply::{Applied, Mode, apply, base_fee};
 use super::blob::Tx;
 use super::codes::Ter;
 use super::entries::Entry;
+use super::faults::Order;
 use super::hub::Hub;
 use super::lines::{Line, LineKey};
 use super::load::Load;
-use super::queue::{BASE_LEVEL, Queue, mul_div};
+use super::queue::{BASE_LEVEL, Queue, fee, mul_div};
 use super::rpc_server::server_status;
 use super::script::Plans;
 use super::standing::{ServerMode, Standing};
 use super::state::{Account, Overlay};
 use super::store::Store;
+use super::tamper::Tampering;
 use super::types::{AccountId, Hash, Millis};
 use super::world::World;
 
@@ -109,6 +111,14 @@ pub(super) struct Node {
     pub outbox: Vec<Arc<Tx>>,
     /// What peers have sent and it has not looked at yet.
     pub inbox: VecDeque<Arc<Tx>>,
+    /// Orders for the network, in the order in which they came.
+    pub orders: Vec<Order>,
+    /// Its network takes orders from it; otherwise it carries them out itself.
+    pub takes_orders: bool,
+    /// Nobody listens at its addresses.
+    pub is_gone: bool,
+    /// What is wrong with what it says.
+    pub tampering: Tampering,
     /// What the public port's clients ask for; None: they may ask for anything.
     pub load: Option<Load>,
     /// Faults to come.
@@ -146,6 +156,10 @@ impl Node {
             standing: Standing::default(),
             outbox: Vec::new(),
             inbox: VecDeque::new(),
+            orders: Vec::new(),
+            takes_orders: false,
+            is_gone: false,
+            tampering: Tampering::default(),
             load: None,
             script: Script::default(),
             plans: Plans::default(),
@@ -234,6 +248,18 @@ impl Node {
             self.told_level = Some(self.required_level());
             self.hub.publish_status(&server_status(self));
         }
+    }
+
+    /// Its process ended and was started as this fresh one. Who was connected is not any more; what befalls it stays.
+    pub(super) fn start_again(&mut self, fresh: Node) {
+        let old = std::mem::replace(self, fresh);
+        self.hub = Hub::after(&old.hub);
+        self.arrivals = old.arrivals;
+        self.script = old.script;
+        self.plans = old.plans;
+        self.tampering = old.tampering;
+        self.orders = old.orders;
+        self.takes_orders = old.takes_orders;
     }
 
     /// It has fetched the network's ledgers and begins with them.
@@ -369,6 +395,11 @@ impl Node {
         !recently
     }
 
+    /// How many times more than the network this server demands.
+    pub(super) fn load_factor(&self) -> u64 {
+        self.tampering.load_factor.max(1)
+    }
+
     /// Tries the open ledger, and tells the subscribers if it changed.
     fn try_open(&mut self, tx: &Arc<Tx>, fail_hard: bool, now: Millis) -> (Ter, bool) {
         let mut view = self.world.view(&mut self.open.over);
@@ -376,7 +407,13 @@ impl Node {
             fail_hard,
             ..Mode::OPEN
         };
+        let factor = self.tampering.load_factor.max(1);
+        let demanded = base_fee(&view, tx).saturating_mul(factor);
         let applied = match &mut self.queue {
+            _ if factor > 1 && fee(tx) < demanded => Applied {
+                ter: Ter::TelInsufFeeP,
+                effect: None,
+            },
             None => apply(&mut view, tx, mode),
             Some(queue) => queue.place(&mut view, self.open.txs.len(), tx, fail_hard),
         };

@@ -80,6 +80,10 @@ pub(super) struct Queue {
     multiplier: u64,
     has_closed: bool,
     parent: Hash,
+    /// The open ledger costs so many times more.
+    pub spike: u64,
+    /// Nobody else gets in.
+    pub takes_nobody: bool,
     /// In the order in which they enter the open ledger.
     txs: Vec<Queued>,
 }
@@ -93,8 +97,15 @@ impl Queue {
             multiplier: MULTIPLIER_MIN,
             has_closed: false,
             parent: Hash::default(),
+            spike: 1,
+            takes_nobody: false,
             txs: Vec::new(),
         }
+    }
+
+    /// Throws out everybody who waits.
+    pub(super) fn evict(&mut self) {
+        self.txs.clear();
     }
 
     /// Transactions that wait.
@@ -122,13 +133,14 @@ impl Queue {
     pub(super) fn required_level(&self, open_txs: usize) -> u64 {
         let open_txs = open_txs as u64;
         if open_txs <= self.expected {
-            return BASE_LEVEL;
+            return BASE_LEVEL * self.spike;
         }
-        mul_div(
+        let level = mul_div(
             self.multiplier,
             open_txs * open_txs,
             self.expected * self.expected,
-        )
+        );
+        level.saturating_mul(self.spike)
     }
 
     /// The next Sequence of the account, counting what waits.
@@ -326,6 +338,9 @@ impl Queue {
         let is_full = self
             .max_len()
             .is_some_and(|most| self.txs.len() as u64 >= most);
+        if !replaces && self.takes_nobody {
+            return Err(Ter::TelCanNotQueueFull);
+        }
         if !replaces && is_full {
             let cheapest = self.txs.last().map(|queued| queued.level);
             if cheapest.is_some_and(|cheapest| level <= cheapest) {
@@ -480,7 +495,7 @@ pub(super) fn mul_div(a: u64, b: u64, c: u64) -> u64 {
     u64::try_from(u128::from(a) * u128::from(b) / u128::from(c.max(1))).unwrap_or(u64::MAX)
 }
 
-fn fee(tx: &Tx) -> u64 {
+pub(super) fn fee(tx: &Tx) -> u64 {
     tx.fee.and_then(|fee| u64::try_from(fee).ok()).unwrap_or(0)
 }
 

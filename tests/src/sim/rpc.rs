@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::blob::{BlobError, Tx};
+use super::faults::Order;
 use super::hub::{SocketId, Stream, Wanted, ledger_facts};
 use super::node::Node;
 use super::refusals::{check_known, message, refused};
@@ -181,6 +182,11 @@ pub(super) fn dispatch(node: &mut Node, command: &str, call: &Call<'_>) -> Answe
         }
         "subscribe" => subscribe(node, call),
         "unsubscribe" => unsubscribe(node, call),
+        "ledger_accept" if node.takes_orders => {
+            node.orders.push(Order::Close);
+            let open = node.open_index() + 1;
+            Ok(object(json!({ "ledger_current_index": open })))
+        }
         "ledger_accept" => {
             node.close(call.now)
                 .expect("the state directory takes the closed ledger");
@@ -205,6 +211,24 @@ fn ping(call: &Call<'_>) -> Map<String, Value> {
 fn sim_script(node: &mut Node, call: &Call<'_>) -> Answer {
     if let Some(answer) = script::told(node, call) {
         return answer;
+    }
+    if let Some(order) = call.params.get("fault") {
+        let fault = serde_json::from_value(order.clone())
+            .map_err(|error| RpcError::invalid_params_because(&error.to_string()))?;
+        if node.takes_orders {
+            node.orders.push(Order::Fault(fault));
+        } else {
+            node.suffer(&fault);
+        }
+        return Ok(Map::new());
+    }
+    if call.params.contains_key("heal") {
+        if node.takes_orders {
+            node.orders.push(Order::Heal);
+        } else {
+            node.recover();
+        }
+        return Ok(Map::new());
     }
     let count = |name: &str| match call.params.get(name) {
         None => Ok(None),

@@ -5,10 +5,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::faults::BlockedBy;
 use super::node::Node;
 use super::queue::{Queue, mul_div};
 use super::rpc::{Call, Role};
 use super::shapes::{complete_ledgers, object};
+use super::standing::Claims;
 use super::world::Release;
 
 /// Fee level of a transaction that pays the base fee.
@@ -18,7 +20,7 @@ pub(super) const PUBKEY_NODE: &str = "n9LU1CYf3eugYKoSRGu5rXiu2P4WTkJ8yNyR5mPBAF
 /// Fee of a median transaction when a ledger is full, as a multiple of the base fee.
 const MEDIAN_MULTIPLE: u64 = 500;
 /// What a server without a queue says of the size of ledgers.
-const EXPECTED_SIZE: u64 = 1000;
+pub(super) const EXPECTED_SIZE: u64 = 1000;
 /// What a server without a queue says of its queue.
 const QUEUE_SIZE: u64 = 20_000;
 
@@ -63,6 +65,12 @@ pub(super) fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, V
         "uptime": 0,
         "validation_quorum": 1,
     }));
+    if let Claims::Blocked(by) = standing.claims {
+        let (field, id, message) = blocked(by);
+        body.insert(field.into(), json!(true));
+        let warning = json!({ "id": id, "message": message });
+        body.insert("warnings".into(), json!([warning]));
+    }
     let (validated, published) = (world.archive.validated(), world.archive.published());
     if validated.is_some() {
         body.insert("initial_sync_duration_us".into(), json!("0"));
@@ -83,7 +91,11 @@ pub(super) fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, V
         body.extend(object(
             json!({ "hostid": "FUM", "last_close": last_close, "load_factor": 1 }),
         ));
-        if level > REFERENCE_LEVEL {
+        let own = node.load_factor();
+        if own > 1 {
+            body.insert("load_factor".into(), json!(own));
+            body.insert("load_factor_server".into(), json!(own));
+        } else if level > REFERENCE_LEVEL {
             let factor = load_factor(level);
             body.insert("load_factor".into(), factor.clone());
             body.insert("load_factor_fee_escalation".into(), factor);
@@ -92,7 +104,7 @@ pub(super) fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, V
     } else {
         let last_close = json!({ "converge_time": 2000, "proposers": proposers });
         body.insert("last_close".into(), last_close);
-        body.extend(load_facts(level));
+        body.extend(load_facts(node));
     }
     if call.role == Role::Admin {
         body.extend(standing.admin_facts(human));
@@ -102,6 +114,22 @@ pub(super) fn server(node: &Node, call: &Call<'_>, human: bool) -> Map<String, V
         }
     }
     body
+}
+
+/// The field and the warning of a server that cannot follow its network any more.
+fn blocked(by: BlockedBy) -> (&'static str, u32, &'static str) {
+    match by {
+        BlockedBy::Amendment => (
+            "amendment_blocked",
+            1002,
+            "This server is amendment blocked, and must be updated to be able to stay in sync with the network.",
+        ),
+        BlockedBy::Unl => (
+            "unl_blocked",
+            1003,
+            "This server has an expired validator list. validators.txt may be incorrectly configured or some [validator_list_sites] may be unreachable.",
+        ),
+    }
 }
 
 /// A fee level as a multiple of the base fee. Levels are 256ths, so eight decimals say it all.
@@ -134,27 +162,34 @@ fn server_ledger(node: &Node, call: &Call<'_>, human: bool) -> Map<String, Value
     let is_validated = world.last_validated().is_some();
     // The old release says no age of a ledger that is only closed.
     if is_validated || world.release == Release::V3_3 {
-        let age = call.now.ledger_time().saturating_sub(ledger.close_time);
+        let age = match node.standing.claims {
+            Claims::Fresh => 0,
+            Claims::Nothing | Claims::Blocked(_) => {
+                call.now.ledger_time().saturating_sub(ledger.close_time)
+            }
+        };
         facts.insert("age".into(), json!(age));
     }
     facts
 }
 
 /// The fee levels of a server, as its state and its messages show them.
-fn load_facts(level: u64) -> Map<String, Value> {
+fn load_facts(node: &Node) -> Map<String, Value> {
+    let level = node.required_level();
+    let own = REFERENCE_LEVEL * node.load_factor();
     object(json!({
         "load_base": REFERENCE_LEVEL,
-        "load_factor": level,
+        "load_factor": level.max(own),
         "load_factor_fee_escalation": level,
         "load_factor_fee_queue": REFERENCE_LEVEL,
         "load_factor_fee_reference": REFERENCE_LEVEL,
-        "load_factor_server": REFERENCE_LEVEL,
+        "load_factor_server": own,
     }))
 }
 
 /// The message about a new mode.
 pub(super) fn server_status(node: &Node) -> Map<String, Value> {
-    let mut message = load_facts(node.required_level());
+    let mut message = load_facts(node);
     message.extend(object(json!({
         "base_fee": node.world.genesis.fees.base_drops,
         "server_status": node.standing.mode_name(Role::Public),

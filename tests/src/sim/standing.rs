@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::faults::BlockedBy;
 use super::rpc::{Role, RpcError};
 use super::shapes::{ApiVersion, object};
 use super::types::Millis;
@@ -79,6 +80,20 @@ pub(super) struct Standing {
     pub validates: bool,
     /// Other validators that took part in its last closed ledger.
     pub proposers: usize,
+    /// What it says of itself besides.
+    pub claims: Claims,
+}
+
+/// What a server says of itself that does not follow from its ledgers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Claims {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// That its last ledger was validated just now.
+    Fresh,
+    /// That it cannot follow its network any more.
+    Blocked(BlockedBy),
 }
 
 impl Default for Standing {
@@ -92,6 +107,7 @@ impl Default for Standing {
             validator_lists: 0,
             validates: false,
             proposers: 0,
+            claims: Claims::Nothing,
         }
     }
 }
@@ -113,8 +129,23 @@ impl Standing {
         api: ApiVersion,
         now: Millis,
     ) -> Result<(), RpcError> {
-        if need(command) == Need::Nothing || self.standalone {
+        let is_blocked = matches!(self.claims, Claims::Blocked(_));
+        if need(command) == Need::Nothing || (self.standalone && !is_blocked) {
             return Ok(());
+        }
+        match self.claims {
+            Claims::Nothing => {}
+            Claims::Fresh => return Ok(()),
+            Claims::Blocked(BlockedBy::Amendment) => {
+                return Err(RpcError::new(
+                    "amendmentBlocked",
+                    14,
+                    "Amendment blocked, need upgrade.",
+                ));
+            }
+            Claims::Blocked(BlockedBy::Unl) => {
+                return Err(RpcError::new("unlBlocked", 95, "UNL blocked."));
+            }
         }
         let not_synced = || RpcError::new("notSynced", 18, "Not synced to the network.");
         if self.mode < ServerMode::Syncing {
@@ -142,7 +173,7 @@ impl Standing {
         api: ApiVersion,
         now: Millis,
     ) -> Result<(), RpcError> {
-        if self.standalone || !is_validated_old(world, now) {
+        if self.standalone || self.claims == Claims::Fresh || !is_validated_old(world, now) {
             return Ok(());
         }
         Err(match api {

@@ -184,6 +184,14 @@ impl<K: Eq + HashKey, V> History<K, V> {
         self.states.entry(key).or_default().push((ledger, value));
     }
 
+    /// Forgets what happened after this ledger.
+    fn truncate(&mut self, last: u32) {
+        for states in self.states.values_mut() {
+            states.retain(|(index, _)| *index <= last);
+        }
+        self.states.retain(|_, states| !states.is_empty());
+    }
+
     /// All that exist as of the last validated ledger.
     pub(super) fn all(&self) -> impl Iterator<Item = &V> {
         self.states
@@ -247,6 +255,13 @@ impl Accounts {
         for (key, entry) in changed.entries {
             self.entries.put(ledger, key, entry);
         }
+    }
+
+    /// Forgets what happened after this ledger.
+    pub(super) fn truncate(&mut self, last: u32) {
+        self.roots.truncate(last);
+        self.lines.truncate(last);
+        self.entries.truncate(last);
     }
 
     /// The sum of all balances.

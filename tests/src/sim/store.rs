@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blob::{BlobError, Tx};
 use super::types::sha512_half;
-use super::world::{Built, Genesis, GenesisError, World};
+use super::world::{Genesis, GenesisError, Ledger, World};
 
 /// Name of the file in the state directory.
 const FILE_NAME: &str = "ledgers.jsonl";
@@ -121,9 +121,8 @@ impl Store {
         Ok((store, world))
     }
 
-    /// Makes a built ledger durable.
-    pub(super) fn append(&mut self, built: &Built) -> Result<(), StoreError> {
-        let ledger = &built.ledger;
+    /// Makes a closed ledger durable.
+    pub(super) fn append(&mut self, ledger: &Ledger) -> Result<(), StoreError> {
         self.write(&Record::Ledger {
             index: ledger.index,
             close_time: ledger.close_time,

@@ -97,12 +97,12 @@ pub(super) struct Ledger {
     pub txs: Vec<Included>,
 }
 
-/// A ledger that is built but not yet part of the chain.
-#[derive(Debug)]
+/// A ledger and what it changed. Servers that agree share it.
+#[derive(Debug, Clone)]
 pub(super) struct Built {
     /// The ledger.
-    pub ledger: Ledger,
-    changed: Overlay,
+    pub ledger: Arc<Ledger>,
+    changed: Arc<Overlay>,
 }
 
 /// What is left of the candidates: no ledger holds them and they are not refused for good.
@@ -123,7 +123,7 @@ pub(super) struct World {
     pub accounts: Accounts,
     /// What its server knows of it.
     pub archive: Archive,
-    ledgers: Vec<Ledger>,
+    ledgers: Vec<Built>,
     by_hash: HashMap<Hash, Position>,
     by_account: HashMap<AccountId, Vec<Position>>,
 }
@@ -174,7 +174,10 @@ impl World {
             without_amendments: false,
             accounts,
             archive,
-            ledgers: vec![first],
+            ledgers: vec![Built {
+                ledger: Arc::new(first),
+                changed: Arc::default(),
+            }],
             by_hash,
             by_account,
         })
@@ -182,7 +185,8 @@ impl World {
 
     /// The last closed ledger, on which the open one is built.
     pub(super) fn closed(&self) -> &Ledger {
-        self.ledgers.last().expect("a network has a first ledger")
+        let last = self.ledgers.last();
+        &last.expect("a network has a first ledger").ledger
     }
 
     /// The last validated ledger; None while nobody told this server of one.
@@ -204,18 +208,24 @@ impl World {
 
     /// The first ledger: the anchor that identifies this network.
     pub(super) fn first(&self) -> &Ledger {
-        self.ledgers.first().expect("a network has a first ledger")
+        let first = self.ledgers.first();
+        &first.expect("a network has a first ledger").ledger
     }
 
     /// A ledger by its index.
     pub(super) fn ledger(&self, index: u32) -> Option<&Ledger> {
+        self.built(index).map(|built| built.ledger.as_ref())
+    }
+
+    fn built(&self, index: u32) -> Option<&Built> {
         self.ledgers
             .get(usize::try_from(index.checked_sub(self.genesis.start_index)?).ok()?)
     }
 
     /// A ledger that its server can show, by its hash.
     pub(super) fn ledger_by_hash(&self, hash: Hash) -> Option<&Ledger> {
-        let mut ledgers = self.ledgers.iter().rev();
+        let ledgers = self.ledgers.iter().rev();
+        let mut ledgers = ledgers.map(|built| built.ledger.as_ref());
         ledgers.find(|ledger| ledger.hash == hash && self.archive.holds(ledger.index))
     }
 
@@ -236,9 +246,9 @@ impl World {
         self.by_account.get(account).map_or(&[], Vec::as_slice)
     }
 
-    /// All validated ledgers, oldest first.
-    pub(super) fn ledgers(&self) -> &[Ledger] {
-        &self.ledgers
+    /// All closed ledgers, oldest first.
+    pub(super) fn ledgers(&self) -> impl DoubleEndedIterator<Item = &Ledger> {
+        self.ledgers.iter().map(|built| built.ledger.as_ref())
     }
 
     /// An open view on the last closed state.
@@ -325,10 +335,8 @@ impl World {
         let mut world = World::new(genesis).expect("a network with this genesis exists");
         world.release = self.release;
         world.without_amendments = self.without_amendments;
-        for ledger in self.ledgers.iter().skip(1) {
-            let txs = ledger.txs.iter().map(|included| included.tx.clone());
-            let built = world.rebuild(txs.collect(), ledger.close_time);
-            world.push(built.expect("a closed ledger can be built again"));
+        for built in self.ledgers.iter().skip(1) {
+            world.push(built.clone());
         }
         world.archive = Archive::joining(self.closed().index);
         world
@@ -350,7 +358,10 @@ impl World {
             txs,
         };
         ledger.hash = header_hash(&ledger);
-        Built { ledger, changed }
+        Built {
+            ledger: Arc::new(ledger),
+            changed: Arc::new(changed),
+        }
     }
 
     /// Makes a built ledger the last validated one, at once, as a real server does in standalone mode.
@@ -365,13 +376,14 @@ impl World {
 
     /// Makes a built ledger the last closed one.
     pub(super) fn append(&mut self, built: Built, now: Millis) {
-        let Built { ledger, changed } = built;
+        let ledger = &built.ledger;
         assert_eq!(
             ledger.parent_hash,
             self.closed().hash,
             "a ledger follows the one it was built on"
         );
-        self.accounts.put_all(ledger.index, changed);
+        self.accounts
+            .put_all(ledger.index, Overlay::clone(&built.changed));
         for (position, included) in ledger.txs.iter().enumerate() {
             self.by_hash
                 .insert(included.tx.hash, (ledger.index, position));
@@ -383,7 +395,38 @@ impl World {
             }
         }
         self.archive.closed(ledger.index, now);
-        self.ledgers.push(ledger);
+        self.ledgers.push(built);
+    }
+
+    /// Forgets every ledger after this one, as if they had never been.
+    pub(super) fn truncate(&mut self, last: u32) {
+        let kept = last.saturating_sub(self.genesis.start_index);
+        let kept = usize::try_from(kept).expect("a ledger's number fits") + 1;
+        self.ledgers.truncate(kept);
+        self.accounts.truncate(last);
+        self.by_hash.retain(|_, (index, _)| *index <= last);
+        for positions in self.by_account.values_mut() {
+            positions.retain(|(index, _)| *index <= last);
+        }
+        self.archive.truncate(last);
+    }
+
+    /// The last ledger that this chain has in common with another; None if they belong to different networks.
+    pub(super) fn common(&self, other: &World) -> Option<u32> {
+        let same = |ledger: &&Ledger| {
+            let theirs = other.ledger(ledger.index);
+            theirs.is_some_and(|theirs| theirs.hash == ledger.hash)
+        };
+        self.ledgers().rev().find(same).map(|ledger| ledger.index)
+    }
+
+    /// The ledgers after this one, oldest first.
+    pub(super) fn after(&self, index: u32) -> Vec<Built> {
+        let later = self
+            .ledgers
+            .iter()
+            .filter(|built| built.ledger.index > index);
+        later.cloned().collect()
     }
 
     /// Panics unless all balances and all burned fees add up to all the XRP there ever was.

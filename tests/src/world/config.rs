@@ -77,7 +77,7 @@ directory = "{directory}/signer/journal"
 pub fn gateway(
     setup: &Setup,
     anchor: &Anchor,
-    ledger: &str,
+    ledgers: &[&str],
     listeners: &Listeners,
     directory: &Path,
 ) -> String {
@@ -98,12 +98,7 @@ address = "{address}"
 network_id = {network_id}
 anchor = {{ index = {anchor_index}, hash = "{anchor_hash}" }}
 
-[[xrpl.servers]]
-url = "{ledger}"
-operator = "simulated"
-own = true
-
-[signer]
+{servers}[signer]
 socket_path = "{directory}/run/signer.sock"
 
 [store]
@@ -123,6 +118,7 @@ metrics_listen = "{metrics}"
 [security]
 require_authentication = false
 {assets}"#,
+        servers = servers(ledgers),
         grpc = listeners.grpc,
         health = listeners.health,
         metrics = listeners.metrics,
@@ -134,6 +130,18 @@ require_authentication = false
         daily_limit_xrp = setup.daily_limit_xrp,
         max_pending = setup.max_pending,
     )
+}
+
+/// Each server has an operator of its own, numbered from the second one on.
+fn servers(ledgers: &[&str]) -> String {
+    let server = |(position, url): (usize, &&str)| {
+        let operator = match position {
+            0 => "simulated".to_owned(),
+            later => format!("simulated-{}", later + 1),
+        };
+        format!("[[xrpl.servers]]\nurl = \"{url}\"\noperator = \"{operator}\"\nown = true\n\n")
+    };
+    ledgers.iter().enumerate().map(server).collect()
 }
 
 fn gateway_asset(asset: &Asset) -> String {

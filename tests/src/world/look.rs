@@ -22,7 +22,12 @@ impl World {
 
     /// The ledger as an auditor sees it.
     pub fn ledger(&self) -> Ledger {
-        Ledger::at(&self.ledger_rpc)
+        Ledger::at(&self.ledger_urls[0].1)
+    }
+
+    /// The same asked of one server, by its number: the first has 1. What goes wrong with it is ordered there, by `sim_script`.
+    pub fn ledger_server(&self, number: usize) -> Ledger {
+        Ledger::at(&self.ledger_urls[number - 1].1)
     }
 
     /// The paying wallet.
@@ -35,9 +40,10 @@ impl World {
         &self.listeners
     }
 
-    /// The ledger's WebSocket and JSON-RPC addresses.
+    /// The WebSocket and JSON-RPC addresses of the ledger's first server.
     pub fn ledger_urls(&self) -> (&str, &str) {
-        (&self.ledger_ws, &self.ledger_rpc)
+        let (ws, rpc) = &self.ledger_urls[0];
+        (ws, rpc)
     }
 
     /// The signer's socket.

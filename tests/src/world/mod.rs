@@ -49,6 +49,8 @@ pub const NETWORK_ID: u32 = 21_337;
 pub struct Setup {
     /// Milliseconds between ledgers; 0: only by [`ledger::Ledger::close_ledger`].
     pub close_ms: u64,
+    /// Servers of the ledger's network, each of an operator of its own.
+    pub servers: usize,
     /// Number of the network.
     pub network_id: u32,
     /// The paying wallet. A directory that has one already keeps its own.
@@ -134,8 +136,8 @@ pub struct World {
     setup: Setup,
     binaries: Binaries,
     anchor: Anchor,
-    ledger_ws: String,
-    ledger_rpc: String,
+    /// WebSocket and JSON-RPC addresses of the ledger's servers.
+    ledger_urls: Vec<(String, String)>,
     listeners: Listeners,
     directory: Directory,
 }
@@ -145,6 +147,7 @@ impl Default for Setup {
     fn default() -> Setup {
         Setup {
             close_ms: 400,
+            servers: 1,
             network_id: NETWORK_ID,
             wallet: Wallet::random(SeedType::Ed25519),
             wallet_xrp: 10_000,
@@ -190,15 +193,15 @@ impl World {
             setup,
             binaries,
             anchor: placeholder,
-            ledger_ws: String::new(),
-            ledger_rpc: String::new(),
+            ledger_urls: Vec::new(),
             listeners: Listeners::default(),
             directory,
         };
         let ready = world.start_ledger().await?;
         let field = |pointer: &'static str| field_of("ledger", &ready, pointer);
-        world.ledger_ws = text(field("/ws")?);
-        world.ledger_rpc = text(field("/rpc")?);
+        let servers = field("/servers")?.as_array().into_iter().flatten();
+        let urls = servers.map(|server| (text(&server["ws"]), text(&server["rpc"])));
+        world.ledger_urls = urls.collect();
         let seen = Anchor {
             index: field("/anchor/index")?.as_u64().unwrap_or_default(),
             hash: text(field("/anchor/hash")?),
@@ -213,18 +216,21 @@ impl World {
 
     /// Starts the ledger's server: at the addresses of its earlier life, if it had one.
     pub async fn start_ledger(&mut self) -> Result<Value, WorldError> {
-        let port = |url: &str| {
-            url.rsplit(':')
-                .next()
-                .filter(|port| !port.is_empty())
-                .unwrap_or("0")
-                .to_owned()
+        let port = |url: &String| url.rsplit(':').next().unwrap_or("0").to_owned();
+        let ports = |url: fn(&(String, String)) -> &String| {
+            let ports: Vec<String> = self.ledger_urls.iter().map(url).map(port).collect();
+            if ports.is_empty() {
+                return "0".to_owned();
+            }
+            ports.join(",")
         };
         let mut arguments = vec![
+            "--servers".to_owned(),
+            self.setup.servers.to_string(),
             "--ws-port".to_owned(),
-            port(&self.ledger_ws),
+            ports(|(ws, _)| ws),
             "--rpc-port".to_owned(),
-            port(&self.ledger_rpc),
+            ports(|(_, rpc)| rpc),
             "--close-ms".to_owned(),
             self.setup.close_ms.to_string(),
             "--state".to_owned(),
@@ -280,13 +286,8 @@ impl World {
     /// Writes the gateway's configuration as it would be started now.
     pub fn write_gateway_config(&self) -> Result<PathBuf, WorldError> {
         let path = self.directory.path();
-        let text = config::gateway(
-            &self.setup,
-            &self.anchor,
-            &self.ledger_ws,
-            &self.listeners,
-            path,
-        );
+        let ledgers: Vec<&str> = self.ledger_urls.iter().map(|(ws, _)| ws.as_str()).collect();
+        let text = config::gateway(&self.setup, &self.anchor, &ledgers, &self.listeners, path);
         self.directory.write("gateway/gateway.toml", &text)
     }
 

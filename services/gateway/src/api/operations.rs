@@ -24,6 +24,7 @@ use super::{Api, decode, encode, errors, identity};
 use crate::clock::{self, Millis};
 use crate::store::{Summary, Unfrozen};
 use crate::view::EngineView;
+use crate::xrpl::ServerPicture;
 
 /// What an operator does instead of pausing, for example.
 const STOP_INSTEAD: &str = "stop the signer to stop sending: accepting goes on, and what is at large is followed to its end";
@@ -185,33 +186,38 @@ fn ledger(api: &Api, view: &EngineView, now: Millis) -> LedgerStatus {
         lag: view.validated_at.map(|at| duration(now.since(at))),
         halted: view.halted,
         agreement: api.settings.agreement,
-        servers: servers(api, view, index),
+        servers: servers(api, view),
     }
 }
 
-/// This version speaks with the first server only; of the others it says so.
-fn servers(api: &Api, view: &EngineView, index: u32) -> Vec<LedgerServer> {
+/// Each configured server, as it was seen last.
+fn servers(api: &Api, view: &EngineView) -> Vec<LedgerServer> {
     let shown = |(at, server): (usize, &super::LedgerServerSettings)| {
-        let used = at == 0;
+        let seen = view.link.servers.get(at);
+        let connected = seen.is_some_and(|seen| seen.connected);
         LedgerServer {
             url: server.url.clone(),
             operator: server.operator.clone(),
             own: server.own,
-            connected: used && view.link.connected,
-            validated_ledger_index: if used && view.link.connected {
-                index
-            } else {
-                0
-            },
-            latency_ms: if used { view.link.latency_ms } else { 0 },
-            state: if used {
-                view.link.detail.clone()
-            } else {
-                "not used in this version".to_owned()
-            },
+            connected,
+            validated_ledger_index: seen
+                .filter(|_| connected)
+                .and_then(|seen| seen.newest)
+                .unwrap_or(0),
+            latency_ms: seen.map_or(0, |seen| seen.latency_ms),
+            state: seen.map_or_else(|| "not looked at yet".to_owned(), state),
         }
     };
     api.settings.servers.iter().enumerate().map(shown).collect()
+}
+
+/// Its own word on its state, and how it is used where that is not all there is to say.
+fn state(server: &ServerPicture) -> String {
+    match (server.state(), server.reason.as_str()) {
+        (_, "") if server.primary => format!("{}, primary", server.detail),
+        (_, "") => server.detail.clone(),
+        (how, why) => format!("{how}: {why}"),
+    }
 }
 
 fn signer(view: &EngineView) -> SignerStatus {

@@ -37,6 +37,9 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// Name of an operator: it becomes a label of metrics.
 const OPERATOR_CHARS_MAX: usize = 32;
 
+/// Each server is one connection that is asked once a second; more add nothing to what they agree on.
+const SERVERS_MAX: usize = 8;
+
 /// Parts of host names by which public test networks are known.
 const TEST_NETWORK_MARKS: [&str; 4] = ["altnet", "testnet", "devnet", "rippletest"];
 
@@ -90,11 +93,22 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
             "network 0 is mainnet: real money without the refusals of production",
         );
     }
-    if config.xrpl.servers.iter().any(|server| !server.own) {
+    if config.xrpl.agreement == 1 && config.xrpl.servers.iter().any(|server| !server.own) {
         warn(
             "xrpl.agreement",
             &config.xrpl.agreement,
             "one server that is not our own decides alone",
+        );
+    }
+    let own = config.xrpl.servers.iter().any(|server| server.own);
+    if !own
+        && distinct_operators(config) == u64::from(config.xrpl.agreement)
+        && config.xrpl.agreement > 1
+    {
+        warn(
+            "xrpl.servers",
+            &config.xrpl.servers.len(),
+            "with no operator to spare, nothing is decided while one of them is away",
         );
     }
     warnings
@@ -188,30 +202,34 @@ impl Checker<'_> {
     fn servers(&mut self) {
         let config = self.config;
         let servers = &config.xrpl.servers;
-        if servers.len() != 1 {
-            let why = "this version uses exactly one ledger server";
+        if servers.is_empty() || servers.len() > SERVERS_MAX {
+            let why = format!("1 to {SERVERS_MAX} ledger servers are needed");
             self.refuse(
                 &["xrpl.servers"],
                 format_args!("{} servers", servers.len()),
                 why,
             );
         }
-        for server in servers {
+        for (at, server) in servers.iter().enumerate() {
             self.server(server);
+            if servers[..at].iter().any(|other| other.url == server.url) {
+                let why = "named twice: one server is one word";
+                self.refuse(&["xrpl.servers"], &server.url, why);
+            }
         }
-        if config.xrpl.agreement == 0 {
+        let agreement = u64::from(config.xrpl.agreement);
+        if agreement == 0 {
             self.refuse(&["xrpl.agreement"], 0, "at least one server must say so");
         }
-        if let [only] = servers.as_slice()
-            && !only.own
-            && config.xrpl.agreement != 1
-        {
+        let operators = distinct_operators(config);
+        if !servers.iter().any(|server| server.own) && operators < agreement {
             let why = format!(
-                "agreement of {} operators needs as many servers, and this version uses one: declare it own = true if it \
-                 is yours, or set agreement = 1 in profile dev",
-                config.xrpl.agreement
+                "agreement of {agreement} operators needs as many, and {operators} is named: add servers of other operators, \
+                 declare one own = true if it is yours, or set agreement = {} in profile dev",
+                operators.max(1)
             );
-            self.refuse(&["xrpl.servers", "xrpl.agreement"], &only.url, why);
+            let named: Vec<&str> = servers.iter().map(|server| server.url.as_str()).collect();
+            self.refuse(&["xrpl.servers", "xrpl.agreement"], named.join(", "), why);
         }
     }
 
@@ -383,6 +401,16 @@ impl Checker<'_> {
             self.refuse(&["xrpl.agreement"], config.xrpl.agreement, why);
         }
     }
+}
+
+fn distinct_operators(config: &Config) -> u64 {
+    let names: BTreeSet<&str> = config
+        .xrpl
+        .servers
+        .iter()
+        .map(|server| server.operator.as_str())
+        .collect();
+    u64::try_from(names.len()).unwrap_or(u64::MAX)
 }
 
 fn is_loopback(host: &str) -> bool {

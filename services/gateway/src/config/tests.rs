@@ -388,19 +388,30 @@ fn what_is_not_built_yet_is_refused_by_name() {
         "loopback",
     );
     refused(&[("PAYGATE__PROFILE", "production")], "profile", "TLS");
-    let two =
-        r#"[{url="ws://127.0.0.1:1",operator="a",own=true},{url="ws://127.0.0.1:2",operator="b"}]"#;
-    refused(
-        &[("PAYGATE__XRPL__SERVERS", two)],
-        "xrpl.servers",
-        "exactly one",
-    );
+    let of = |servers: &'static str, reason: &str| {
+        refused(
+            &[("PAYGATE__XRPL__SERVERS", servers)],
+            "xrpl.servers",
+            reason,
+        );
+    };
     let foreign = r#"[{url="wss://example.org",operator="them"}]"#;
-    refused(
-        &[("PAYGATE__XRPL__SERVERS", foreign)],
-        "xrpl.servers",
-        "own = true",
+    of(foreign, "own = true");
+    of("[]", "1 to 8 ledger servers");
+    of(
+        r#"[{url="wss://a.org",operator="a"},{url="wss://b.org",operator="a"}]"#,
+        "servers of other operators",
     );
+    of(
+        r#"[{url="wss://a.org",operator="a"},{url="wss://a.org",operator="b"}]"#,
+        "named twice",
+    );
+    for enough in [
+        r#"[{url="wss://a.org",operator="a"},{url="wss://b.org",operator="b"}]"#,
+        r#"[{url="ws://127.0.0.1:1",operator="a",own=true},{url="ws://127.0.0.1:2",operator="b"}]"#,
+    ] {
+        load(LAPTOP, &[("PAYGATE__XRPL__SERVERS", enough)]).unwrap();
+    }
     load(
         LAPTOP,
         &[

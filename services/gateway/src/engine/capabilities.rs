@@ -11,11 +11,12 @@ use paygate_telemetry::health::{Health, Serving};
 use xrpl_tx::Drops;
 
 use super::confirm::LEDGERS_BEHIND_MAX;
-use crate::admin::{Check, CheckStatus, HealthReport};
+use crate::admin::{Check, CheckStatus, HealthReport, ServerReport};
 use crate::clock::Millis;
 use crate::metrics::Metrics;
 use crate::store::Summary;
 use crate::view::EngineView;
+use crate::xrpl::ServerPicture;
 
 /// Below it the wallet cannot do its work (design: minimum of the health check).
 const BALANCE_MIN: Drops = Drops::from_const(10_000_000);
@@ -117,9 +118,12 @@ impl Capabilities {
             .link
             .connected
             .then_some(u64::from(view.link.latency_ms));
-        if let (CheckStatus::Healthy, Some(slow)) = (xrpl.status, slow) {
+        if let (CheckStatus::Healthy, Some(why)) = (
+            xrpl.status,
+            view.link.alarm.clone().or(slow).or(set_aside(view)),
+        ) {
             xrpl.status = CheckStatus::Degraded;
-            xrpl.detail = slow;
+            xrpl.detail = why;
         }
         let balance = view.account.as_ref().map_or_else(String::new, |account| {
             format!("balance {}, minimum {BALANCE_MIN}", account.balance)
@@ -144,7 +148,28 @@ impl Capabilities {
                 ),
                 store,
             ],
+            servers: view.link.servers.iter().map(server).collect(),
         }
+    }
+}
+
+/// Servers that are not asked, where others do their work.
+fn set_aside(view: &EngineView) -> Option<String> {
+    let aside = view.link.servers.iter().filter(|server| !server.used);
+    let named: Vec<String> = aside
+        .map(|server| format!("{} is set aside: {}", server.name, server.reason))
+        .collect();
+    (!named.is_empty()).then(|| named.join("; "))
+}
+
+fn server(server: &ServerPicture) -> ServerReport {
+    ServerReport {
+        name: server.name.clone(),
+        state: server.state(),
+        reason: server.reason.clone(),
+        validated_ledger: server.newest,
+        lag_ledgers: server.lag,
+        latency_ms: server.latency_ms,
     }
 }
 

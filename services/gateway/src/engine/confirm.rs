@@ -7,23 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paygate_payments::payment::StateName;
-use paygate_payments::proof::{
-    FinalResult, LedgerBody, LedgerTx, NoProof, Presence, SequenceReading, StateProof,
-    TransactionReading,
-};
+use paygate_payments::proof::NoProof;
 use paygate_payments::step::Effect;
 use paygate_payments::{LedgerIndex, LedgerRef};
 use paygate_telemetry::shutdown::StopToken;
 use paygate_telemetry::{TraceParent, propagation};
-use xrpl_tx::{Drops, Memo};
+use xrpl_tx::Drops;
 
 use super::slot::exposure;
+use super::witness::Witnessed;
 use super::{Engine, EngineError};
 use crate::clock::{self, Millis};
 use crate::metrics::Stage;
 use crate::store::{Reconciled, Reconciliation, SettledStats, StoreError};
 use crate::view::{AccountView, LineView};
-use crate::xrpl::{AccountFacts, AccountTxError, At, CallError, LedgerEvent, LedgerTransaction};
+use crate::xrpl::{AccountFacts, AccountTxError, CallError, LedgerEvent};
 
 /// Ledgers reconciled in one transaction: some ten minutes of the network, far within one walk of account_tx.
 const LEDGERS_PER_STEP_MAX: u32 = 200;
@@ -37,15 +35,12 @@ const RETRY_PERIOD: Duration = Duration::from_secs(1);
 /// XRPL counts seconds from the beginning of 2000.
 const XRPL_EPOCH_UNIX_SECONDS: i64 = 946_684_800;
 
-/// tfPartialPayment: delivers less than it says. We never set it, so a transaction that does is not ours.
-const FLAG_FULLY_CANONICAL: u32 = 0x8000_0000;
-
 /// lsfDisableMaster of an account root.
 const FLAG_MASTER_DISABLED: u32 = 0x0010_0000;
 
 /// Why the newest ledger could not be reconciled now. It is tried again; nothing was decided.
 #[derive(Debug, thiserror::Error)]
-enum Delay {
+pub(super) enum Delay {
     #[error(transparent)]
     Call(#[from] CallError),
     #[error(transparent)]
@@ -63,7 +58,7 @@ enum Delay {
 }
 
 pub(super) async fn run(engine: &Engine, mut stop: StopToken) -> Result<(), EngineError> {
-    let mut ledgers = engine.link.watch_ledgers();
+    let mut ledgers = engine.fleet.watch_ledgers();
     let mut tick = tokio::time::interval(RETRY_PERIOD);
     let mut last_delay = String::new();
     loop {
@@ -111,14 +106,14 @@ async fn catch_up(engine: &Engine, newest: LedgerEvent) -> Result<(), Delay> {
         };
         let Some(done) = cursor.reconciled else {
             // A fresh store has nothing at large: it begins at the present.
-            let facts = read_account(engine, target).await?;
+            let facts = engine.read_account(target).await?;
             engine.store.start_at(target).await.map_err(Delay::Store)?;
             publish(engine, target, &facts, newest).await?;
             continue;
         };
         if done.index >= target.index {
             if engine.view.now().account.is_none() && done == target {
-                let facts = read_account(engine, target).await?;
+                let facts = engine.read_account(target).await?;
                 publish(engine, target, &facts, newest).await?;
             }
             return Ok(());
@@ -134,74 +129,8 @@ impl Engine {
         if target.index.0 - done.index.0 <= LEDGERS_PER_STEP_MAX {
             return Ok(target);
         }
-        let index = done.index.0 + LEDGERS_PER_STEP_MAX;
-        let header = self
-            .link
-            .ledger_header(index)
-            .await?
-            .filter(|h| h.validated)
-            .ok_or(Delay::NoLedger(index))?;
-        Ok(LedgerRef {
-            index: LedgerIndex(index),
-            hash: header.hash,
-        })
+        self.ledger_at(done.index.0 + LEDGERS_PER_STEP_MAX).await
     }
-
-    fn state_proof(&self, ledger: LedgerRef, facts: &AccountFacts) -> Result<StateProof, Delay> {
-        let reading = SequenceReading {
-            source: self.settings.source.clone(),
-            validated: facts.validated,
-            ledger: LedgerRef {
-                index: LedgerIndex(facts.ledger_index),
-                hash: facts.ledger_hash,
-            },
-            account: self.settings.wallet.account,
-            sequence: facts.sequence,
-        };
-        // What the stream announced and what the account was read from must be one ledger.
-        if reading.ledger != ledger {
-            return Err(Delay::NoProof(NoProof::Contradiction));
-        }
-        self.settings
-            .quorum
-            .state_proof(&[reading])
-            .map_err(Delay::NoProof)
-    }
-
-    async fn presence(&self, tx: &LedgerTransaction) -> Result<Presence, Delay> {
-        let hash = match tx.ledger_hash {
-            Some(hash) => hash,
-            None => {
-                let header = self.link.ledger_header(tx.ledger_index).await?;
-                header
-                    .filter(|h| h.validated)
-                    .ok_or(Delay::NoLedger(tx.ledger_index))?
-                    .hash
-            }
-        };
-        let reading = TransactionReading {
-            source: self.settings.source.clone(),
-            validated: tx.validated,
-            ledger: LedgerRef {
-                index: LedgerIndex(tx.ledger_index),
-                hash,
-            },
-            tx: ledger_tx(tx)?,
-        };
-        self.settings
-            .quorum
-            .presence(&[reading])
-            .map_err(Delay::NoProof)
-    }
-}
-
-async fn read_account(engine: &Engine, ledger: LedgerRef) -> Result<AccountFacts, Delay> {
-    let index = ledger.index.0;
-    let facts = engine
-        .link
-        .account_info(engine.settings.wallet.account, At::Index(index))
-        .await?;
-    facts.ok_or(Delay::NoAccount(index))
 }
 
 async fn reconcile(
@@ -210,24 +139,11 @@ async fn reconcile(
     to: LedgerRef,
     newest: LedgerEvent,
 ) -> Result<(), Delay> {
-    let account = engine.settings.wallet.account;
-    let first = match xrpl_tx::mutant!("ledger-skipped") {
-        true => (done.index.0 + 2).min(to.index.0),
-        false => done.index.0 + 1,
-    };
-    let history = engine.link.account_tx(account, first, to.index.0).await?;
-    let facts = read_account(engine, to).await?;
-    #[cfg(paygate_mutants)]
-    let facts = super::mutants::account(engine, facts).await;
-    let proof = engine.state_proof(to, &facts)?;
-    let mut settled = Vec::new();
-    for tx in history
-        .transactions
-        .iter()
-        .filter(|tx| tx.account == account)
-    {
-        settled.push(engine.presence(tx).await?);
-    }
+    let Witnessed {
+        facts,
+        proof,
+        settled,
+    } = engine.witness(done, to).await?;
     let terms = engine.terms_now(to.index).await;
     let closed_at = (to.index.0 == newest.index).then(|| close_time(newest.close_time));
     let reconciliation = Reconciliation {
@@ -362,45 +278,4 @@ async fn publish(
 
 fn close_time(seconds: u32) -> Millis {
     Millis((i64::from(seconds) + XRPL_EPOCH_UNIX_SECONDS) * 1000)
-}
-
-/// A transaction of the wallet in the core's words.
-fn ledger_tx(tx: &LedgerTransaction) -> Result<LedgerTx, Delay> {
-    let result =
-        FinalResult::parse(&tx.result).ok_or_else(|| Delay::NotFinal(tx.result.clone()))?;
-    let plain = tx.flags & !FLAG_FULLY_CANONICAL == 0;
-    let body = match (
-        tx.transaction_type.as_str(),
-        tx.destination,
-        tx.plain_amount(),
-    ) {
-        ("Payment", Some(destination), Some(amount)) if plain && !tx.has_path_fields => {
-            LedgerBody::Payment {
-                destination,
-                destination_tag: tx.destination_tag,
-                amount,
-                delivered: tx.delivered.money(),
-                invoice_id: tx.invoice_id,
-            }
-        }
-        // A no-op of ours is known by its hash, or by the memo that names what it is for.
-        ("AccountSet", _, _) if plain => LedgerBody::NoOp,
-        _ => LedgerBody::Other,
-    };
-    let part = |bytes: &Vec<u8>| (!bytes.is_empty()).then(|| bytes.clone());
-    let memos = tx.memos.iter().map(|m| Memo {
-        memo_type: part(&m.memo_type),
-        data: part(&m.data),
-        format: part(&m.format),
-    });
-    Ok(LedgerTx {
-        hash: tx.hash,
-        account: tx.account,
-        slot: tx.slot,
-        result,
-        fee: tx.fee_charged,
-        source_tag: tx.source_tag,
-        memos: memos.collect(),
-        body,
-    })
 }

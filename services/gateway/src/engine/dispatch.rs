@@ -20,8 +20,8 @@ use super::confirm::{LEDGERS_BEHIND_MAX, is_fatal};
 use super::inquiry::Ground;
 use super::preflight::Memory;
 use super::sign::{Answer, Unsigned};
-use super::submit::{LastAnswers, Sendable};
-use super::{Engine, EngineError};
+use super::submit::Sendable;
+use super::{Engine, EngineError, fanout};
 use crate::clock;
 use crate::store::{OpenSlot, Record, StoreError};
 use crate::view::{AccountView, Blocked, EngineView, Waits};
@@ -50,7 +50,6 @@ pub(super) struct Dispatcher {
     checked: bool,
     /// The ledger at which everything was sent last.
     sent_at: Option<LedgerIndex>,
-    answers: LastAnswers,
     /// What pre-flight knows of destinations.
     memory: Memory,
     /// So many payments waited for something of their own in the last turn.
@@ -72,12 +71,19 @@ pub(super) struct Turn {
     pub(super) account: AccountView,
 }
 
-pub(super) async fn run(engine: Arc<Engine>, mut stop: StopToken) -> Result<(), EngineError> {
+pub(super) async fn run(engine: Arc<Engine>, stop: StopToken) -> Result<(), EngineError> {
+    tokio::select! {
+        biased;
+        ended = turns(Arc::clone(&engine), stop) => ended,
+        failed = fanout::run(&engine) => failed.map_err(EngineError::from),
+    }
+}
+
+async fn turns(engine: Arc<Engine>, mut stop: StopToken) -> Result<(), EngineError> {
     let mut dispatcher = Dispatcher {
         engine: Arc::clone(&engine),
         checked: false,
         sent_at: None,
-        answers: LastAnswers::default(),
         memory: Memory::default(),
         held_back: 0,
     };
@@ -137,14 +143,15 @@ impl Dispatcher {
         // Rows first: the picture is then at least as new, and a slot decided in between is seen as open, never as a gap.
         let open = engine.store.open_slots().await?;
         let view = engine.view.now();
-        self.answers
+        engine
+            .answers()
             .keep_only(|slot| open.iter().any(|o| o.slot == slot));
         // What is at large already goes first: its slots are lower.
         self.send_again(&view, &open).await?;
         match self.prepare(&view).await? {
             Ok(turn) => {
                 let (signed, standstill) = self.advance(&turn, open).await?;
-                engine.send(&signed, &mut self.answers).await?;
+                engine.send(&signed).await?;
                 Ok(standstill)
             }
             Err(obstacle) => Ok(Standstill::of(obstacle)),
@@ -195,7 +202,7 @@ impl Dispatcher {
         let looking = self
             .memory
             .look(&engine.inquiry, turn.ground(), assets, &waiting);
-        // Both ask the same server; neither needs the other's answer.
+        // Both ask the same servers; neither needs the other's answer.
         let (facts, looked) = tokio::join!(engine.fee_facts(), looking);
         let facts = match facts {
             Ok(facts) => facts,
@@ -370,7 +377,8 @@ impl Dispatcher {
             .iter()
             .filter_map(|slot| sendable(slot, validated.index))
             .collect();
-        self.engine.send(&blobs, &mut self.answers).await
+        self.engine.fan_out.begin();
+        self.engine.send(&blobs).await
     }
 }
 
@@ -398,6 +406,9 @@ fn obstacle(view: &EngineView) -> Option<Blocked> {
             PaymentReason::NetworkHalted,
             "no new validated ledger",
         ));
+    }
+    if let Some(why) = &view.link.unusable {
+        return Some(blocked(PaymentReason::LedgerUnavailable, why));
     }
     if !view.signer.serving {
         return Some(blocked(

@@ -9,7 +9,8 @@
 //! - `preflight`: asks the ledger whether their destinations can receive them; `inquiry`: one question and its answer
 //! - `slot`: what is read off an open slot
 //! - `sign`: one request to the signer, its check by an independent decoder, its commit
-//! - `submit`: sends blobs, lowest slot first, again with each validated ledger
+//! - `submit`: sends blobs through one server, lowest slot first, again with each validated ledger; `fanout`: tells the others
+//! - `witness`: what enough servers say of the wallet, and the proofs made of it
 //! - `confirm`: brings validated ledgers in; the only path to a final state of a bound payment
 //! - `fees`: what the ledger asks for now
 //! - `start`: whether store, signer and ledger tell one story
@@ -20,6 +21,7 @@ mod bind;
 mod capabilities;
 mod confirm;
 mod dispatch;
+mod fanout;
 mod fees;
 mod inquiry;
 #[cfg(paygate_mutants)]
@@ -31,13 +33,14 @@ mod slot;
 mod start;
 mod submit;
 mod watch;
+mod witness;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use paygate_payments::intent::Wallet;
 use paygate_payments::limits::Limits;
-use paygate_payments::proof::{Quorum, Source};
 use paygate_payments::terms::TermsPolicy;
 use paygate_telemetry::shutdown::StopToken;
 use paygate_telemetry::{SpanForwarder, TraceParent, propagation};
@@ -49,7 +52,9 @@ use crate::metrics::Metrics;
 use crate::signer::{Fence, JournalHead, SignerClient};
 use crate::store::{Freeze, Record, Store, StoreError};
 use crate::view::View;
-use crate::xrpl::Link;
+use crate::xrpl::Fleet;
+use fanout::FanOut;
+use submit::LastAnswers;
 
 pub use inquiry::{Ground, Inquiry};
 pub(crate) use slot::asset_exposure;
@@ -60,18 +65,14 @@ pub use watch::Outputs;
 pub struct Settings {
     /// The hot wallet.
     pub wallet: Wallet,
-    /// Whose word the ledger's server is.
-    pub source: Source,
-    /// How many operators must say the same.
-    pub quorum: Quorum,
     /// Bounds of fee and LastLedgerSequence.
     pub terms: TermsPolicy,
     /// Limits of acceptance, for metrics.
     pub limits: Limits,
     /// At most so many slots undecided.
     pub at_large_max: usize,
-    /// Least time between two submits; none for our own server.
-    pub submit_pause: Option<Duration>,
+    /// Least time between two submits to a server that is not our own.
+    pub submit_pause: Duration,
     /// A validated ledger that does not move for so long is a halted network.
     pub halt_after: Duration,
     /// An XRPL request slower than this degrades health.
@@ -83,10 +84,16 @@ pub struct Settings {
 pub struct Engine {
     settings: Settings,
     store: Store,
-    link: Link,
+    fleet: Fleet,
     signer: SignerClient,
     view: View,
     metrics: Metrics,
+    /// What servers said to what was sent.
+    answers: Mutex<LastAnswers>,
+    /// What servers other than the primary are still to be told.
+    fan_out: FanOut,
+    /// When each server that is not our own may be sent the next transaction.
+    turns: Mutex<BTreeMap<usize, Instant>>,
     /// What pre-flight asks with.
     inquiry: Arc<Inquiry>,
     /// A payment was stored.
@@ -106,8 +113,8 @@ pub struct Parts {
     pub settings: Settings,
     /// The durable store.
     pub store: Store,
-    /// The connection to the ledger.
-    pub link: Link,
+    /// The ledger servers.
+    pub fleet: Fleet,
     /// The connection to the signer.
     pub signer: SignerClient,
     /// Where the picture of the moment hangs.
@@ -132,7 +139,7 @@ impl Engine {
         let Parts {
             settings,
             store,
-            link,
+            fleet,
             signer,
             view,
             metrics,
@@ -141,7 +148,7 @@ impl Engine {
         let epoch = store.begin_epoch().await?;
         let cursor = store.cursor().await?;
         if let Some(ledger) = cursor.reconciled {
-            link.remember(ledger);
+            fleet.recall(ledger);
         }
         view.update(|v| {
             v.epoch = epoch;
@@ -152,20 +159,19 @@ impl Engine {
             height: cursor.journal_height,
             hash,
         });
-        let inquiry = Inquiry::new(
-            link.clone(),
-            settings.source.clone(),
-            settings.quorum,
-            settings.wallet.clone(),
-        );
+        let inquiry = Inquiry::new(fleet.clone(), settings.wallet.clone());
+        let fan_out = FanOut::new(fleet.members().len());
         tracing::info!(epoch, "took over the store");
         Ok(Arc::new(Self {
             settings,
             store,
-            link,
+            fleet,
             signer,
             view,
             metrics,
+            answers: Mutex::default(),
+            fan_out,
+            turns: Mutex::default(),
             inquiry: Arc::new(inquiry),
             wake,
             reconciled: Notify::new(),

@@ -9,19 +9,34 @@ use xrpl_tx::mutant;
 
 use super::Engine;
 use super::submit::Sendable;
+use super::witness::Told;
 use crate::clock;
 use crate::store::StoreError;
 use crate::view::SlotAnswer;
 use crate::xrpl::{AccountFacts, TxLookup};
 
-/// The account as a defect believes it to be.
-pub(super) async fn account(engine: &Engine, facts: AccountFacts) -> AccountFacts {
+/// The account as a defect believes it to be, whoever told it.
+pub(super) async fn accounts(
+    engine: &Engine,
+    mut told: Told<Option<AccountFacts>>,
+) -> Told<Option<AccountFacts>> {
+    for (_, (_, facts)) in &mut told {
+        if let Some(known) = *facts {
+            *facts = Some(account(engine, known).await);
+        }
+    }
+    told
+}
+
+async fn account(engine: &Engine, facts: AccountFacts) -> AccountFacts {
     let asked = match mutant!("sequence-of-open-ledger") {
         true => {
-            engine
-                .link
-                .open_sequence(engine.settings.wallet.account)
-                .await
+            let primary = engine.fleet.primary();
+            let account = engine.settings.wallet.account;
+            match primary {
+                Some(primary) => primary.link.open_sequence(account).await,
+                None => None,
+            }
         }
         false => None,
     };
@@ -67,6 +82,9 @@ pub(super) async fn judge(
 
 async fn is_not_found(engine: &Engine, blob: &Sendable) -> bool {
     let account = engine.settings.wallet.account;
-    let found = engine.link.tx(blob.signed.hash, account).await;
+    let Some(primary) = engine.fleet.primary() else {
+        return false;
+    };
+    let found = primary.link.tx(blob.signed.hash, account).await;
     matches!(found, Ok(TxLookup::NotFound))
 }

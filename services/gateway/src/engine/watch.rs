@@ -1,4 +1,4 @@
-//! Looks at link, signer and store once a second, and tells what is seen.
+//! Looks at the ledger servers, the signer and the store once a second, and tells what is seen.
 //!
 //! Owns: the looks, their patience, the view, the gauges. May not: restart, retry or decide anything, or let one dependency
 //! that hangs hide the state of the others: all are asked at the same time, and nobody is asked again before he has answered.
@@ -17,11 +17,12 @@ use super::capabilities::{Capabilities, Seen, on_hold};
 use super::confirm::is_fatal;
 use super::{Engine, EngineError};
 use crate::admin::HealthReport;
+use crate::chance;
 use crate::clock;
 use crate::signer::CallFailed;
 use crate::store::{StoreError, Summary};
 use crate::view::{EngineView, LinkView};
-use crate::xrpl::{CallError, ConnectionState, Progress, ServerInfo};
+use crate::xrpl::{LedgerEvent, Picture, Progress, ServerPicture};
 
 /// Everything is looked at so often.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -32,8 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// A signer that is silent for so long does not answer; a commit of its journal takes milliseconds, on a bad disk a second.
 const SIGNER_SILENT_MAX: Duration = Duration::from_secs(3);
 
-/// What a server says of itself while it follows the network. In other states it answers from the past, or not at all.
-const FOLLOWING: [&str; 3] = ["full", "proposing", "validating"];
+/// After a halt, nothing new is signed for a time up to this.
+const RESUME_DELAY_MAX: Duration = Duration::from_secs(5);
 
 /// Where what is seen goes.
 #[derive(Debug)]
@@ -49,11 +50,14 @@ type DescribedAndServing =
 
 /// The open questions, and what is remembered between looks.
 struct Eyes<'a> {
-    link: Question<'a, Result<ServerInfo, CallError>>,
     signer: Question<'a, DescribedAndServing>,
     store: Question<'a, Result<Duration, StoreError>>,
     rows: Question<'a, Result<Summary, StoreError>>,
     progress: Progress,
+    /// The network has come back from a halt, and is given so long before anything new is signed.
+    resumes: Option<Instant>,
+    /// A split of the servers that has frozen the wallet already.
+    split: Option<String>,
     /// The newest rows that could be read. Their ages grow while nobody can read.
     summary: Option<Summary>,
 }
@@ -68,8 +72,8 @@ struct Question<'a, T> {
 
 /// What a look brought.
 enum Look<T> {
-    /// The answer, and how long it took.
-    Answer(T, Duration),
+    /// The answer.
+    Answer(T),
     /// None for so long.
     Waiting(Duration),
 }
@@ -99,56 +103,44 @@ pub(super) async fn run(
 impl<'a> Eyes<'a> {
     fn new() -> Self {
         Self {
-            link: Question { open: None },
             signer: Question { open: None },
             store: Question { open: None },
             rows: Question { open: None },
             progress: Progress::new(clock::instant()),
+            resumes: None,
+            split: None,
             summary: None,
         }
     }
 
     /// One round.
     async fn look(&mut self, engine: &'a Engine, outputs: &Outputs) -> Result<(), EngineError> {
-        let connected = engine.link.connection().borrow().is_connected();
-        if !connected {
-            // It ends with the connection; the next connection is asked anew.
-            self.link.open = None;
-        }
         let Self {
-            link,
             signer,
             store,
             rows,
             ..
         } = self;
-        let link = async {
-            match connected {
-                true => Some(link.ask(|| engine.link.server_info()).await),
-                false => None,
-            }
-        };
-        let (link, signer, store, rows) = tokio::join!(
-            link,
+        let (signer, store, rows) = tokio::join!(
             signer.ask(|| ask_signer(engine)),
             store.ask(|| engine.store.check()),
             rows.ask(|| engine.store.summary(clock::now())),
         );
-        see_link(engine, &mut self.progress, link);
+        self.see_fleet(engine).await?;
         see_signer(engine, signer);
         let store = match store {
-            Look::Answer(Err(err), _) if is_fatal(&err) => return Err(err.into()),
-            Look::Answer(Err(err), _) => Err(format!(
+            Look::Answer(Err(err)) if is_fatal(&err) => return Err(err.into()),
+            Look::Answer(Err(err)) => Err(format!(
                 "the store cannot write: {}",
                 engine.store.last_failure().unwrap_or(err.to_string())
             )),
-            Look::Answer(Ok(took), _) => Ok(took),
+            Look::Answer(Ok(took)) => Ok(took),
             Look::Waiting(open) => Err(unanswered("the store", open)),
         };
         match rows {
-            Look::Answer(Ok(summary), _) => self.summary = Some(summary),
-            Look::Answer(Err(err), _) if is_fatal(&err) => return Err(err.into()),
-            Look::Answer(Err(_), _) | Look::Waiting(_) => {}
+            Look::Answer(Ok(summary)) => self.summary = Some(summary),
+            Look::Answer(Err(err)) if is_fatal(&err) => return Err(err.into()),
+            Look::Answer(Err(_)) | Look::Waiting(_) => {}
         }
         let view = engine.view.now();
         count(engine, &view, self.summary.as_ref());
@@ -167,6 +159,93 @@ impl<'a> Eyes<'a> {
     }
 }
 
+impl Eyes<'_> {
+    /// What the fleet shows, and whether validated ledgers come.
+    async fn see_fleet(&mut self, engine: &Engine) -> Result<(), EngineError> {
+        let now = clock::instant();
+        let newest = *engine.fleet.watch_ledgers().borrow();
+        let was_halted = engine.view.now().halted;
+        if let Some(ledger) = newest {
+            self.progress.observe(ledger.index, now);
+        }
+        let still = self.progress.is_halted(engine.settings.halt_after, now);
+        let halted = match (still, was_halted) {
+            (true, _) => {
+                self.resumes = None;
+                true
+            }
+            // Everybody's gateway sees the network come back at the same moment.
+            (false, true) => now < *self.resumes.get_or_insert_with(|| now + resume_delay()),
+            (false, false) => false,
+        };
+        if halted != was_halted {
+            match halted {
+                true => tracing::error!(
+                    "the network is halted: no validated ledger comes, nothing new is signed"
+                ),
+                false => tracing::info!("validated ledgers come again, sending goes on"),
+            }
+        }
+        let picture = engine.fleet.picture().borrow().clone();
+        let split = picture.split.clone();
+        let link = link_view(picture, newest);
+        engine.view.update(|v| {
+            v.link = link;
+            v.halted = halted;
+        });
+        let behind = engine.view.now().unreconciled();
+        let metrics = &engine.metrics;
+        metrics.ledger_lag(self.progress.since_change(now), behind);
+        if split != self.split
+            && let Some(why) = &split
+        {
+            engine.freeze(why.clone()).await?;
+        }
+        self.split = split;
+        Ok(())
+    }
+}
+
+/// Between nothing and [`RESUME_DELAY_MAX`].
+fn resume_delay() -> Duration {
+    let mut bytes = [0; 2];
+    // Without randomness there is no jitter.
+    match chance::fill(&mut bytes) {
+        Ok(()) => RESUME_DELAY_MAX * u32::from(u16::from_be_bytes(bytes)) / u32::from(u16::MAX),
+        Err(_) => RESUME_DELAY_MAX,
+    }
+}
+
+fn link_view(picture: Picture, newest: Option<LedgerEvent>) -> LinkView {
+    let Picture {
+        servers,
+        short,
+        split,
+        disputed,
+    } = picture;
+    let connected = servers.iter().any(|server| server.used);
+    let primary = servers.iter().find(|server| server.primary);
+    let named = |server: &ServerPicture| match servers.len() {
+        1 => server.detail.clone(),
+        _ => format!("{}: {}", server.name, server.detail),
+    };
+    let detail = match (connected, primary) {
+        (true, Some(primary)) => primary.detail.clone(),
+        _ if servers.is_empty() => "not looked at yet".to_owned(),
+        _ => servers.iter().map(named).collect::<Vec<_>>().join("; "),
+    };
+    let lies = servers.iter().find(|server| server.lies).map(named);
+    LinkView {
+        connected,
+        detail,
+        unusable: short.filter(|_| connected),
+        alarm: split.or(disputed).or(lies),
+        latency_ms: primary.map_or(0, |primary| primary.latency_ms),
+        newest: newest.map(|ledger| LedgerIndex(ledger.index)),
+        servers,
+    }
+}
+
 impl<'a, T> Question<'a, T> {
     /// Waits for the answer to the open question, or asks it first.
     async fn ask<F>(&mut self, question: impl FnOnce() -> F) -> Look<T>
@@ -177,14 +256,12 @@ impl<'a, T> Question<'a, T> {
             .open
             .get_or_insert_with(|| (clock::instant(), Box::pin(question())));
         let asked = *asked;
-        let answer = tokio::time::timeout(PATIENCE, answer).await;
-        let took = clock::instant().saturating_duration_since(asked);
-        match answer {
+        match tokio::time::timeout(PATIENCE, answer).await {
             Ok(answer) => {
                 self.open = None;
-                Look::Answer(answer, took)
+                Look::Answer(answer)
             }
-            Err(_) => Look::Waiting(took),
+            Err(_) => Look::Waiting(clock::elapsed(asked)),
         }
     }
 }
@@ -201,12 +278,12 @@ async fn ask_signer(engine: &Engine) -> DescribedAndServing {
 
 fn see_signer(engine: &Engine, look: Look<DescribedAndServing>) {
     engine.view.update(|v| match look {
-        Look::Answer(Ok((described, serving)), _) => {
+        Look::Answer(Ok((described, serving))) => {
             v.signer.described = Some(described);
             v.signer.unreachable = None;
             v.signer.serving = serving;
         }
-        Look::Answer(Err(err), _) => {
+        Look::Answer(Err(err)) => {
             v.signer.unreachable = Some(err.to_string());
             v.signer.serving = false;
         }
@@ -216,63 +293,6 @@ fn see_signer(engine: &Engine, look: Look<DescribedAndServing>) {
             v.signer.serving = false;
         }
     });
-}
-
-fn see_link(
-    engine: &Engine,
-    progress: &mut Progress,
-    look: Option<Look<Result<ServerInfo, CallError>>>,
-) {
-    let now = clock::instant();
-    let newest = *engine.link.watch_ledgers().borrow();
-    if let Some(ledger) = newest {
-        progress.observe(ledger.index, now);
-    }
-    let halted = progress.is_halted(engine.settings.halt_after, now);
-    let (connected, detail) = match engine.link.connection().borrow().clone() {
-        ConnectionState::Connected { .. } => (true, String::new()),
-        ConnectionState::Disconnected { reason, .. } => (false, reason.to_string()),
-        ConnectionState::WrongNetwork { mismatch, .. } => (false, mismatch.to_string()),
-    };
-    let mut link = LinkView {
-        connected,
-        detail,
-        unusable: None,
-        latency_ms: 0,
-        newest: newest.map(|ledger| LedgerIndex(ledger.index)),
-    };
-    if let (true, Some(look)) = (connected, look) {
-        let took = match look {
-            Look::Answer(Ok(info), took) => {
-                link.connected = !info.amendment_blocked;
-                link.detail = match info.amendment_blocked {
-                    true => "the server is amendment blocked".to_owned(),
-                    false => info.server_state.clone(),
-                };
-                let follows = FOLLOWING.contains(&info.server_state.as_str());
-                link.unusable = (!follows).then(|| format!("its state is {}", info.server_state));
-                took
-            }
-            Look::Answer(Err(err), took) => {
-                link.unusable = Some(err.to_string());
-                took
-            }
-            // Slow, and perhaps dead: the request's own deadline decides, or silence on the connection.
-            Look::Waiting(open) => {
-                link.detail = unanswered("the server", open);
-                open
-            }
-        };
-        link.latency_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
-    }
-    engine.view.update(|v| {
-        v.link = link;
-        v.halted = halted;
-    });
-    let behind = engine.view.now().unreconciled();
-    engine
-        .metrics
-        .ledger_lag(progress.since_change(now), behind);
 }
 
 fn count(engine: &Engine, view: &EngineView, summary: Option<&Summary>) {

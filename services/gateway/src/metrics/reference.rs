@@ -156,7 +156,7 @@ const fn metric(
 }
 
 /// Every metric, in the order of the page.
-pub const METRICS: [MetricDoc; 37] = [
+pub const METRICS: [MetricDoc; 40] = [
     metric(
         "payments_total",
         Kind::Counter,
@@ -289,6 +289,39 @@ pub const METRICS: [MetricDoc; 37] = [
         "0 for a minute",
     ),
     metric(
+        "paygate_xrpl_server_in_doubt",
+        Kind::Gauge,
+        "0 or 1",
+        &[Label {
+            name: "server",
+            values: Values::From("operators in xrpl.servers"),
+        }],
+        "1 if there is a reason not to use the ledger server gladly; /health says which",
+        "1 for ten minutes",
+    ),
+    metric(
+        "paygate_xrpl_server_lag_ledgers",
+        Kind::Gauge,
+        "ledgers",
+        &[Label {
+            name: "server",
+            values: Values::From("operators in xrpl.servers"),
+        }],
+        "Ledgers that the server is behind what enough servers tell",
+        "above 4: the server lags",
+    ),
+    metric(
+        "paygate_xrpl_disagreements_total",
+        Kind::Counter,
+        "answers",
+        &[Label {
+            name: "server",
+            values: Values::From("operators in xrpl.servers"),
+        }],
+        "Answers of the ledger server that contradict what enough others say",
+        "any: the server is wrong or lies, and is set aside; find out which",
+    ),
+    metric(
         "xrpl_request_duration_seconds",
         Kind::Histogram,
         "seconds",
@@ -320,7 +353,7 @@ pub const METRICS: [MetricDoc; 37] = [
         Kind::Gauge,
         "ledgers",
         &[],
-        "Validated ledgers that the server announced and that are not reconciled here",
+        "Validated ledgers that enough servers announced and that are not reconciled here",
         "above 5: payments are not confirmed",
     ),
     metric(

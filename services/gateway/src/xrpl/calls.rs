@@ -3,6 +3,7 @@
 //! Owns: which parameters are sent and that an answer is about what was asked. May not: retry. Whether to ask again is
 //! the caller's decision, as it alone knows what an unanswered request may have done.
 
+use paygate_payments::LedgerRef;
 use serde_json::{Map, Value, json};
 use tracing::Instrument;
 use xrpl_tx::{AccountId, Hash256};
@@ -31,6 +32,8 @@ pub enum At {
     Validated,
     /// This ledger.
     Index(u32),
+    /// This very ledger, named by its hash: the answer speaks of it and of no other.
+    Ledger(LedgerRef),
 }
 
 /// Why a history could not be had.
@@ -99,10 +102,7 @@ impl Link {
         account: AccountId,
         at: At,
     ) -> Result<Option<AccountFacts>, CallError> {
-        let params = params([
-            ("account", json!(account.to_address())),
-            ("ledger_index", at.param()),
-        ]);
+        let params = params([("account", json!(account.to_address())), at.param()]);
         let facts = match self
             .request::<wire::AccountInfo>("account_info", params)
             .await
@@ -115,7 +115,15 @@ impl Link {
             At::Index(index) if facts.ledger_index != index => {
                 Err(malformed("account_info", "it is about another ledger"))
             }
-            At::Index(_) | At::Validated => Ok(Some(facts)),
+            At::Ledger(ledger)
+                if (facts.ledger_index, facts.ledger_hash) != (ledger.index.0, ledger.hash) =>
+            {
+                Err(malformed("account_info", "it is about another ledger"))
+            }
+            At::Ledger(_) if !facts.validated => {
+                Err(malformed("account_info", "its ledger is not validated"))
+            }
+            At::Ledger(_) | At::Index(_) | At::Validated => Ok(Some(facts)),
         }
     }
 
@@ -243,10 +251,11 @@ impl Link {
 }
 
 impl At {
-    fn param(self) -> Value {
+    fn param(self) -> (&'static str, Value) {
         match self {
-            At::Validated => json!("validated"),
-            At::Index(index) => json!(index),
+            At::Validated => ("ledger_index", json!("validated")),
+            At::Index(index) => ("ledger_index", json!(index)),
+            At::Ledger(ledger) => ("ledger_hash", json!(ledger.hash.to_string())),
         }
     }
 }

@@ -21,17 +21,20 @@ use super::dial::{Dial, Wire, WireError};
 use paygate_payments::{LedgerIndex, LedgerRef};
 
 use super::facts::LedgerEvent;
+use super::fleet::News;
 use super::identity::{self, Refusal};
 use super::link::{
-    ConnectionState, DisconnectReason, LinkSettings, NotSent, REQUESTS_IN_FLIGHT_MAX,
+    ConnectionState, DisconnectReason, LinkSettings, NotSent, REQUESTS_IN_FLIGHT_MAX, Recent,
 };
 use super::wire::{self, Incoming};
 use crate::clock;
-use crate::metrics::Metrics;
 
 /// A connection that held so long starts the next backoff from its beginning; shorter ones go on where they were, so a
 /// server that accepts and closes at once is not hammered.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
+
+/// Code with which servers close the connection of whoever asks or reads too slowly for what he asks.
+const CLOSED_FOR_LOAD: u16 = 1008;
 
 /// How much text of a peer is kept in reasons and logs.
 const REASON_CHARS_MAX: usize = 120;
@@ -50,14 +53,15 @@ pub(super) struct Outgoing {
 pub struct Driver {
     settings: Arc<LinkSettings>,
     dial: Arc<dyn Dial>,
-    metrics: Metrics,
     outgoing: mpsc::Receiver<Outgoing>,
     connection: watch::Sender<ConnectionState>,
     ledgers: watch::Sender<Option<LedgerEvent>>,
-    recent: watch::Receiver<Option<LedgerRef>>,
+    recent: watch::Receiver<Recent>,
     /// The newest ledger validated on a proven connection of this link.
     seen: Option<LedgerRef>,
     next_id: u64,
+    /// Where a fleet wants the news of this link.
+    news: Option<(usize, mpsc::Sender<News>)>,
 }
 
 /// How one connection ended.
@@ -71,22 +75,36 @@ impl Driver {
     pub(super) fn new(
         settings: Arc<LinkSettings>,
         dial: Arc<dyn Dial>,
-        metrics: Metrics,
         outgoing: mpsc::Receiver<Outgoing>,
         connection: watch::Sender<ConnectionState>,
         ledgers: watch::Sender<Option<LedgerEvent>>,
-        recent: watch::Receiver<Option<LedgerRef>>,
+        recent: watch::Receiver<Recent>,
     ) -> Driver {
         Driver {
             settings,
             dial,
-            metrics,
             outgoing,
             connection,
             ledgers,
             recent,
             seen: None,
             next_id: 0,
+            news: None,
+        }
+    }
+
+    /// Has the link tell a fleet what happens, under a number of the fleet's.
+    pub(super) fn tell(self, number: usize, news: mpsc::Sender<News>) -> Driver {
+        Driver {
+            news: Some((number, news)),
+            ..self
+        }
+    }
+
+    /// News that nobody takes are lost: a fleet asks for what it misses.
+    fn report(&self, news: impl FnOnce(usize) -> News) {
+        if let Some((number, told)) = &self.news {
+            drop(told.try_send(news(*number)));
         }
     }
 
@@ -97,7 +115,6 @@ impl Driver {
             () = stop => {}
             () = self.reconnect_for_ever() => {}
         }
-        self.metrics.xrpl_connection(&self.settings.server, false);
     }
 
     async fn reconnect_for_ever(&mut self) {
@@ -113,6 +130,15 @@ impl Driver {
             let delay = match end {
                 End::HandlesGone => return,
                 End::Lost(reason) => {
+                    if matches!(
+                        reason,
+                        DisconnectReason::Closed {
+                            code: CLOSED_FOR_LOAD,
+                            ..
+                        }
+                    ) {
+                        self.report(News::TooMuch);
+                    }
                     tracing::warn!(server = %self.settings.server, %reason, "ledger server disconnected");
                     self.disconnected(|since| ConnectionState::Disconnected { reason, since });
                     backoff.next_delay()
@@ -137,13 +163,13 @@ impl Driver {
 
     /// Publishes that nothing can be sent. The first moment of an outage is kept over its failed attempts.
     fn disconnected(&self, state: impl FnOnce(Instant) -> ConnectionState) {
-        self.metrics.xrpl_connection(&self.settings.server, false);
         let since = match &*self.connection.borrow() {
             ConnectionState::Disconnected { since, .. }
             | ConnectionState::WrongNetwork { since, .. } => *since,
             ConnectionState::Connected { .. } => clock::instant(),
         };
         self.connection.send_replace(state(since));
+        self.report(|_| News::Connection);
     }
 
     /// Answers requests that slipped in around a disconnect, for as long as the delay. False: nobody is left to ask.
@@ -169,7 +195,11 @@ impl Driver {
             Ok(Err(err)) => return End::Lost(DisconnectReason::ConnectFailed(short(&err))),
             Err(_) => return End::Lost(DisconnectReason::ConnectTimedOut(limit)),
         };
-        let recent = newer(self.seen, *self.recent.borrow());
+        let recent = *self.recent.borrow();
+        let recent = Recent {
+            hint: newer(self.seen, recent.hint),
+            ..recent
+        };
         let proving = identity::prove(&mut socket, &self.settings, recent);
         let proven = match timeout(limit, proving).await {
             Ok(Ok(proven)) => proven,
@@ -178,15 +208,15 @@ impl Driver {
             Err(_) => return End::Lost(DisconnectReason::ConnectTimedOut(limit)),
         };
         *connected_at = Some(clock::instant());
-        if let Some(ledger) = proven.ledger {
-            self.publish_ledger(ledger);
-        }
-        self.metrics.xrpl_connection(&self.settings.server, true);
         tracing::info!(server = %self.settings.server, proof = ?proven.proof, "ledger server connected");
         self.connection.send_replace(ConnectionState::Connected {
             proof: proven.proof,
             since: clock::instant(),
         });
+        self.report(|_| News::Connection);
+        if let Some(ledger) = proven.ledger {
+            self.publish_ledger(ledger);
+        }
         self.next_id = self.next_id.max(identity::FIRST_FREE_ID);
         self.serve(&mut socket).await
     }
@@ -260,7 +290,8 @@ impl Driver {
         match wire::sort(&text) {
             Incoming::Answer { id, load_warning } => {
                 if load_warning {
-                    tracing::warn!(server = %self.settings.server, "ledger server warns of load");
+                    tracing::debug!(server = %self.settings.server, "ledger server warns of load");
+                    self.report(News::TooMuch);
                 }
                 waiting.answer(id, text);
             }
@@ -286,8 +317,8 @@ impl Driver {
             }
             newer
         });
+        self.report(|number| News::Ledger(number, ledger));
         if published {
-            self.metrics.xrpl_validated_ledger(ledger.index);
             self.seen = newer(
                 self.seen,
                 Some(LedgerRef {

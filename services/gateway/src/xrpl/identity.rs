@@ -13,7 +13,7 @@ use super::driver::{send, text_of};
 use paygate_payments::LedgerRef;
 
 use super::facts::LedgerEvent;
-use super::link::{CallError, DisconnectReason, LinkSettings, Proof, WrongNetwork};
+use super::link::{CallError, DisconnectReason, LinkSettings, Proof, Recent, WrongNetwork};
 use super::wire::{self, Incoming};
 use crate::clock;
 
@@ -59,7 +59,7 @@ impl From<CallError> for Failure {
 pub(super) async fn prove(
     socket: &mut Wire,
     settings: &LinkSettings,
-    recent: Option<LedgerRef>,
+    recent: Recent,
 ) -> Result<Proven, Failure> {
     let mut asked = Asker {
         socket,
@@ -77,21 +77,9 @@ pub(super) async fn prove(
     let proof = if asked.holds(settings.anchor).await? {
         Proof::Anchor(settings.anchor)
     } else {
-        let recent = recent.ok_or_else(|| {
-            let why = format!(
-                "its history ({}) does not reach the anchor ledger {} and no recent ledger is known",
-                super::driver::short(&info.complete_ledgers), settings.anchor.index
-            );
-            Failure::Refused(Refusal::Unproven(why))
-        })?;
-        if !asked.holds(recent).await? {
-            let why = format!(
-                "it holds neither the anchor ledger {} nor the recent ledger {}",
-                settings.anchor.index, recent.index
-            );
-            return Err(Failure::Refused(Refusal::Unproven(why)));
-        }
-        Proof::Recent(recent)
+        asked
+            .prove_by_recent(recent, &info.complete_ledgers)
+            .await?
     };
     let params = Map::from_iter([("streams".to_owned(), json!(["ledger"]))]);
     let subscribed: wire::Subscribed = asked.ask("subscribe", params).await?;
@@ -110,6 +98,39 @@ struct Asker<'a> {
 }
 
 impl Asker<'_> {
+    /// By the newest agreed ledger, or by one that a server with a proven network told.
+    async fn prove_by_recent(&mut self, recent: Recent, held: &str) -> Result<Proof, Failure> {
+        let anchor = self.settings.anchor.index;
+        if let Some(agreed) = recent.agreed
+            && self.holds(agreed).await?
+        {
+            return Ok(Proof::Recent(agreed));
+        }
+        let why = match (recent.hint, recent.agreed) {
+            (Some(hint), _) => match self.holds(hint).await {
+                Ok(true) => return Ok(Proof::Recent(hint)),
+                Ok(false) => format!(
+                    "it holds neither the anchor ledger {anchor} nor the recent ledger {}",
+                    hint.index
+                ),
+                // Either of the two servers may be wrong; this one is not used until more is known.
+                Err(Failure::Refused(Refusal::WrongNetwork(mismatch))) => {
+                    format!("another server's {mismatch}")
+                }
+                Err(failure) => return Err(failure),
+            },
+            (None, Some(agreed)) => format!(
+                "it holds neither the anchor ledger {anchor} nor the recent ledger {}",
+                agreed.index
+            ),
+            (None, None) => format!(
+                "its history ({}) does not reach the anchor ledger {anchor} and no recent ledger is known",
+                super::driver::short(&held)
+            ),
+        };
+        Err(Failure::Refused(Refusal::Unproven(why)))
+    }
+
     /// Whether the server holds this very ledger. False: it does not hold the index at all.
     async fn holds(&mut self, wanted: LedgerRef) -> Result<bool, Failure> {
         let params = Map::from_iter([("ledger_index".to_owned(), json!(wanted.index.0))]);

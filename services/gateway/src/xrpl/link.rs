@@ -208,7 +208,16 @@ pub struct Link {
     requests: mpsc::Sender<Outgoing>,
     connection: watch::Receiver<ConnectionState>,
     ledgers: watch::Receiver<Option<LedgerEvent>>,
-    recent: watch::Sender<Option<LedgerRef>>,
+    recent: watch::Sender<Recent>,
+}
+
+/// Recent ledgers by which a server can prove its network whose history does not reach the anchor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Recent {
+    /// One that our store decided by, or that enough servers told: a server that has another is on another network.
+    pub(super) agreed: Option<LedgerRef>,
+    /// One that a single server with a proven network told. It may have lied: whoever has another is not proven, no more.
+    pub(super) hint: Option<LedgerRef>,
 }
 
 impl Link {
@@ -226,12 +235,10 @@ impl Link {
             since: now,
         });
         let (ledgers_in, ledgers) = watch::channel(None);
-        let (recent, recent_out) = watch::channel(None);
-        metrics.xrpl_connection(&settings.server, false);
+        let (recent, recent_out) = watch::channel(Recent::default());
         let driver = Driver::new(
             settings.clone(),
             dial,
-            metrics.clone(),
             outgoing,
             connection_in,
             ledgers_in,
@@ -259,16 +266,22 @@ impl Link {
         self.ledgers.clone()
     }
 
-    /// Tells the link a validated ledger that our store recorded, for servers whose history does not reach the anchor.
-    /// Ledgers seen on a proven connection of this link replace it by themselves.
+    /// Tells the link a validated ledger that our store decided by or that enough servers told, for a server whose history
+    /// does not reach the anchor.
     pub fn remember(&self, recent: LedgerRef) {
-        self.recent.send_if_modified(|known| {
-            let newer = known.is_none_or(|known| known.index < recent.index);
-            if newer {
-                *known = Some(recent);
-            }
-            newer
-        });
+        self.recent
+            .send_if_modified(|known| replace_if_newer(&mut known.agreed, recent));
+    }
+
+    /// Tells the link a ledger that one server with a proven network told.
+    pub(super) fn hint(&self, recent: LedgerRef) {
+        self.recent
+            .send_if_modified(|known| replace_if_newer(&mut known.hint, recent));
+    }
+
+    /// The server's URL.
+    pub fn url(&self) -> &str {
+        &self.settings.url
     }
 
     /// Name of the server in metrics and logs.
@@ -320,6 +333,14 @@ impl Link {
             Ok(Err(_)) | Err(_) => Err(CallError::Unanswered { command }),
         }
     }
+}
+
+fn replace_if_newer(known: &mut Option<LedgerRef>, recent: LedgerRef) -> bool {
+    let newer = known.is_none_or(|known| known.index < recent.index);
+    if newer {
+        *known = Some(recent);
+    }
+    newer
 }
 
 fn not_sent(command: &'static str, why: NotSent) -> CallError {

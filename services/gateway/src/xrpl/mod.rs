@@ -1,11 +1,12 @@
-//! The connection to an XRP Ledger server: one WebSocket, typed calls, the stream of validated ledgers.
+//! The connections to XRP Ledger servers: one WebSocket each, typed calls, the streams of validated ledgers.
 //!
-//! Owns: the socket, its reconnects, the proof that the server is on our network, and the translation of answers into
+//! Owns: the sockets, their reconnects, the proof that the server is on our network, and the translation of answers into
 //! our own facts. May not: decide anything about a payment. What `submit` answers is a hint and nothing here calls it
 //! an outcome; only [`LedgerTransaction`]s marked validated are evidence, and the core judges them.
 //!
 //! # Layout
 //! - `link`: the handle, its settings, states and errors
+//! - `fleet`: all servers together: who is of use, and what enough of them hold validated
 //! - `dial`: how a server is reached
 //! - `driver`: the task that owns the socket
 //! - `identity`: which network a server is on, proven before anything else is asked of it
@@ -20,6 +21,7 @@ mod calls;
 mod dial;
 mod driver;
 mod facts;
+mod fleet;
 mod identity;
 mod link;
 mod lookups;
@@ -38,6 +40,7 @@ pub use facts::{
     AccountFacts, AccountHistory, BalanceChange, Fees, LedgerEvent, LedgerHeader,
     LedgerTransaction, MemoFacts, PaymentAmount, ServerInfo, SubmitAnswer, TxLookup,
 };
+pub use fleet::{Crew, Fleet, FleetSettings, Heard, Member, Picture, ServerPicture, gather};
 pub use link::{
     CallError, ConnectionState, DisconnectReason, Link, LinkSettings, NotSent, Proof, WrongNetwork,
 };

@@ -3,10 +3,12 @@
 
 mod crowd;
 mod engine;
+mod faults;
 mod limits;
 mod lines;
 mod network;
 mod server;
+mod several;
 mod signers;
 mod wire;
 

@@ -11,6 +11,7 @@ use xrpl_tx::{Amount, Drops, Hash256, Memos};
 
 use super::*;
 use crate::clock::Millis;
+use crate::xrpl::Fleet;
 use crate::xrpl::tests::scripted::{Do, World, except, ledger, refusal};
 
 const XRP: u64 = 1_000_000;
@@ -76,7 +77,8 @@ fn inquiry_of(world: &World, own: bool) -> Inquiry {
         account: account(1),
         source_tag: None,
     };
-    Inquiry::new(world.link.clone(), source, Quorum::new(2), wallet)
+    let fleet = Fleet::of(vec![(world.link.clone(), source)], Quorum::new(2));
+    Inquiry::new(fleet, wallet)
 }
 
 /// The account that a request is about, as an ordinary one in the ledger that the request names.

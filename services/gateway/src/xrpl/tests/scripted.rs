@@ -18,10 +18,10 @@ use crate::xrpl::dial::MESSAGE_BYTES_MAX;
 use crate::xrpl::*;
 
 /// No step of these tests takes longer, even on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Timeout of requests that the server is scripted to leave unanswered.
-const SHORT: Duration = Duration::from_millis(300);
+pub(crate) const SHORT: Duration = Duration::from_millis(300);
 
 /// What the server does about one request.
 pub(crate) enum Do {
@@ -35,7 +35,7 @@ pub(crate) enum Do {
     CollectThenReverse(usize),
 }
 
-type Script = Arc<dyn Fn(&Value) -> Do + Send + Sync>;
+pub(crate) type Script = Arc<dyn Fn(&Value) -> Do + Send + Sync>;
 
 pub(crate) struct World {
     pub(crate) link: Link,
@@ -99,7 +99,7 @@ impl World {
     }
 }
 
-async fn accept(listener: TcpListener, script: Script, seen: Arc<Mutex<Vec<String>>>) {
+pub(crate) async fn accept(listener: TcpListener, script: Script, seen: Arc<Mutex<Vec<String>>>) {
     while let Ok((stream, _)) = listener.accept().await {
         tokio::spawn(serve(stream, script.clone(), seen.clone()));
     }
@@ -160,7 +160,7 @@ pub(crate) fn refusal(request: &Value, error: &str) -> Do {
     )
 }
 
-fn hash(index: u32) -> Hash256 {
+pub(crate) fn hash(index: u32) -> Hash256 {
     xrpl_tx::sha256(&[&index.to_be_bytes()])
 }
 
@@ -172,7 +172,7 @@ pub(crate) fn ledger(index: u32) -> LedgerRef {
 }
 
 /// What an honest server on network 9001 with ledger 50 validated answers.
-fn normal_result(request: &Value) -> Value {
+pub(crate) fn normal_result(request: &Value) -> Value {
     match request["command"].as_str().unwrap() {
         "server_state" => json!({ "state": {
             "server_state": "full", "complete_ledgers": "2-50", "network_id": 9_001,
