@@ -9,7 +9,7 @@
 //! - [`gateway`]: a life of the gateway; [`fuse`]: where it ends. [`wires`]: the way to the servers. [`clients`]: callers.
 //! - [`vault`]: the lives of the signer; [`disk`]: its disk, which can lose what was not synced.
 //! - [`facts`]: what a run is made of, as somebody sees it who sees everything; [`rows`]: the store's part of it.
-//! - [`invariants`]: what must hold after every step. [`report`]: what a run was.
+//! - [`invariants`]: what must hold after every step. [`report`]: what a run was. [`mutants`]: defects that it must catch.
 
 pub mod clients;
 pub mod disk;
@@ -17,6 +17,7 @@ pub mod facts;
 pub mod fuse;
 pub mod gateway;
 pub mod invariants;
+pub mod mutants;
 pub mod plan;
 pub mod report;
 pub mod rows;
