@@ -9,15 +9,15 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use paygate_tests::simulate::report::Outcome;
-use paygate_tests::simulate::run;
+use paygate_tests::simulate::{mutants, run};
 
 /// Runs the real gateway and the real signer through simulated days of faults, one for each seed.
 #[derive(Debug, Parser)]
@@ -35,6 +35,12 @@ struct Arguments {
     /// Every fact of it in words.
     #[arg(long)]
     verbose: bool,
+    /// Builds itself with deliberate defects and tells for each what catches it, and after how many seeds.
+    #[arg(long)]
+    mutants: bool,
+    /// Only with this defect, or its name's beginning.
+    #[arg(long, value_name = "NAME")]
+    mutant: Option<String>,
 }
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {
@@ -77,8 +83,20 @@ impl Sums {
     }
 }
 
+/// A defect that makes a run go round in circles is given so long.
+const MUTANT_SECONDS_MAX: u64 = 300;
+
 fn main() -> ExitCode {
+    if let Some(compiled) = mutants::as_compiler() {
+        return ended(compiled.unwrap_or(false));
+    }
     let arguments = Arguments::parse();
+    if arguments.mutants {
+        return try_mutants(&arguments);
+    }
+    if let Some(name) = &arguments.mutant {
+        return try_mutant(name, arguments.seeds);
+    }
     let seeds = arguments
         .seed
         .map_or(arguments.seeds, |seed| seed..seed + 1);
@@ -111,6 +129,98 @@ fn main() -> ExitCode {
     });
     let sums = sums.into_inner().unwrap_or_else(PoisonError::into_inner);
     tell(&sums, began)
+}
+
+fn ended(well: bool) -> ExitCode {
+    match well {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// Each defect in a process of its own: one may make a run go round in circles.
+fn try_mutants(arguments: &Arguments) -> ExitCode {
+    let program = match mutants::build() {
+        Ok(program) => program,
+        Err(err) => {
+            println!("{err}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let wanted = arguments.mutant.as_deref().unwrap_or("");
+    let seeds = format!("{}..{}", arguments.seeds.start, arguments.seeds.end);
+    let mut survived = 0;
+    for mutant in mutants::ALL.iter().filter(|m| m.name.starts_with(wanted)) {
+        let mut tried = Command::new(&program);
+        tried.args(["--mutant", mutant.name, "--seeds", &seeds]);
+        if !tried.status().is_ok_and(|status| status.success()) {
+            survived += 1;
+        }
+    }
+    println!("survived: {survived}");
+    ended(survived == 0)
+}
+
+/// Runs seeds, one after the other on each core, until one shows the defect.
+fn try_mutant(name: &str, seeds: Range<u64>) -> ExitCode {
+    let Some(mutant) = mutants::ALL.iter().find(|mutant| mutant.name == name) else {
+        println!("{name} is no defect");
+        return ExitCode::FAILURE;
+    };
+    if !mutants::choose(mutant) {
+        println!("this program holds no defects: use --mutants");
+        return ExitCode::FAILURE;
+    }
+    watch_the_time(name.to_owned());
+    let next = AtomicU64::new(seeds.start);
+    let caught: Mutex<Option<(u64, String)>> = Mutex::new(None);
+    let found = || caught.lock().unwrap_or_else(PoisonError::into_inner);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    // A lower seed that is still running may show it as well: the first one counts.
+                    if seed >= seeds.end || found().as_ref().is_some_and(|(first, _)| *first < seed)
+                    {
+                        return;
+                    }
+                    let violations = run(seed, false).violations;
+                    let mut found = found();
+                    if let Some(first) = violations.first()
+                        && found.as_ref().is_none_or(|(known, _)| seed < *known)
+                    {
+                        *found = Some((seed, mutants::caught_by(first)));
+                    }
+                }
+            });
+        }
+    });
+    match caught.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some((seed, by)) => {
+            println!(
+                "{name} caught by {by} after {} seeds",
+                seed - seeds.start + 1
+            );
+            ExitCode::SUCCESS
+        }
+        None => {
+            println!("{name} survived");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Ends the process if nothing was found for too long.
+fn watch_the_time(name: String) {
+    thread::spawn(move || {
+        let (_never, ends) = std::sync::mpsc::sync_channel::<()>(1);
+        // Nobody sends: it waits.
+        let _ = ends.recv_timeout(Duration::from_secs(MUTANT_SECONDS_MAX));
+        println!("{name} survived: no verdict within {MUTANT_SECONDS_MAX} s");
+        std::process::exit(1);
+    });
 }
 
 fn tell(sums: &Sums, began: Instant) -> ExitCode {

@@ -10,7 +10,7 @@
 //! - [`faults`]: what goes wrong with servers and on the ledger, and when; [`outsider`]: who acts there besides us.
 //! - [`vault`]: the lives of the signer; [`disk`]: its disk, which can lose what was not synced.
 //! - [`facts`]: what a run is made of, as somebody sees it who sees everything; [`rows`]: the store's part of it.
-//! - [`invariants`]: what must hold after every step. [`report`]: what a run was.
+//! - [`invariants`]: what must hold after every step. [`report`]: what a run was. [`mutants`]: defects that it must catch.
 
 pub mod clients;
 pub mod disk;
@@ -19,6 +19,7 @@ pub mod faults;
 pub mod fuse;
 pub mod gateway;
 pub mod invariants;
+pub mod mutants;
 pub mod outsider;
 pub mod plan;
 pub mod report;

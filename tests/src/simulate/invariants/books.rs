@@ -51,6 +51,8 @@ pub(super) struct Books {
     pub(super) store: Stored,
     /// The validated ledger when something froze the wallet; a person has not looked since.
     pub(super) frozen_at: Option<u32>,
+    /// A person has looked, and the store has not taken it in yet.
+    pub(super) has_looked: bool,
     /// Of all stores there ever were.
     pub(super) blobs: BTreeMap<Hash, Vec<u8>>,
     pub(super) invoices: BTreeMap<Hash, String>,
@@ -96,7 +98,7 @@ impl Books {
     }
 
     pub(super) fn unfrozen(&mut self) {
-        self.frozen_at = None;
+        self.has_looked = self.frozen_at.is_some();
     }
 
     /// The wallet's Sequence in the newest ledger.

@@ -133,11 +133,14 @@ impl Checker {
         let (now, since) = (commit.meta.is_frozen, self.books.frozen_at);
         match (now, since) {
             (true, None) => self.books.frozen_at = Some(self.books.validated),
-            (false, Some(at)) => self.expect(
-                self.books.begins == Some(Begin::Other),
-                FROZEN_SIGNS_NOTHING,
-                || format!("the wallet was frozen at ledger {at}, and is not any more, and nobody has looked"),
-            ),
+            (false, Some(at)) => {
+                let by_person = self.books.has_looked || self.books.begins == Some(Begin::Other);
+                self.books.frozen_at = None;
+                self.books.has_looked = false;
+                self.expect(by_person, FROZEN_SIGNS_NOTHING, || {
+                    format!("the wallet was frozen at ledger {at}, and is not any more, and nobody has looked")
+                });
+            }
             _ => {}
         }
     }

@@ -98,7 +98,7 @@ impl Checker {
         });
         self.books.signer_epoch = highest;
         // A request that was on its way when the wallet froze may still be answered.
-        let frozen = self.books.frozen_at;
+        let frozen = self.books.frozen_at.filter(|_| !self.books.has_looked);
         let on_its_way = frozen.is_none_or(|at| self.books.validated <= at.saturating_add(1));
         self.expect(on_its_way, FROZEN_SIGNS_NOTHING, || {
             format!("slot {slot} is signed, and the wallet is frozen since ledger {frozen:?}")

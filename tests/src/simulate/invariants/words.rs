@@ -75,9 +75,11 @@ impl Checker {
             .values()
             .map(|row| (row.key.clone(), row.state, row.slot))
             .collect();
+        let is_poor = self.is_poor();
         for (key, state, slot) in rows {
             // Evidence has stopped it, and only evidence or a person moves it on; or a person has not decided.
             let waits = match state {
+                Standing::Accepted => is_poor,
                 Standing::OnHold => slot.is_some_and(|slot| self.is_taken_by_others(slot)),
                 Standing::AwaitingApproval => true,
                 _ => false,
@@ -91,6 +93,19 @@ impl Checker {
                 format!("{key} is {state}, and who watches was told {told:?}")
             });
         }
+    }
+
+    /// True if the wallet cannot pay what waits: payments go in their order, and one that is too large holds up the rest.
+    fn is_poor(&self) -> bool {
+        let balance = self
+            .books
+            .ledgers
+            .last_key_value()
+            .map_or(0, |(_, ledger)| ledger.balance);
+        let kept = self.rules.reserve.saturating_add(self.rules.fee_cap);
+        let rows = self.books.store.rows.values();
+        let mut waiting = rows.filter(|row| row.state == Standing::Accepted);
+        waiting.any(|row| row.amount.saturating_add(kept) > balance)
     }
 
     /// True if somebody else's transaction used the slot.
