@@ -192,9 +192,14 @@ async fn until_the_rest_is_over(stage: &Stage, quiet: &[Answer]) {
     for answer in quiet {
         stage.answer(&format!("again.{}", answer.word), None).await;
     }
-    // One ledger to send them all with, one to hold them.
-    stage.close().await;
+    // One ledger to send them all with, one to hold them. On a busy machine a version that was signed late goes with a later one.
     let last = format!("again.{}", quiet.last().unwrap().word);
+    for _ in 0..WINDOW {
+        stage.close().await;
+        if stage.is_answered_soon(&last, "tesSUCCESS").await {
+            break;
+        }
+    }
     stage.until_answered(&last, "tesSUCCESS").await;
     stage.close().await;
     for answer in quiet {

@@ -75,10 +75,6 @@ pub struct LedgerTx {
 }
 
 /// What a transaction does, as far as a payment gateway tells transactions apart.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every transaction of the wallet is a payment"
-)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LedgerBody {
     /// A Payment in one asset on both sides, with no path, and no flag that lets it deliver less.

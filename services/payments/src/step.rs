@@ -55,10 +55,6 @@ pub struct Context<'a> {
 }
 
 /// What can happen to a payment.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "an event lives for one step, and most are of a ledger's evidence"
-)]
 #[derive(Clone, Debug)]
 pub enum Event {
     /// Another identity approved it.

@@ -35,6 +35,7 @@ fn any_event(intent: Intent) -> impl Strategy<Value = Event> {
             validated: LedgerIndex(v)
         }),
         (10u64..20, at.clone()).prop_map(|(fee, l)| Event::NoOpAdded(terms(fee, l))),
+        (10u64..40, at.clone()).prop_map(|(fee, l)| Event::FeeRaised(terms(fee, l))),
         (at.clone(), 10u64..20, at.clone(), any::<bool>())
             .prop_map(|(l, fee, last, some)| slot_open(l, some.then(|| terms(fee, last)))),
         at.clone().prop_map(|l| Event::SlotGone(sequence(l, 8))),
@@ -86,6 +87,14 @@ fn judge_step(before: &Payment, after: &Payment) -> Result<(), TestCaseError> {
                 "no signature is forgotten"
             );
         }
+        let added = &new[old.len()..];
+        prop_assert!(
+            before.cancel.is_none() || added.iter().all(is_noop),
+            "after a cancel only no-ops are made"
+        );
+    }
+    if let (State::AtLarge(old), State::AtLarge(new)) = (&before.state, &after.state) {
+        prop_assert_eq!(old.binding, new.binding, "all versions carry one content");
     }
     if let (Some(deadline), State::AtLarge(now)) = (after.deadline, &after.state) {
         for version in now.versions.as_slice().iter().filter(|v| !is_noop(v)) {

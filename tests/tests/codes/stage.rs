@@ -17,6 +17,9 @@ use serde_json::{Value, json};
 /// More than anything here takes on a busy machine.
 const WITHIN: Duration = Duration::from_secs(60);
 
+/// What a gateway does between two ledgers takes no longer, unless the machine is busy.
+const SOON: Duration = Duration::from_secs(5);
+
 /// Pause between two looks.
 const POLL: Duration = Duration::from_millis(10);
 
@@ -208,6 +211,18 @@ impl Stage {
         })
         .await;
         self.explain(id).await
+    }
+
+    /// Whether the timeline names `word` as an answer within a while.
+    pub(crate) async fn is_answered_soon(&self, id: &str, word: &str) -> bool {
+        let deadline = Instant::now() + SOON;
+        while !answers(&self.explain(id).await).contains(&word.to_owned()) {
+            if Instant::now() > deadline {
+                return false;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        true
     }
 
     /// Waits for a state.
