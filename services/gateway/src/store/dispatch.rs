@@ -118,7 +118,10 @@ pub(super) fn decide(
             gate.open()?;
             not_on_ledger(view, before)?;
         }
-        Event::NoOpAdded(_) => gate.open()?,
+        Event::NoOpAdded(_) => {
+            gate.open()?;
+            not_on_ledger(view, before)?;
+        }
         // These would end a payment that was never bound, on the ground that nothing of it was ever sent.
         Event::CancelAsked { .. }
         | Event::LedgerValidated(_)
