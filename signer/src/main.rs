@@ -114,24 +114,29 @@ enum Command {
 fn main() -> ExitCode {
     end_at_first_panic();
     let arguments = Arguments::parse();
-    let (path, command): (_, fn(Config, &Command) -> Result<(), Box<dyn Error>>) =
-        match &arguments.command {
-            Command::Serve { config } => (config, |config, _| run(config)),
-            Command::CheckConfig { config } => (config, |config, _| {
-                print!("{config}");
-                Ok(())
-            }),
-            Command::AdoptStore { config, .. } | Command::Recover { config, .. } => {
-                (config, told_by_person)
-            }
-            Command::Probe { addr, service } => return run_probe(addr, service),
-            Command::Setup(command) => return run_setup(command),
-        };
+    let path = match &arguments.command {
+        Command::Serve { config }
+        | Command::CheckConfig { config }
+        | Command::AdoptStore { config, .. }
+        | Command::Recover { config, .. } => config,
+        Command::Probe { addr, service } => return run_probe(addr, service),
+        Command::Setup(command) => return run_setup(command),
+    };
     let config = match load(path) {
         Ok(config) => config,
         Err(error) => return failed(error.as_ref(), EXIT_CONFIG),
     };
-    match command(config, &arguments.command) {
+    let ended = match &arguments.command {
+        Command::Serve { .. } => run(config),
+        Command::AdoptStore { .. } | Command::Recover { .. } => {
+            told_by_person(config, &arguments.command)
+        }
+        Command::CheckConfig { .. } | Command::Probe { .. } => {
+            print!("{config}");
+            Ok(())
+        }
+    };
+    match ended {
         Ok(()) => ExitCode::from(EXIT_OK),
         Err(error) => failed(error.as_ref(), EXIT_FAILED),
     }

@@ -7,13 +7,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use paygate_payments::intent::{Id, Intent, PaymentKey, Wallet};
+use paygate_proto::signer::v1 as wire;
 use paygate_proto::v1::{
-    CreatePaymentRequest, GetStatusRequest, GetStatusResponse, Payment, PaymentReason, PaymentState,
+    CreatePaymentRequest, GetStatusRequest, GetStatusResponse, Payment, PaymentReason,
+    PaymentState, slot,
 };
-use paygate_tests::world::client::{Client, DROPS_PER_XRP, payment};
+use paygate_tests::world::client::{self, Client, DROPS_PER_XRP, payment};
 use paygate_tests::world::wallet::payee;
 use paygate_tests::world::{Setup, World};
 use serde_json::Value;
+use xrpl_tx::{AccountId, Amount, Drops, Memos, Slot};
 
 /// More than anything in these stories takes on a busy machine.
 const WITHIN: Duration = Duration::from_secs(120);
@@ -469,6 +473,118 @@ async fn database_and_journal_put_back_together_are_refused_with_what_to_do() {
     let paid = client.until_final("new-0", WITHIN).await.unwrap();
     assert_eq!(paid.state(), PaymentState::Paid);
     assert_eq!(paid_once(&world).await, 6);
+}
+
+/// Has the signer sign a payment as a gateway would whose rows were then lost. The blob; nobody has sent it.
+async fn signed_by_a_lost_row(world: &World, number: u64, slot: u32, fee: u64) -> String {
+    let mut signer = client::signer(&world.signer_socket());
+    let described = signer
+        .describe_signer(wire::DescribeSignerRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    let wallet = Wallet {
+        network_id: described.network_id,
+        account: AccountId::from_address(&described.account).unwrap(),
+        source_tag: None,
+    };
+    let asked = request("lost", number);
+    let drops = DROPS_PER_XRP + number;
+    let key = PaymentKey {
+        client: Id::new("local").unwrap(),
+        payment: Id::new(asked.payment_id.clone()).unwrap(),
+    };
+    let intent = Intent {
+        key,
+        destination: AccountId::from_address(&asked.destination).unwrap(),
+        destination_tag: None,
+        amount: Amount::Xrp(Drops::new(drops).unwrap()),
+        memos: Memos::default(),
+        retry_of: None,
+    };
+    let digest = intent.digest(&wallet, Slot::Sequence(slot));
+    let validated = world.ledger().validated_index().await.unwrap();
+    let request = wire::SignPaymentRequest {
+        fence: Some(wire::Fence {
+            store_id: described.store_id,
+            epoch: described.epoch,
+            journal_head: None,
+        }),
+        key: Some(wire::PaymentKey {
+            client_id: "local".to_owned(),
+            payment_id: asked.payment_id,
+        }),
+        account: described.account,
+        slot: Some(wire::Slot {
+            kind: Some(wire::slot::Kind::Sequence(slot)),
+        }),
+        destination: asked.destination,
+        amount: Some(wire::sign_payment_request::Amount::XrpDrops(drops)),
+        fee_drops: fee,
+        last_ledger_sequence: u32::try_from(validated).unwrap() + WINDOW,
+        intent_digest: digest.as_bytes().to_vec(),
+        ..wire::SignPaymentRequest::default()
+    };
+    let answer = signer.sign_payment(request).await.unwrap().into_inner();
+    match answer.outcome {
+        Some(wire::sign_payment_response::Outcome::Signed(signed)) => {
+            hex::encode_upper(signed.blob)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_journal_knows_is_waited_out_and_its_slot_filled() {
+    let world = World::start(setup()).await.unwrap();
+    let client = world.client();
+    pay(&client, "before", 1).await;
+    let next = u32::try_from(sequence(&world).await).unwrap();
+    // Two rows are lost: the blob of one is alive and gets into a ledger late, the other's is never sent.
+    let alive = signed_by_a_lost_row(&world, 0, next, 12).await;
+    signed_by_a_lost_row(&world, 1, next + 1, 12).await;
+    let said = until(&client, "in quarantine", |now| !doubt(now).is_empty()).await;
+    let until_ledger = said.quarantine.unwrap().until_ledger;
+    let sent = world
+        .ledger()
+        .ask("submit", serde_json::json!({ "tx_blob": alive }))
+        .await
+        .unwrap();
+    assert_eq!(sent["engine_result"], "tesSUCCESS", "{sent}");
+    client
+        .create_until_stored(&request("new", 0), WITHIN)
+        .await
+        .unwrap();
+    let paid = client.until_final("new-0", WITHIN).await.unwrap();
+    assert_eq!(paid.state(), PaymentState::Paid, "{paid:?}");
+    let Some(slot::Kind::Sequence(used)) = paid.slot.and_then(|slot| slot.kind) else {
+        panic!("{paid:?}");
+    };
+    assert_eq!(used, next + 2, "a no-op fills the slot between");
+    assert!(paid.evidence.unwrap().ledger_index > until_ledger);
+
+    // Asked for again, the one is paid already. The other can never be signed again: it says so, and is safe to repay.
+    let told = client
+        .create_until_stored(&request("lost", 0), WITHIN)
+        .await
+        .unwrap();
+    assert_eq!(told.state(), PaymentState::Paid, "{told:?}");
+    client
+        .create_until_stored(&request("lost", 1), WITHIN)
+        .await
+        .unwrap();
+    let given_up = client.until_final("lost-1", WITHIN).await.unwrap();
+    assert_eq!(given_up.state(), PaymentState::Cancelled, "{given_up:?}");
+    assert!(given_up.safe_to_repay);
+    let again = CreatePaymentRequest {
+        retry_of: "lost-1".to_owned(),
+        ..request("again", 1)
+    };
+    client.create_until_stored(&again, WITHIN).await.unwrap();
+    let paid = client.until_final("again-1", WITHIN).await.unwrap();
+    assert_eq!(paid.state(), PaymentState::Paid, "{paid:?}");
+    assert_eq!(freeze(&status(&client).await.unwrap()), "");
+    assert_eq!(paid_once(&world).await, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

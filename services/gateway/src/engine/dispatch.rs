@@ -321,16 +321,17 @@ impl Dispatcher {
                 let key = record.payment.intent.key.clone();
                 let cap = engine.settings.terms.fee_max;
                 let noop = terms.outbidding(slot.highest_fee(), cap);
-                engine
+                let event = Event::NoOpAdded(noop);
+                let added = engine
                     .store
-                    .advance(
-                        engine.epoch(),
-                        key,
-                        Event::NoOpAdded(noop),
-                        Vec::new(),
-                        clock::now(),
-                    )
-                    .await?;
+                    .advance(engine.epoch(), key, event, Vec::new(), clock::now())
+                    .await;
+                match added {
+                    Err(error @ StoreError::OnLedger { .. }) => {
+                        engine.freeze(error.to_string()).await?;
+                    }
+                    added => drop(added?),
+                }
             }
         }
         let numbers: Vec<u32> = open.iter().map(|o| o.slot.number()).collect();

@@ -13,6 +13,7 @@ use paygate_proto::v1::TimelineStage;
 use tracing::Instrument;
 use xrpl_tx::{Memo, Memos, Signed, Slot};
 
+use super::slot::has_other_slot;
 use super::submit::Sendable;
 use super::{Engine, join_trace, trace_of};
 use crate::clock;
@@ -160,7 +161,8 @@ impl Engine {
                 ));
             }
             (VersionKind::NoOp, owner) => {
-                let key = owner.map(|r| &r.payment.intent.key);
+                let named = owner.filter(|record| !has_other_slot(&record.payment));
+                let key = named.map(|r| &r.payment.intent.key);
                 self.signer
                     .sign_noop(&fence, wallet, work.slot, key, &work.version)
                     .await?
@@ -287,12 +289,13 @@ impl Engine {
         if let Some(head) = head {
             self.record_journal(head).await?;
         }
-        if is_alarming(reason) {
+        if let Some(key) = on_other_slot(work, reason) {
+            self.give_up_lost(work, key, message).await?;
+        } else if is_alarming(reason) {
             self.freeze(format!("the signer denies slot {}: {message}", work.slot))
                 .await?;
             return Ok(Answer::Frozen);
-        }
-        if let Some(key) = live_owner(work) {
+        } else if let Some(key) = live_owner(work) {
             let note = Note {
                 stage: TimelineStage::Denied,
                 summary: format!("the signer denies: {message}"),
@@ -321,6 +324,35 @@ impl Engine {
             reason,
             message: message.to_owned(),
         })
+    }
+
+    /// A lost row had bound the payment to another slot, where it is dead or this gateway would know: it can never be signed here.
+    /// What else may have been lost is waited out before a no-op takes the slot.
+    async fn give_up_lost(
+        &self,
+        work: &Unsigned,
+        key: PaymentKey,
+        message: &str,
+    ) -> Result<(), StoreError> {
+        self.doubt_rows().await?;
+        let validated = self.view.now().validated.map(|ledger| ledger.index);
+        let event = Event::CancelAsked {
+            cause: CancelCause::Forgotten,
+            validated: validated.unwrap_or_default(),
+        };
+        let note = Note {
+            stage: TimelineStage::Denied,
+            summary: format!(
+                "the signer denies slot {}: {message}; a row of this payment was lost",
+                work.slot
+            ),
+            details: Vec::new(),
+            span_id: None,
+        };
+        self.store
+            .advance(self.epoch(), key, event, vec![note], clock::now())
+            .await
+            .map(|_| ())
     }
 
     async fn end_sealed(&self, key: PaymentKey, seal: Seal, note: Note) -> Result<(), StoreError> {
@@ -372,6 +404,18 @@ impl Engine {
 fn live_owner(work: &Unsigned) -> Option<PaymentKey> {
     let record = work.owner.as_ref()?;
     matches!(record.payment.state, State::AtLarge(_)).then(|| record.payment.intent.key.clone())
+}
+
+/// The payment that the signer's journal holds on another slot, if nothing of it was ever signed on this one.
+fn on_other_slot(work: &Unsigned, reason: DenialReason) -> Option<PaymentKey> {
+    let record = work.owner.as_ref()?;
+    let State::AtLarge(at_large) = &record.payment.state else {
+        return None;
+    };
+    let lost = reason == DenialReason::PaymentOnOtherSlot
+        && work.version.kind == VersionKind::Payment
+        && !at_large.versions.ever_signed();
+    lost.then(|| record.payment.intent.key.clone())
 }
 
 /// Denials that say that two sides tell different stories. Nothing is sent until a person looked.

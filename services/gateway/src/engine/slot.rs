@@ -4,7 +4,7 @@
 
 use paygate_payments::LedgerIndex;
 use paygate_payments::money::Money;
-use paygate_payments::payment::{State, VersionKind, Versions};
+use paygate_payments::payment::{CancelCause, Payment, State, VersionKind, Versions};
 use xrpl_tx::{Asset, Drops, IssuedValue};
 
 use crate::store::OpenSlot;
@@ -37,8 +37,13 @@ impl OpenSlot {
         versions.iter().any(|v| v.kind == VersionKind::NoOp)
     }
 
+    /// The memo of a no-op on this slot: it names the payment, unless that has another slot, of a lost row, in the signer's journal.
     pub(super) fn noop_memo(&self) -> Option<xrpl_tx::Memo> {
-        let key = &self.owner.as_ref()?.payment.intent.key;
+        let payment = &self.owner.as_ref()?.payment;
+        if has_other_slot(payment) {
+            return Some(xrpl_tx::filler_memo(self.slot));
+        }
+        let key = &payment.intent.key;
         Some(xrpl_tx::noop_memo(
             key.client.as_str(),
             key.payment.as_str(),
@@ -74,6 +79,11 @@ impl OpenSlot {
         };
         amount.checked_add(fee).unwrap_or(Drops::MAX)
     }
+}
+
+/// A lost row had bound it to another slot: the signer's journal holds it there for ever.
+pub(super) fn has_other_slot(payment: &Payment) -> bool {
+    payment.cancel == Some(CancelCause::Forgotten)
 }
 
 /// The most of an asset that these slots may still take out of the wallet, rounded up to what a value can say.

@@ -204,6 +204,33 @@ impl Engine {
         Ok(())
     }
 
+    /// The signer knows of a row that the store has lost: more may be lost, and alive.
+    pub(super) async fn doubt_rows(&self) -> Result<(), StoreError> {
+        let view = self.view.now();
+        if view.quarantine.is_some() {
+            return Ok(());
+        }
+        let validated = view
+            .validated
+            .map(|ledger| ledger.index)
+            .unwrap_or_default();
+        let signed = view
+            .signer
+            .described
+            .map_or(0, |signer| signer.highest_last_ledger_sequence);
+        let window = validated.plus(self.settings.terms.window);
+        let quarantine = Quarantine {
+            why: Doubt::SignerAhead,
+            until: window.max(LedgerIndex(signed)),
+        };
+        tracing::warn!(reason = %quarantine, "quarantine begins: nothing is bound");
+        self.store
+            .set_quarantine(self.epoch(), Some(quarantine), clock::now())
+            .await?;
+        self.view.update(|v| v.quarantine = Some(quarantine));
+        Ok(())
+    }
+
     /// After the quarantine that a recovered journal calls for is committed, its heights are what requests carry.
     async fn take_recovery(&self, compared: &Compared) -> Result<(), StoreError> {
         let (true, Some(recovery)) = (

@@ -122,7 +122,11 @@ pub(super) fn decide(
             }
             not_on_ledger(view, before)?;
         }
-        Event::NoOpAdded(_) | Event::FeeRaised(_) => gate.open()?,
+        Event::NoOpAdded(_) => {
+            gate.open()?;
+            not_on_ledger(view, before)?;
+        }
+        Event::FeeRaised(_) => gate.open()?,
         // These would end a payment that was never bound, on the ground that nothing of it was ever sent.
         Event::CancelAsked { .. }
         | Event::LedgerValidated(_)
