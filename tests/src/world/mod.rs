@@ -284,6 +284,11 @@ impl World {
         Ok(())
     }
 
+    /// Overrides keys of the gateway's configuration from its next start on.
+    pub fn set_gateway_variables(&mut self, variables: Vec<(String, String)>) {
+        self.setup.gateway_variables = variables;
+    }
+
     /// Starts the gateway: at the addresses of its earlier life, if it had one.
     pub async fn start_gateway(&mut self) -> Result<(), WorldError> {
         let file = self.write_gateway_config()?;

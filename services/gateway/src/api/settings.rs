@@ -13,7 +13,7 @@ pub struct Settings {
     pub profile: &'static str,
     /// `all` or `accept`.
     pub role: &'static str,
-    /// The configured servers; the first one is used.
+    /// The configured servers.
     pub servers: Vec<LedgerServerSettings>,
     /// How many servers must return the same fact.
     pub agreement: u32,
