@@ -131,7 +131,7 @@ fn main() -> ExitCode {
         Command::AdoptStore { .. } | Command::Recover { .. } => {
             told_by_person(config, &arguments.command)
         }
-        Command::CheckConfig { .. } | Command::Probe { .. } => {
+        Command::CheckConfig { .. } | Command::Probe { .. } | Command::Setup(_) => {
             print!("{config}");
             Ok(())
         }
