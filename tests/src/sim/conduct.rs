@@ -79,6 +79,19 @@ impl Network {
         self.relay();
         self.receive();
         self.propose();
+        self.shape(how);
+        self.accept(how.is_slow)?;
+        self.build_sides(now)?;
+        self.receive();
+        for number in 1..=self.len() {
+            let closed = self.server(number).shared().lock().world.closed().index;
+            self.learn(number, closed);
+        }
+        Ok(())
+    }
+
+    /// Changes what the servers have proposed before they accept it.
+    pub fn shape(&mut self, how: Agreement) {
         for (is_so, number) in [(how.is_slow, 24), (how.is_empty, 25)] {
             if is_so {
                 self.met.count(number);
@@ -90,13 +103,12 @@ impl Network {
         if how.is_empty {
             self.leave_out_all();
         }
-        self.accept(how.is_slow)?;
+    }
+
+    /// Servers with chains of their own close the next ledger of them.
+    pub fn build_sides(&mut self, now: Millis) -> Result<(), StoreError> {
         for number in 1..=self.len() {
             self.build_alone(number, now)?;
-        }
-        self.receive();
-        for number in 1..=self.len() {
-            self.learn(number, now);
         }
         Ok(())
     }
@@ -117,15 +129,14 @@ impl Network {
         Ok(())
     }
 
-    fn learn(&mut self, number: usize, now: Millis) {
+    /// A server hears that everything up to this ledger is validated, if it hears anything of the others, and believes it as late as
+    /// it does.
+    pub fn learn(&mut self, number: usize, index: u32) {
         if !self.is_in_touch(number) || !self.conduct(number).takes_part() {
             return;
         }
         let lag = self.conduct(number).lag;
-        let node = self.server(number).shared();
-        let mut node = node.lock();
-        let known = node.world.closed().index.saturating_sub(lag);
-        node.validate(known, now);
+        self.validate(number, index.saturating_sub(lag));
     }
 
     /// What servers left for the network while they answered: orders, and transactions for each other.
@@ -196,6 +207,11 @@ impl Network {
     /// From the next ledger on the network charges and keeps back this.
     pub fn change_fees(&mut self, fees: Fees) {
         self.met.count(28);
+        self.restore_fees(fees);
+    }
+
+    /// The same as what it did before.
+    pub fn restore_fees(&mut self, fees: Fees) {
         for number in 1..=self.len() {
             let node = self.server(number).shared();
             node.lock().world.genesis.fees = fees;
@@ -305,6 +321,7 @@ impl Network {
         node.join(other);
         node.world.release = release;
         node.standing.claims = Claims::Fresh;
+        node.hub.cut_all();
     }
 
     /// The lowest version of a slot wins by its place in the order; here the highest one does, alone.
@@ -358,6 +375,8 @@ impl Node {
                 self.reopen(next, now);
             }
             None => {
+                // Nobody changes networks while clients are connected.
+                self.hub.cut_all();
                 let release = self.world.release;
                 self.join(main.acquired());
                 self.world.release = release;

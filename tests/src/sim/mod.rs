@@ -13,8 +13,8 @@
 //! `settings`, `signers`, `trust`, `lines`, `tokens`, `clawback`, `offers`, `entries`, `delete` for its types, `draft`, `effect`, `nodes`
 //! (metadata) -> `state`,
 //! `directory`, `blob`, `money`, `decimal`, `codes`, `types`. Beside `net` stand `direct`, the same front without sockets and clocks,
-//! on it `network`, several servers of one network, and `script`, the answers on demand; `faults`, `conduct` and `tamper` are all
-//! that may go wrong.
+//! on it `network`, several servers of one network, and `script`, the answers on demand. `faults` names all that may go wrong, and `conduct` (servers), `tamper` with `lies`
+//! (answers) and `line` (one connection) carry it out; `witness` sees a whole network.
 //!
 //! A server by itself is alone, and as in a real server's standalone mode a ledger is validated the moment it closes. Only
 //! `network` has others; over sockets there is one or such a network. What is not built is refused as `temDISABLED` or `unknownCmd`, or
@@ -71,6 +71,7 @@ mod tests;
 mod tokens;
 mod trust;
 mod types;
+mod witness;
 mod world;
 
 use std::collections::BTreeMap;
@@ -98,6 +99,7 @@ pub use state::Fees;
 pub use store::StoreError;
 pub use tamper::Met;
 pub use types::{Hash, Millis};
+pub use witness::{SeenBlob, Slot, SlotFate};
 pub use world::{GENESIS_ADDRESS, GenesisError, Release};
 
 use net::{Front, Shared};

@@ -65,6 +65,8 @@ pub(super) struct Arrival {
     pub tx: Arc<Tx>,
     /// What was answered.
     pub ter: Ter,
+    /// When.
+    pub at: Millis,
 }
 
 /// What tests make go wrong next.
@@ -290,6 +292,7 @@ impl Node {
             self.arrivals.push(Arrival {
                 tx: tx.clone(),
                 ter,
+                at: now,
             });
             return Submitted {
                 ter,
@@ -306,6 +309,7 @@ impl Node {
         self.arrivals.push(Arrival {
             tx: tx.clone(),
             ter,
+            at: now,
         });
         let kept = giver == Giver::Client && (!fail_hard || ter == Ter::TesSuccess);
         if kept {

@@ -7,6 +7,7 @@
 //! # Layout
 //! - [`world`]: one run, from its first event to its end. [`plan`]: what kind of day it is. [`seed`]: draws.
 //! - [`gateway`]: a life of the gateway; [`fuse`]: where it ends. [`wires`]: the way to the servers. [`clients`]: callers.
+//! - [`faults`]: what goes wrong with servers and on the ledger, and when; [`outsider`]: who acts there besides us.
 //! - [`vault`]: the lives of the signer; [`disk`]: its disk, which can lose what was not synced.
 //! - [`facts`]: what a run is made of, as somebody sees it who sees everything; [`rows`]: the store's part of it.
 //! - [`invariants`]: what must hold after every step. [`report`]: what a run was. [`mutants`]: defects that it must catch.
@@ -14,10 +15,12 @@
 pub mod clients;
 pub mod disk;
 pub mod facts;
+pub mod faults;
 pub mod fuse;
 pub mod gateway;
 pub mod invariants;
 pub mod mutants;
+pub mod outsider;
 pub mod plan;
 pub mod report;
 pub mod rows;

@@ -128,6 +128,13 @@ impl Recorder {
         self.note(kind);
     }
 
+    /// A fault was met so often.
+    pub fn met(&mut self, kind: &'static str, n: u64) {
+        if n > 0 {
+            *self.outcome.faults.entry(kind).or_default() += n;
+        }
+    }
+
     /// Something for a person to read.
     pub fn note(&mut self, what: &str) {
         if self.is_verbose {

@@ -15,12 +15,13 @@ use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::Stream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use xrpl_tx::sha512_half;
 
 use super::facts::{Fact, Sending, Sink as Facts};
 use super::fuse::{Fuse, Moment};
 use super::seed::Draws;
-use crate::sim::{Direct, DirectSocket, Millis, Network};
+use crate::sim::{Direct, DirectSocket, Millis, Network, Out};
 
 /// Messages that wait on a wire, in either direction. The gateway has at most 256 requests under way.
 const MESSAGES_MAX: usize = 4096;
@@ -129,7 +130,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn now() -> Millis {
+/// The servers' time.
+#[must_use]
+pub fn now() -> Millis {
     Millis(u64::try_from(paygate::clock::now().0).unwrap_or(0))
 }
 
@@ -164,12 +167,14 @@ impl Dial for Dialer {
             if lock(&wires.0.weather).refuses || fuse.is_dead() {
                 return Err(WireError::ConnectionClosed);
             }
-            let socket = wires.network().server(number).connect(false);
+            let Some((reached, socket)) = wires.network().connect(number) else {
+                return Err(WireError::ConnectionClosed);
+            };
             let (to_server, from_gateway) = mpsc::channel(MESSAGES_MAX);
             let (to_gateway, from_server) = mpsc::channel(MESSAGES_MAX);
             let server = Server {
                 wires: wires.clone(),
-                number,
+                number: reached,
                 socket,
                 to_gateway,
             };
@@ -269,9 +274,11 @@ impl Server {
         let mut cut = self.wires.0.cut.subscribe();
         let mut pushed = self.wires.0.pushed.subscribe();
         loop {
+            let due = self.due();
             let message = tokio::select! {
                 biased;
                 _ = cut.changed() => break,
+                () = due => None,
                 message = from_gateway.recv() => match message {
                     None => break,
                     message => message,
@@ -281,7 +288,9 @@ impl Server {
             if let Some(message) = message {
                 self.take(message).await;
             }
-            self.push().await;
+            if !self.push().await {
+                break;
+            }
         }
         let network = self.wires.network();
         network.server(self.number).disconnect(&self.socket);
@@ -297,27 +306,55 @@ impl Server {
         if self.wires.is_lost(|weather| weather.lost_requests) {
             return;
         }
-        let answer = {
+        {
             let network = self.wires.network();
             let server: &Direct = network.server(self.number);
-            server.websocket(&self.socket, &text)
-        };
-        let Some(answer) = answer else { return };
-        self.wires.delay().await;
-        if self.wires.is_lost(|weather| weather.lost_answers) {
-            return;
+            server.request(&mut self.socket, &text);
         }
-        self.say(Message::text(Value::Object(answer).to_string()));
+        if self.wires.is_lost(|weather| weather.lost_answers) {
+            let network = self.wires.network();
+            network.server(self.number).poll(&mut self.socket);
+        }
     }
 
-    async fn push(&mut self) {
-        let mut first = true;
-        while let Some(text) = self.socket.pushed() {
-            if std::mem::take(&mut first) {
-                self.wires.delay().await;
+    /// When something goes out that is late.
+    fn due(&self) -> impl Future<Output = ()> + use<> {
+        let due = self.socket.due().map(|at| at.0.saturating_sub(now().0));
+        async move {
+            match due {
+                Some(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
+                None => std::future::pending().await,
             }
-            self.say(Message::text(text));
         }
+    }
+
+    /// Carries what goes out now. False: the connection has ended.
+    async fn push(&mut self) -> bool {
+        let outs = {
+            let network = self.wires.network();
+            network.server(self.number).poll(&mut self.socket)
+        };
+        if !outs.is_empty() {
+            self.wires.delay().await;
+        }
+        for out in outs {
+            match out {
+                Out::Text(text) => self.say(Message::text(text)),
+                Out::Bytes(bytes) => self.say(Message::Binary(bytes.into())),
+                // What never becomes whole is never heard.
+                Out::Part(_) => {}
+                Out::Close(code, reason) => {
+                    let frame = (code > 0).then(|| CloseFrame {
+                        code: code.into(),
+                        reason: reason.into(),
+                    });
+                    self.say(Message::Close(frame));
+                    return false;
+                }
+                Out::Cut => return false,
+            }
+        }
+        true
     }
 
     /// A gateway that is gone hears nothing.

@@ -96,7 +96,9 @@ impl Engine {
                 self.metrics.signer_request(SignerResult::Approved);
                 span.record("paygate.outcome", "signed");
                 if xrpl_tx::mutant!("sent-before-stored") {
-                    let _ = self.link.submit(&hex::encode_upper(&signed.blob)).await;
+                    if let Some(member) = self.fleet.primary() {
+                        let _ = member.link.submit(&hex::encode_upper(&signed.blob)).await;
+                    }
                 }
                 let may_be_sent = self.keep(&work, &signed, head).instrument(span).await?;
                 let trace = trace_of(work.owner.as_ref());
