@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use paygate::admin::HealthReport;
+use paygate::api;
 use paygate::engine::{self, Engine, EngineError, Outputs};
 use paygate::metrics::{BuildInfo, Metrics};
 use paygate::signer::{Port, SignerClient};
 use paygate::store::{Gate, OpenError, Passing, Point, Store, StoreError, StoreOptions};
 use paygate::view::View;
-use paygate::xrpl::{Link, LinkSettings};
-use paygate::{api, clock};
+use paygate::xrpl::{Fleet, FleetSettings, LinkSettings};
 use paygate_payments::intent::Wallet;
 use paygate_payments::limits::Limits;
 use paygate_payments::proof::{Quorum, Source};
@@ -37,6 +37,12 @@ use super::seed::Draws;
 use super::vault::SimSigner;
 use super::wires::{Wires, url};
 
+/// A server that takes longer is slow.
+const LATENCY: Duration = Duration::from_secs(2);
+
+/// Between two submits to a server that is not our own.
+const SUBMIT_PAUSE: Duration = Duration::from_millis(100);
+
 /// What all lives of a gateway have in common.
 #[derive(Clone)]
 pub struct Setup {
@@ -52,6 +58,10 @@ pub struct Setup {
     pub anchor: (u32, [u8; 32]),
     /// Slots undecided at once.
     pub at_large_max: usize,
+    /// Servers, and how many of their operators must say the same.
+    pub servers: usize,
+    /// As many as must agree.
+    pub agreement: usize,
     /// The ways to the servers.
     pub wires: Wires,
     /// The signer.
@@ -187,10 +197,25 @@ impl Setup {
         })
     }
 
-    fn link(&self) -> LinkSettings {
+    fn fleet(&self) -> FleetSettings {
+        let servers = (1..=self.servers).map(|number| {
+            let source = Source {
+                operator: format!("operator-{number}"),
+                own: number == 1,
+            };
+            (self.link(number), source)
+        });
+        FleetSettings {
+            servers: servers.collect(),
+            quorum: Quorum::new(self.agreement),
+            slow_after: LATENCY,
+        }
+    }
+
+    fn link(&self, number: usize) -> LinkSettings {
         LinkSettings {
-            url: url(1),
-            server: "server-1".to_owned(),
+            url: url(number),
+            server: format!("server-{number}"),
             network_id: self.wallet.network_id,
             anchor: LedgerRef {
                 index: LedgerIndex(self.anchor.0),
@@ -205,17 +230,12 @@ impl Setup {
     fn engine(&self) -> engine::Settings {
         engine::Settings {
             wallet: self.wallet.clone(),
-            source: Source {
-                operator: "server-1".to_owned(),
-                own: true,
-            },
-            quorum: Quorum::new(1),
             terms: self.terms,
             limits: self.limits.clone(),
             at_large_max: self.at_large_max,
-            submit_pause: None,
+            submit_pause: SUBMIT_PAUSE,
             halt_after: Duration::from_secs(20),
-            latency_threshold: Duration::from_secs(2),
+            latency_threshold: LATENCY,
         }
     }
 }
@@ -249,11 +269,11 @@ struct Parts {
 /// The process: ends when a loop does.
 async fn run(setup: Setup, parts: Parts) -> End {
     let dial = setup.wires.dial(&parts.fuse);
-    let (link, driver) = Link::new(setup.link(), dial, parts.metrics.clone(), clock::instant());
+    let (fleet, crew) = Fleet::new(setup.fleet(), &dial, parts.metrics.clone());
     let taken = Engine::take_over(engine::Parts {
         settings: setup.engine(),
         store: parts.store,
-        link,
+        fleet,
         signer: SignerClient::over(port(&setup.signer, &parts.fuse)),
         view: parts.view,
         metrics: parts.metrics,
@@ -271,9 +291,9 @@ async fn run(setup: Setup, parts: Parts) -> End {
         report: watch::Sender::new(HealthReport::starting()),
     };
     let mut loops: JoinSet<Result<(), EngineError>> = JoinSet::new();
-    let driver_stop = stop().into_stopped();
+    let crew_stop = stop().into_stopped();
     loops.spawn(async move {
-        driver.run(driver_stop).await;
+        crew.run(crew_stop).await;
         Ok(())
     });
     loops.spawn(Arc::clone(&engine).confirm(stop()));

@@ -89,10 +89,12 @@ pub struct Plan {
     pub first_trouble_ms: u64,
     /// One comes about so often.
     pub trouble_every_ms: u64,
+    /// Servers and people go wrong about so often, if they do.
+    pub faults_every_ms: u64,
+    /// They do.
+    pub has_faults: bool,
     /// From here on nothing goes wrong.
     pub peace_ms: u64,
-    /// A fault of servers, wires or the ledger comes about so often; 0: never.
-    pub fault_every_ms: u64,
     is_calm: bool,
 }
 
@@ -113,13 +115,14 @@ impl Plan {
             first_trouble_ms: draws.between(500, 8_000),
             trouble_every_ms: 30_000,
             peace_ms: 150_000,
-            fault_every_ms: 5_000,
+            faults_every_ms: draws.between(1_500, 10_000),
+            has_faults: draws.permille(600),
             is_calm: false,
         };
         match draws.below(10) {
             0 => Self {
                 is_calm: true,
-                fault_every_ms: 0,
+                has_faults: false,
                 ..base
             },
             1..5 => Self {

@@ -15,15 +15,13 @@ use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::Stream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use xrpl_tx::sha512_half;
 
 use super::facts::{Fact, Sending, Sink as Facts};
 use super::fuse::{Fuse, Moment};
 use super::seed::Draws;
-use crate::sim::{DirectSocket, Millis, Network, Out};
+use crate::sim::{Direct, DirectSocket, Millis, Network, Out};
 
 /// Messages that wait on a wire, in either direction. The gateway has at most 256 requests under way.
 const MESSAGES_MAX: usize = 4096;
@@ -132,7 +130,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn now() -> Millis {
+/// The servers' time.
+#[must_use]
+pub fn now() -> Millis {
     Millis(u64::try_from(paygate::clock::now().0).unwrap_or(0))
 }
 
@@ -167,14 +167,14 @@ impl Dial for Dialer {
             if lock(&wires.0.weather).refuses || fuse.is_dead() {
                 return Err(WireError::ConnectionClosed);
             }
-            let Some((number, socket)) = wires.network().connect(number) else {
+            let Some((reached, socket)) = wires.network().connect(number) else {
                 return Err(WireError::ConnectionClosed);
             };
             let (to_server, from_gateway) = mpsc::channel(MESSAGES_MAX);
             let (to_gateway, from_server) = mpsc::channel(MESSAGES_MAX);
             let server = Server {
                 wires: wires.clone(),
-                number,
+                number: reached,
                 socket,
                 to_gateway,
             };
@@ -197,7 +197,7 @@ struct Ours {
     fuse: Arc<Fuse>,
     server: String,
     to_server: mpsc::Sender<Message>,
-    from_server: mpsc::Receiver<Result<Message, WireError>>,
+    from_server: mpsc::Receiver<Message>,
 }
 
 impl Stream for Ours {
@@ -207,7 +207,9 @@ impl Stream for Ours {
         if self.fuse.is_dead() {
             return Poll::Pending;
         }
-        self.from_server.poll_recv(cx)
+        self.from_server
+            .poll_recv(cx)
+            .map(|message| message.map(Ok))
     }
 }
 
@@ -259,23 +261,12 @@ fn blob_of(text: &str) -> Option<Vec<u8>> {
     hex::decode(request.get("tx_blob")?.as_str()?).ok()
 }
 
-/// Until this moment; None: for ever.
-async fn until(due: Option<Millis>) {
-    match due {
-        Some(due) => {
-            let left = due.0.saturating_sub(now().0);
-            tokio::time::sleep(Duration::from_millis(left)).await;
-        }
-        None => std::future::pending().await,
-    }
-}
-
 /// A server's end of a wire.
 struct Server {
     wires: Wires,
     number: usize,
     socket: DirectSocket,
-    to_gateway: mpsc::Sender<Result<Message, WireError>>,
+    to_gateway: mpsc::Sender<Message>,
 }
 
 impl Server {
@@ -283,20 +274,21 @@ impl Server {
         let mut cut = self.wires.0.cut.subscribe();
         let mut pushed = self.wires.0.pushed.subscribe();
         loop {
+            let due = self.due();
             let message = tokio::select! {
                 biased;
                 _ = cut.changed() => break,
+                () = due => None,
                 message = from_gateway.recv() => match message {
                     None => break,
                     message => message,
                 },
                 _ = pushed.changed() => None,
-                () = until(self.socket.due()) => None,
             };
             if let Some(message) = message {
                 self.take(message).await;
             }
-            if !self.deliver().await {
+            if !self.push().await {
                 break;
             }
         }
@@ -307,57 +299,66 @@ impl Server {
     async fn take(&mut self, message: Message) {
         self.wires.delay().await;
         let text = match message {
-            Message::Ping(bytes) if self.socket.is_silent() => return drop(bytes),
-            Message::Ping(bytes) => return self.say(Ok(Message::Pong(bytes))),
+            Message::Ping(bytes) => return self.say(Message::Pong(bytes)),
             Message::Text(text) => text,
             _ => return,
         };
         if self.wires.is_lost(|weather| weather.lost_requests) {
             return;
         }
-        let network = self.wires.network();
-        network.server(self.number).request(&mut self.socket, &text);
+        {
+            let network = self.wires.network();
+            let server: &Direct = network.server(self.number);
+            server.request(&mut self.socket, &text);
+        }
+        if self.wires.is_lost(|weather| weather.lost_answers) {
+            let network = self.wires.network();
+            network.server(self.number).poll(&mut self.socket);
+        }
     }
 
-    /// What goes out by now; false if the connection has ended.
-    async fn deliver(&mut self) -> bool {
+    /// When something goes out that is late.
+    fn due(&self) -> impl Future<Output = ()> + use<> {
+        let due = self.socket.due().map(|at| at.0.saturating_sub(now().0));
+        async move {
+            match due {
+                Some(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Carries what goes out now. False: the connection has ended.
+    async fn push(&mut self) -> bool {
         let outs = {
             let network = self.wires.network();
             network.server(self.number).poll(&mut self.socket)
         };
-        if outs.is_empty() {
-            return true;
+        if !outs.is_empty() {
+            self.wires.delay().await;
         }
-        self.wires.delay().await;
         for out in outs {
             match out {
-                Out::Text(text) => {
-                    let is_answer = text.contains("\"type\":\"response\"");
-                    if !is_answer || !self.wires.is_lost(|weather| weather.lost_answers) {
-                        self.say(Ok(Message::text(text)));
-                    }
-                }
-                Out::Bytes(bytes) => self.say(Ok(Message::binary(bytes))),
-                // Of a message that does not end nobody hears.
+                Out::Text(text) => self.say(Message::text(text)),
+                Out::Bytes(bytes) => self.say(Message::Binary(bytes.into())),
+                // What never becomes whole is never heard.
                 Out::Part(_) => {}
                 Out::Close(code, reason) => {
-                    let code = CloseCode::from(code);
-                    let reason = reason.into();
-                    self.say(Ok(Message::Close(Some(CloseFrame { code, reason }))));
+                    let frame = (code > 0).then(|| CloseFrame {
+                        code: code.into(),
+                        reason: reason.into(),
+                    });
+                    self.say(Message::Close(frame));
                     return false;
                 }
-                Out::Cut => {
-                    let reset = ProtocolError::ResetWithoutClosingHandshake;
-                    self.say(Err(WireError::Protocol(reset)));
-                    return false;
-                }
+                Out::Cut => return false,
             }
         }
         true
     }
 
     /// A gateway that is gone hears nothing.
-    fn say(&self, message: Result<Message, WireError>) {
+    fn say(&self, message: Message) {
         let _ = self.to_gateway.try_send(message);
     }
 }

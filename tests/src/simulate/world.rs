@@ -29,8 +29,10 @@ use super::plan::{Plan, Trouble};
 use super::report::{Outcome, Recorder};
 use super::seed::Draws;
 use super::vault::{SimSigner, Slip};
-use super::wires::{Weather, Wires};
-use crate::sim::{Beginning, Fees, Millis, Network, Options, SeenLedger, SeenTx, ServerMode};
+use super::wires::{Weather, Wires, now};
+use crate::sim::{
+    Beginning, FAULT_NAMES, Fees, Millis, Network, Options, SeenLedger, SeenTx, ServerMode,
+};
 use crate::world::wallet::{SeedType, Wallet};
 
 /// Wall time when every run begins: 2026-11-23, noon.
@@ -40,18 +42,15 @@ const NOON_MS: u64 = 1_795_435_200_000;
 const NETWORK_ID: u32 = 21_337;
 const FIRST_LEDGER: u32 = 1000;
 const BASE_RESERVE: u64 = 1_000_000;
+
 const FEES: Fees = Fees {
     base_drops: 10,
     reserve_base_drops: BASE_RESERVE,
     reserve_inc_drops: 200_000,
 };
 
-/// The gateway of these days has one server and believes it, and no watch over its own account.
-const BEARING: Bearing = Bearing {
-    liars_max: 0,
-    bears_intruders: false,
-    bears_ruin: false,
-};
+/// So many operators must say the same, if there are so many.
+const AGREEMENT: usize = 2;
 
 /// What the wallet holds, in drops.
 const WALLET_DROPS: u64 = 5_000_000_000;
@@ -79,6 +78,8 @@ enum Event {
     Validate(usize, u32),
     /// Something goes wrong.
     Trouble,
+    /// Servers and people are looked after: what goes wrong with them begins and ends.
+    Faults,
     /// The gateway's process is started.
     StartGateway,
     /// The signer's process is started.
@@ -98,6 +99,7 @@ struct Day {
     queue: BTreeMap<(u64, u64), Event>,
     queued: u64,
     began: Instant,
+    faults: Faults,
     life: Option<Life>,
     lives: u64,
     seed: u64,
@@ -105,9 +107,6 @@ struct Day {
     wallet: String,
     /// The last ledger of which the recorder was told.
     told: u32,
-    faults: Faults,
-    /// What faults are drawn from.
-    fault_draws: Draws,
     /// Nothing goes wrong any more.
     is_peace: bool,
     /// The last ledger when peace came.
@@ -150,6 +149,12 @@ fn account(byte: u8) -> AccountId {
     AccountId::from_bytes([byte; 20])
 }
 
+/// Owns a destination, and acts on the ledger.
+fn friend(byte: u8) -> Outsider {
+    let wallet = Wallet::from_entropy(SeedType::Ed25519, [byte; 16]);
+    Outsider::new(wallet, NETWORK_ID)
+}
+
 impl Day {
     fn new(seed: u64, servers: usize, is_verbose: bool, path: PathBuf) -> Self {
         let mut draws = Draws::of(seed, "plan");
@@ -166,11 +171,21 @@ impl Day {
         for byte in 1..=DESTINATIONS {
             funded.insert(account(byte).to_address(), 50_000_000);
         }
-        let people = people(seed, &wallet);
-        for friend in &people.friends {
-            funded.insert(friend.address(), WALLET_DROPS);
+        let friends = [friend(1), friend(2)];
+        for friend in &friends {
+            funded.insert(friend.address(), 1_000_000_000);
         }
-        let faults = Faults::new(BEARING, people, FEES, plan.fault_every_ms);
+        let people = People {
+            intruder: Outsider::new(wallet.clone(), NETWORK_ID),
+            friends: friends.into(),
+            unborn: account(100).to_address(),
+        };
+        let bearing = Bearing {
+            liars_max: AGREEMENT - 1,
+            bears_intruders: false,
+            bears_ruin: false,
+        };
+        let faults = Faults::new(bearing, people, FEES, plan.faults_every_ms);
         let network = network(&plan, servers, funded);
         let anchor = network
             .server(1)
@@ -199,6 +214,8 @@ impl Day {
             },
             anchor: anchor.expect("the first ledger is there"),
             at_large_max: plan.at_large_max,
+            servers,
+            agreement: AGREEMENT.min(servers),
             wires,
             signer,
             facts: sink,
@@ -218,14 +235,13 @@ impl Day {
             queue: BTreeMap::new(),
             queued: 0,
             began: Instant::now(),
+            faults,
             life: None,
             lives: 0,
             seed,
             servers,
             wallet: wallet.account.to_address(),
             told: 0,
-            faults,
-            fault_draws: Draws::of(seed, "faults"),
             is_peace: false,
             peace_at: 0,
         }
@@ -238,6 +254,7 @@ impl Day {
         self.at(0, Event::StartGateway);
         self.at(400, Event::Relay);
         self.at(3_000, Event::Propose);
+        self.at(1_000, Event::Faults);
         self.at(self.plan.first_trouble_ms, Event::Trouble);
         self.at(self.plan.peace_ms, Event::Peace);
         while !self.is_over(&mut callers) {
@@ -279,7 +296,6 @@ impl Day {
     async fn happen(&mut self, event: Event) {
         match event {
             Event::Relay => {
-                self.fault();
                 let mut network = self.setup.wires.network();
                 network.relay();
                 network.receive();
@@ -287,9 +303,14 @@ impl Day {
                 self.setup.wires.ring();
                 self.at(400, Event::Relay);
             }
+            Event::Faults => self.look_after(),
             Event::Propose if self.faults.is_halted(now()) => self.at(1_000, Event::Propose),
             Event::Propose => {
-                self.setup.wires.network().propose();
+                let how = self.faults.agreement();
+                let mut network = self.setup.wires.network();
+                network.propose();
+                network.shape(how);
+                drop(network);
                 let agree = self.draws.between(100, 900);
                 self.at(agree, Event::Accept);
             }
@@ -314,11 +335,10 @@ impl Day {
     fn accept(&mut self) {
         let index = {
             let mut network = self.setup.wires.network();
-            let mut how = self.faults.agreement();
-            how.is_slow |= self.draws.permille(30);
-            network.shape(how);
-            let kept = network.accept(how.is_slow);
-            kept.and_then(|()| network.build_sides(now()))
+            let is_slow = self.draws.permille(30);
+            network.accept(is_slow).expect("nothing is kept in a file");
+            network
+                .build_sides(now())
                 .expect("nothing is kept in a file");
             network.closed_index()
         };
@@ -345,12 +365,8 @@ impl Day {
 
     fn validate(&mut self, server: usize, index: u32) {
         self.tell_ledgers(index);
-        let network = &self.setup.wires;
-        // Word of a later ledger was faster, and said this one's as well.
-        if network.network().server(server).validated_index() < index {
-            network.network().learn(server, index);
-            network.ring();
-        }
+        self.setup.wires.network().learn(server, index);
+        self.setup.wires.ring();
     }
 
     /// Tells the recorder of all ledgers up to this one; each is validated once.
@@ -362,7 +378,7 @@ impl Day {
                 self.told + 1
             };
             let network = self.setup.wires.network();
-            let honest = network.honest().expect("most servers are always well");
+            let honest = network.honest().expect("the network goes on");
             let seen = network.server(honest).seen_ledger(next, &self.wallet);
             drop(network);
             let seen = seen.expect("what is validated was closed before");
@@ -445,21 +461,6 @@ impl Day {
 
     // --- what goes wrong ---
 
-    /// Faults of servers and of the ledger begin and end.
-    fn fault(&mut self) {
-        if self.is_peace || self.plan.fault_every_ms == 0 {
-            return;
-        }
-        let draws = &mut self.fault_draws;
-        let mut network = self.setup.wires.network();
-        self.faults
-            .tick(&mut network, now(), &mut |end| draws.below(end));
-        drop(network);
-        for told in self.faults.told() {
-            lock(&self.recorder).note(&told);
-        }
-    }
-
     async fn trouble(&mut self) {
         let Some(trouble) = self.plan.trouble(&mut self.draws) else {
             return;
@@ -507,6 +508,20 @@ impl Day {
         self.revive();
     }
 
+    fn look_after(&mut self) {
+        let mut draws = self.draws.clone();
+        if !self.is_peace && self.plan.has_faults {
+            let mut network = self.setup.wires.network();
+            self.faults
+                .tick(&mut network, now(), &mut |end| draws.below(end));
+        }
+        self.draws = draws;
+        for line in self.faults.told() {
+            lock(&self.recorder).note(&line);
+        }
+        self.at(500, Event::Faults);
+    }
+
     fn storm(&mut self, weather: Weather) {
         self.setup.wires.weather(weather);
         let over = self.draws.between(2_000, 25_000);
@@ -524,11 +539,10 @@ impl Day {
         if !self.is_peace {
             self.is_peace = true;
             self.peace_at = self.told;
-            lock(&self.recorder).note("no more faults");
             let mut network = self.setup.wires.network();
             self.faults.stop(&mut network, now());
             drop(network);
-            self.setup.wires.ring();
+            lock(&self.recorder).note("no more faults");
         }
         self.setup.wires.weather(Weather::CALM);
         if let Some(life) = &self.life {
@@ -566,6 +580,14 @@ impl Day {
         // Now and then somebody is to receive who does not exist; below the reserve that cannot be.
         let (destination, drops) = match draws.below(100) {
             0..5 => (account(100), draws.between(1, 3_000_000)),
+            5..15 => {
+                let friend = friend(u8::try_from(draws.between(1, 2)).unwrap_or(1));
+                let account = AccountId::from_address(&friend.address());
+                (
+                    account.expect("a friend has an address"),
+                    draws.between(1, 20_000_000),
+                )
+            }
             _ => {
                 let byte = u8::try_from(draws.between(1, u64::from(DESTINATIONS))).unwrap_or(1);
                 (account(byte), draws.between(1, 20_000_000))
@@ -611,31 +633,14 @@ impl Day {
         }
         callers.abort_all();
         (self.setup.facts)(Fact::Ended);
+        let met = self.faults.met(&self.setup.wires.network());
+        for (name, n) in FAULT_NAMES.iter().zip(met.0) {
+            lock(&self.recorder).met(name, n);
+        }
         if let Some(life) = self.life.take() {
             life.kill().await;
         }
-        let met = self.faults.met(&self.setup.wires.network());
-        lock(&self.recorder).met(&met);
         lock(&self.recorder).end()
-    }
-}
-
-fn now() -> Millis {
-    Millis(u64::try_from(clock::now().0).unwrap_or(0))
-}
-
-/// The wallet's key in another hand, two who own accounts, and one who is to be.
-fn people(seed: u64, wallet: &Wallet) -> People {
-    let mut draws = Draws::of(seed, "people");
-    let mut friend = || {
-        let mut entropy = [0; 16];
-        draws.fill(&mut entropy);
-        Outsider::new(Wallet::from_entropy(SeedType::Ed25519, entropy), NETWORK_ID)
-    };
-    People {
-        friends: vec![friend(), friend()],
-        intruder: Outsider::new(wallet.clone(), NETWORK_ID),
-        unborn: account(100).to_address(),
     }
 }
 
