@@ -188,7 +188,8 @@ fn try_mutant(name: &str, seeds: Range<u64>) -> ExitCode {
                     }
                     let violations = run(seed, false).violations;
                     let mut found = found();
-                    if let Some(first) = violations.first()
+                    let named = violations.iter().find(|v| v.contains("invariant "));
+                    if let Some(first) = named.or(violations.first())
                         && found.as_ref().is_none_or(|(known, _)| seed < *known)
                     {
                         *found = Some((seed, mutants::caught_by(first)));
