@@ -508,7 +508,7 @@ async fn signed_by_a_lost_row(world: &World, number: u64, slot: u32, fee: u64) -
         fence: Some(wire::Fence {
             store_id: described.store_id,
             epoch: described.epoch,
-            journal_head: None,
+            journal_head: described.journal_head,
         }),
         key: Some(wire::PaymentKey {
             client_id: "local".to_owned(),

@@ -197,9 +197,9 @@ pub(super) fn open_slots(view: View<'_>) -> Result<Vec<OpenSlot>, StoreError> {
     Ok(slots)
 }
 
-/// The newest versions, among which the one with the highest LastLedgerSequence is: those of the open slots and the latest bound.
-/// If it were not, a quarantine would begin for nothing.
-const VERSIONS_LOOKED_AT: u32 = 2048;
+/// The newest versions: among them and those of the open slots is the one with the highest LastLedgerSequence. If it were not, a
+/// quarantine would begin for nothing.
+const VERSIONS_LOOKED_AT: u32 = 512;
 
 pub(super) fn slot_facts(view: View<'_>) -> Result<StoreSlots, StoreError> {
     let sql = "SELECT max(number) FROM slots WHERE account = ?1 AND kind = ?2";
@@ -210,8 +210,12 @@ pub(super) fn slot_facts(view: View<'_>) -> Result<StoreSlots, StoreError> {
         .conn
         .prepare_cached(sql)?
         .query_row(values, |row| row.get(0))?;
-    let sql = "SELECT coalesce(max(last_ledger), 0) FROM (SELECT last_ledger FROM versions \
-               WHERE account = ?1 AND slot_kind = ?2 ORDER BY slot_number DESC, n DESC LIMIT ?3)";
+    let sql = "SELECT coalesce(max(last_ledger), 0) FROM (\
+               SELECT * FROM (SELECT last_ledger FROM versions WHERE account = ?1 AND slot_kind = ?2 \
+               ORDER BY slot_number DESC, n DESC LIMIT ?3) \
+               UNION ALL SELECT v.last_ledger FROM slots s JOIN versions v \
+               ON v.account = s.account AND v.slot_kind = s.kind AND v.slot_number = s.number \
+               WHERE s.resolved_ledger IS NULL)";
     let values: [&dyn ToSql; 3] = [account.as_bytes(), &kind, &VERSIONS_LOOKED_AT];
     let highest_last_ledger: u32 = view
         .conn
