@@ -156,7 +156,8 @@ mod tests {
     #[test]
     fn a_bid_rises_only_as_the_deadline_comes_near_and_only_if_the_fee_is_what_it_lacks() {
         // Ledgers left, fees so far, signed, minimum, open ledger's fee: the bid.
-        let rows: [(u32, &[u64], bool, u64, u64, Option<u64>); 13] = [
+        type Row<'a> = (u32, &'a [u64], bool, u64, u64, Option<u64>);
+        let rows: [Row<'_>; 13] = [
             (6, &[10], true, 10, 500, None),
             (5, &[10], true, 10, 500, Some(500)),
             (1, &[10], true, 10, 500, Some(500)),
