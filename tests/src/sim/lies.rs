@@ -26,6 +26,15 @@ pub(super) fn distort(
     if node.tampering.is_clio {
         speak_as_clio(node, command, params, answer);
     }
+    // A server may have all ledgers and say so nevertheless: one empty ledger is enough.
+    let says_not = |error: &RpcError| error.fields.get("searched_all") == Some(&json!(false));
+    if command == "tx" && answer.as_ref().is_err_and(says_not) {
+        let number = Lie::NeverSearchedAll.number();
+        node.tampering.met.count(number);
+    }
+    if command == "tx" && is_dead_and_unvalidated(node, answer) {
+        node.tampering.met.count(Lie::NeverValidated.number());
+    }
     if node.tampering.lies.is_empty() {
         return;
     }
@@ -35,6 +44,19 @@ pub(super) fn distort(
             node.tampering.met.count(lie.number());
         }
     }
+}
+
+/// What a server was given it goes on showing as unvalidated, also when no ledger can hold it any more.
+fn is_dead_and_unvalidated(node: &Node, answer: &Answer) -> bool {
+    let Ok(result) = answer else { return false };
+    let hash = result.get("hash").and_then(Value::as_str);
+    let known = hash
+        .and_then(Hash::from_hex)
+        .and_then(|hash| node.cached(&hash));
+    let is_past = known
+        .and_then(|tx| tx.last_ledger)
+        .is_some_and(|last| last < node.world.validated().index);
+    is_past && result.get("validated") == Some(&json!(false))
 }
 
 /// Distorts a pushed message; true if it did.
@@ -73,8 +95,11 @@ fn tell(
         (Lie::Invents, "tx") => invent(node, answer),
         (Lie::Failed(code), "tx") => answer.as_mut().is_ok_and(|result| fail(result, code)),
         (Lie::Failed(code), "account_tx") => for_entries(answer, |entries| {
-            let all = entries.iter_mut().filter_map(Value::as_object_mut);
-            all.fold(false, |any, entry| fail(entry, code) || any)
+                let mut any = false;
+                for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+                    any |= fail(entry, code);
+                }
+                any
         }),
         (Lie::Hides, "tx") => hide(answer, params),
         (Lie::Hides, "account_tx") => for_entries(answer, |entries| {

@@ -4,6 +4,7 @@
 //! Owns: these questions. May not: be reachable over the network, or change anything.
 
 use super::blob::Tx;
+use super::direct::Direct;
 use super::net::Shared;
 use super::network::Network;
 use super::types::{AccountId, Hash, Millis};
@@ -43,6 +44,15 @@ pub enum SlotFate {
     Jumped(Hash, u32),
     /// There is no such account, and it may be made again with a higher Sequence.
     NoAccount,
+}
+
+impl Direct {
+    /// The transaction that reached it last.
+    pub fn last_arrival(&self) -> Option<Hash> {
+        let node = self.shared();
+        let node = node.lock();
+        node.arrivals.last().map(|arrival| arrival.tx.hash)
+    }
 }
 
 impl Network {

@@ -214,7 +214,7 @@ impl Faults {
 
     /// The server itself is not well. One at a time, so that the others agree and the chain goes on.
     fn unsettle(&mut self, network: &mut Network, number: usize, now: Millis, draw: Draw<'_>) {
-        let is_lie = draw(4) == 0;
+        let is_lie = draw(3) == 0;
         let fault = match is_lie {
             true => lie(draw),
             false => server_fault(draw),

@@ -360,14 +360,17 @@ fn f15_to_f18_modes_restarts_blocked_servers_and_other_networks() {
     assert_eq!(stage.server().validated_index(), FIRST + 5);
     stage.socket = stage.server().connect(false);
     stage.fault(json!({ "reset": { "network_id": null } }));
+    stage.socket = stage.server().connect(false);
     let first =
         stage.answer("ledger", json!({ "ledger_index": FIRST }))["result"]["ledger_hash"].clone();
     stage.network.heal(1, stage.now);
+    stage.socket = stage.server().connect(false);
     let ours =
         stage.answer("ledger", json!({ "ledger_index": FIRST }))["result"]["ledger_hash"].clone();
     assert!(first.is_string() && ours.is_string());
     assert_ne!(first, ours);
     stage.fault(json!({ "reset": { "network_id": 7 } }));
+    stage.socket = stage.server().connect(false);
     let info = stage.answer("server_info", json!({}));
     assert_eq!(info["result"]["info"]["network_id"], 7);
 }
