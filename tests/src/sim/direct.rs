@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::god::SeenLedger;
 use super::line::{Line, Out};
 use super::load::Load;
 use super::net::{Shared, answer_text, rpc_body};
@@ -30,6 +31,11 @@ impl DirectSocket {
     /// The oldest message that was pushed and not taken yet, as the server made it.
     pub fn pushed(&mut self) -> Option<String> {
         self.line.pushed()
+    }
+
+    /// True if nothing comes through any more, and nobody said so.
+    pub fn is_silent(&self) -> bool {
+        self.line.is_silent()
     }
 
     /// When something goes out by itself that is late.
@@ -132,6 +138,16 @@ impl Direct {
     /// The successors that the next success lets go wait for what comes after it.
     pub fn delay_successors(&self) {
         self.node.lock().script.late_successors = 1;
+    }
+
+    /// A ledger that it has closed, validated or not, with all that this account did in it.
+    pub fn seen_ledger(&self, index: u32, address: &str) -> Option<SeenLedger> {
+        self.node.lock().world.seen_ledger(index, address)
+    }
+
+    /// Index of the last ledger that it has closed.
+    pub fn closed_index(&self) -> u32 {
+        self.node.lock().world.closed().index
     }
 
     /// Index of the open ledger.

@@ -2,7 +2,7 @@
 //!
 //! Owns: the search for payments, for who used a slot, and for what somebody holds. May not: be reachable over the network.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::blob::{Kind, Tx};
 use super::lines::{End, LineKey};
@@ -42,7 +42,70 @@ pub struct Holding {
     pub value: String,
 }
 
+/// A ledger as it is, with all that one account did in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeenLedger {
+    /// Its index.
+    pub index: u32,
+    /// Its hash.
+    pub hash: Hash,
+    /// The account's Sequence in it.
+    pub sequence: u32,
+    /// The account's drops in it.
+    pub balance: u64,
+    /// The account's own transactions in it, in their order.
+    pub txs: Vec<SeenTx>,
+}
+
+/// A transaction in a closed ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeenTx {
+    /// Its hash.
+    pub hash: Hash,
+    /// Its Sequence.
+    pub sequence: u32,
+    /// Its fields as printed.
+    pub json: Map<String, Value>,
+    /// `tesSUCCESS` or a `tec`.
+    pub result: &'static str,
+    /// Drops that arrived.
+    pub delivered: u64,
+    /// Drops that it cost.
+    pub fee: u64,
+}
+
 impl World {
+    /// A closed ledger, validated or not.
+    pub(super) fn seen_ledger(&self, index: u32, address: &str) -> Option<SeenLedger> {
+        let id = AccountId::from_address(address)?;
+        let ledger = self.ledger(index)?;
+        let account = self.accounts.get_at(&id, index);
+        let own = ledger
+            .txs
+            .iter()
+            .filter(|included| included.tx.account == id);
+        let txs = own.map(|included| {
+            let delivered = included.delivered.and_then(|money| money.drops());
+            SeenTx {
+                hash: included.tx.hash,
+                sequence: included.tx.sequence,
+                json: included.tx.json.clone(),
+                result: included.ter.name(),
+                delivered: delivered
+                    .and_then(|drops| u64::try_from(drops).ok())
+                    .unwrap_or(0),
+                fee: included.burned,
+            }
+        });
+        Some(SeenLedger {
+            index: ledger.index,
+            hash: ledger.hash,
+            sequence: account.map_or(0, |account| account.sequence),
+            balance: account.map_or(0, |account| account.balance),
+            txs: txs.collect(),
+        })
+    }
+
     /// All validated payments that carry this InvoiceID, `tec` included.
     pub(super) fn payments_by_invoice(&self, invoice_id: &str) -> Vec<SeenPayment> {
         let carries = |tx: &Tx| {

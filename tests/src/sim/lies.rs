@@ -95,11 +95,11 @@ fn tell(
         (Lie::Invents, "tx") => invent(node, answer),
         (Lie::Failed(code), "tx") => answer.as_mut().is_ok_and(|result| fail(result, code)),
         (Lie::Failed(code), "account_tx") => for_entries(answer, |entries| {
-                let mut any = false;
-                for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
-                    any |= fail(entry, code);
-                }
-                any
+            let mut any = false;
+            for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+                any |= fail(entry, code);
+            }
+            any
         }),
         (Lie::Hides, "tx") => hide(answer, params),
         (Lie::Hides, "account_tx") => for_entries(answer, |entries| {

@@ -107,6 +107,11 @@ impl Line {
             .or_else(|| self.pushed.try_recv().ok())
     }
 
+    /// True if nothing comes through any more, in either direction.
+    pub(super) fn is_silent(&self) -> bool {
+        self.condition == Condition::Silent
+    }
+
     /// When something is due that is not yet.
     pub(super) fn due(&self) -> Option<Millis> {
         self.due.keys().next().map(|(at, _)| *at)

@@ -89,7 +89,7 @@ pub use direct::{Direct, DirectSocket};
 pub use faults::{
     BlockedBy, DialFault, DialHow, FAULT_NAMES, Fault, How, Lie, PushFault, PushHow, WireFault,
 };
-pub use god::{Holding, SeenPayment};
+pub use god::{Holding, SeenLedger, SeenPayment, SeenTx};
 pub use line::Out;
 pub use network::{Beginning, Network};
 pub use node::Script;
