@@ -71,8 +71,6 @@ pub struct Setup {
     pub directory: Option<PathBuf>,
     /// Variables that override keys of the gateway's configuration.
     pub gateway_variables: Vec<(String, String)>,
-    /// Further arguments of the ledger's server.
-    pub ledger_arguments: Vec<String>,
 }
 
 /// An issued currency that may be paid.
@@ -158,7 +156,6 @@ impl Default for Setup {
             otlp_endpoint: None,
             directory: None,
             gateway_variables: Vec::new(),
-            ledger_arguments: Vec::new(),
         }
     }
 }
@@ -235,7 +232,6 @@ impl World {
             "--network-id".to_owned(),
             self.setup.network_id.to_string(),
         ];
-        arguments.extend(self.setup.ledger_arguments.iter().cloned());
         let own = (self.setup.wallet.address(), self.setup.wallet_xrp);
         for (address, xrp) in std::iter::once(&own).chain(&self.setup.funded) {
             arguments.extend(["--fund".to_owned(), format!("{address}={xrp}")]);
