@@ -86,8 +86,6 @@ pub struct Setup {
     pub signer_variables: Vec<(String, String)>,
     /// Variables of the ledger's server.
     pub ledger_variables: Vec<(String, String)>,
-    /// Further arguments of the ledger's server.
-    pub ledger_arguments: Vec<String>,
 }
 
 /// An issued currency that may be paid.
@@ -179,7 +177,6 @@ impl Default for Setup {
             gateway_variables: Vec::new(),
             signer_variables: Vec::new(),
             ledger_variables: Vec::new(),
-            ledger_arguments: Vec::new(),
         }
     }
 }
@@ -257,7 +254,6 @@ impl World {
             self.setup.network_id.to_string(),
         ];
         let variables = self.setup.ledger_variables.clone();
-        arguments.extend(self.setup.ledger_arguments.iter().cloned());
         let own = (self.setup.wallet.address(), self.setup.wallet_xrp);
         for (address, xrp) in std::iter::once(&own).chain(&self.setup.funded) {
             arguments.extend(["--fund".to_owned(), format!("{address}={xrp}")]);

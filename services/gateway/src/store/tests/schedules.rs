@@ -17,7 +17,7 @@ use paygate_payments::step::Event;
 use xrpl_tx::{Hash256, noop_memo};
 
 use super::world::{
-    NOON, World, key, ledger, limits, new, noop_tx, options, payment_tx, shown, signed, terms,
+    NOON, World, key, limits, new, noop_tx, options, payment_tx, shown, signed, terms,
 };
 use crate::store::{NewPayment, Record, Store};
 
