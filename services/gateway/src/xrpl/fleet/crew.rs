@@ -18,7 +18,7 @@ use tokio::time::MissedTickBehavior;
 use xrpl_tx::Drops;
 
 use super::picture::{Picture, ServerPicture, shortage};
-use super::standing::{Level, Seen, Word};
+use super::standing::{Fault, Level, Seen, Word};
 use super::{Fleet, Member};
 use crate::clock;
 use crate::xrpl::driver::Driver;
@@ -214,6 +214,9 @@ impl Watch {
         let standing = &mut state.standings[server];
         if standing.look(seen, self.crew.slow_after, now) {
             match standing.fault() {
+                Some(Fault::Returning) => {
+                    tracing::info!(server = %name, "ledger server is coming back")
+                }
                 Some(fault) => {
                     tracing::warn!(server = %name, reason = %fault, "ledger server is set aside")
                 }
@@ -259,7 +262,7 @@ impl Watch {
                 used,
                 in_health: fault.is_none(),
                 primary: primary == Some(member.number),
-                lies: fault.as_ref().is_some_and(super::standing::Fault::is_a_lie),
+                lies: fault.as_ref().is_some_and(Fault::is_a_lie),
                 detail: reason.clone().unwrap_or(word),
                 reason: reason.unwrap_or_default(),
                 newest: eye.newest,
