@@ -140,7 +140,7 @@ fn every_signal_takes_away_what_rests_on_it_and_is_named() {
         (
             |v| {
                 v.quarantine = Some(Quarantine {
-                    why: Doubt::SignerBehind,
+                    why: Doubt::SignerAhead,
                     until: LedgerIndex(130),
                 })
             },
