@@ -230,6 +230,7 @@ impl Setup {
     fn engine(&self) -> engine::Settings {
         engine::Settings {
             wallet: self.wallet.clone(),
+            anchor: LedgerIndex(self.anchor.0),
             terms: self.terms,
             limits: self.limits.clone(),
             at_large_max: self.at_large_max,

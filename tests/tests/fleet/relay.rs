@@ -15,11 +15,11 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{accept_async, connect_async};
 
 /// Changes an answer; given the request and the whole answer.
-pub type Edit = Arc<dyn Fn(&Value, &mut Value) + Send + Sync>;
+pub(crate) type Edit = Arc<dyn Fn(&Value, &mut Value) + Send + Sync>;
 
 /// How a relay behaves.
 #[derive(Clone)]
-pub enum Conduct {
+pub(crate) enum Conduct {
     /// Passes everything on as it is.
     Honest,
     /// Takes no connection and has none.
@@ -33,7 +33,7 @@ pub enum Conduct {
 }
 
 /// A relay on a loopback port.
-pub struct Relay {
+pub(crate) struct Relay {
     pub url: String,
     pub operator: &'static str,
     conduct: watch::Sender<Conduct>,
@@ -41,7 +41,7 @@ pub struct Relay {
 }
 
 impl Relay {
-    pub async fn before(ledger: &str, operator: &'static str, conduct: Conduct) -> Relay {
+    pub(crate) async fn before(ledger: &str, operator: &'static str, conduct: Conduct) -> Relay {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
         let (sender, receiver) = watch::channel(conduct);
@@ -61,17 +61,17 @@ impl Relay {
         }
     }
 
-    pub fn turns(&self, conduct: Conduct) {
+    pub(crate) fn turns(&self, conduct: Conduct) {
         self.conduct.send_replace(conduct);
     }
 
     /// Submits that came here.
-    pub fn submits(&self) -> u32 {
+    pub(crate) fn submits(&self) -> u32 {
         self.submits.load(Ordering::SeqCst)
     }
 
     /// Its entry in `xrpl.servers`.
-    pub fn entry(&self) -> String {
+    pub(crate) fn entry(&self) -> String {
         format!(r#"{{url="{}",operator="{}"}}"#, self.url, self.operator)
     }
 }
@@ -179,6 +179,6 @@ fn stand_still(request: &Value, said: &mut Value, memory: &mut Memory) {
 }
 
 /// Makes an answer a refusal.
-pub fn refuse(said: &mut Value, error: &str) {
+pub(crate) fn refuse(said: &mut Value, error: &str) {
     *said = json!({ "id": said["id"], "type": "response", "status": "error", "error": error });
 }

@@ -109,7 +109,7 @@ enum Way {
         readers: readers::Readers,
     },
     /// Whoever asks.
-    Inline(inline::Inline),
+    Inline(Box<inline::Inline>),
 }
 
 impl Store {
@@ -121,7 +121,7 @@ impl Store {
             writer::Writer::new(opened.writer, Arc::clone(&identity), opened.lock);
         Ok(Self {
             inner: Arc::new(Inner {
-                way: Way::Inline(inline::Inline::new(writer, gate)),
+                way: Way::Inline(Box::new(inline::Inline::new(writer, gate))),
                 commits,
                 failure,
                 identity,
