@@ -80,10 +80,6 @@ _Static_assert(sizeof(struct page) <= PAGE_BYTES, "the page has room for all poi
     X(SIGNER_HEAD_AFTER_WRITE, "signer.head.after_write") \
     X(SIGNER_HEAD_BEFORE_SYNC, "signer.head.before_sync") \
     X(SIGNER_HEAD_AFTER_SYNC, "signer.head.after_sync") \
-    X(SIGNER_HEAD_BEFORE_RENAME, "signer.head.before_rename") \
-    X(SIGNER_HEAD_AFTER_RENAME, "signer.head.after_rename") \
-    X(SIGNER_HEAD_BEFORE_DIR_SYNC, "signer.head.before_dir_sync") \
-    X(SIGNER_HEAD_AFTER_DIR_SYNC, "signer.head.after_dir_sync") \
     X(SIGNER_ANSWER_BEFORE_SEND, "signer.answer.before_send") \
     X(SIGNER_ANSWER_AFTER_SEND, "signer.answer.after_send") \
     X(LEDGER_REQUEST_AFTER_RECEIVE, "ledger.request.after_receive") \
@@ -120,8 +116,7 @@ enum kind {
     OTHER,
     STORE_LOG,      /* the log of the gateway's store */
     JOURNAL,        /* the signer's journal */
-    HEAD_NEW,       /* what becomes its HEAD */
-    JOURNAL_FOLDER,
+    HEAD,           /* how far the journal is durable; laid anew at each start, then written over in place */
     LEDGER_STATE,   /* the ledgers that the server keeps */
     SIGNER_LINK,    /* the gateway's connection to the signer */
     SIGNER_PEER,    /* the same one, seen from the signer */
@@ -136,7 +131,7 @@ enum kind {
 #define DECLARE(name) static void *real_##name
 DECLARE(fsync); DECLARE(fdatasync); DECLARE(write); DECLARE(writev); DECLARE(pwrite); DECLARE(pwrite64);
 DECLARE(send); DECLARE(sendto); DECLARE(sendmsg); DECLARE(read); DECLARE(readv); DECLARE(recv); DECLARE(recvfrom);
-DECLARE(recvmsg); DECLARE(rename); DECLARE(renameat);
+DECLARE(recvmsg);
 
 static void *real(void **known, const char *name) {
     void *found = __atomic_load_n(known, __ATOMIC_RELAXED);
@@ -175,8 +170,7 @@ static int ends_with(const char *text, const char *end) {
 static enum kind kind_of_path(const char *path) {
     if (role == GATEWAY && ends_with(path, "/gateway/paygate.db-wal")) return STORE_LOG;
     if (role == SIGNER && ends_with(path, "/signer/journal/journal")) return JOURNAL;
-    if (role == SIGNER && ends_with(path, "/signer/journal/HEAD.new")) return HEAD_NEW;
-    if (role == SIGNER && ends_with(path, "/signer/journal")) return JOURNAL_FOLDER;
+    if (role == SIGNER && (ends_with(path, "/signer/journal/HEAD") || ends_with(path, "/signer/journal/HEAD.new"))) return HEAD;
     if (role == LEDGER && ends_with(path, "/ledger/ledgers.jsonl")) return LEDGER_STATE;
     return OTHER;
 }
@@ -259,7 +253,7 @@ static int before_write(enum kind kind) {
     switch (kind) {
     case STORE_LOG: return GATEWAY_STORE_BEFORE_WRITE;
     case JOURNAL: return SIGNER_JOURNAL_BEFORE_WRITE;
-    case HEAD_NEW: return SIGNER_HEAD_BEFORE_WRITE;
+    case HEAD: return SIGNER_HEAD_BEFORE_WRITE;
     case LEDGER_STATE: return LEDGER_STATE_BEFORE_WRITE;
     case SIGNER_LINK: return GATEWAY_SIGNER_BEFORE_SEND;
     case SIGNER_PEER: return SIGNER_ANSWER_BEFORE_SEND;
@@ -290,8 +284,7 @@ static int before_sync(enum kind kind) {
     switch (kind) {
     case STORE_LOG: return GATEWAY_STORE_BEFORE_SYNC;
     case JOURNAL: return SIGNER_JOURNAL_BEFORE_SYNC;
-    case HEAD_NEW: return SIGNER_HEAD_BEFORE_SYNC;
-    case JOURNAL_FOLDER: return SIGNER_HEAD_BEFORE_DIR_SYNC;
+    case HEAD: return SIGNER_HEAD_BEFORE_SYNC;
     case LEDGER_STATE: return LEDGER_STATE_BEFORE_SYNC;
     default: return NO_POINT;
     }
@@ -397,19 +390,3 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
 int fsync(int fd) { AROUND_SYNC(fd, REAL(fsync)(fd)); }
 
 int fdatasync(int fd) { AROUND_SYNC(fd, REAL(fdatasync)(fd)); }
-
-#define AROUND_RENAME(from, call) \
-    int is_head = page && role == SIGNER && kind_of_path(from) == HEAD_NEW; \
-    int failure = is_head ? pass(SIGNER_HEAD_BEFORE_RENAME, NULL, 0) : 0; \
-    if (failure) { errno = failure; return -1; } \
-    int done = call; \
-    int error = errno; \
-    if (is_head && !done) pass(SIGNER_HEAD_AFTER_RENAME, NULL, 0); \
-    errno = error; \
-    return done
-
-int rename(const char *from, const char *to) { AROUND_RENAME(from, REAL(rename)(from, to)); }
-
-int renameat(int from_fd, const char *from, int to_fd, const char *to) {
-    AROUND_RENAME(from, REAL(renameat)(from_fd, from, to_fd, to));
-}

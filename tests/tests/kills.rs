@@ -46,7 +46,7 @@ const MORE_AFTER: Duration = Duration::from_secs(4);
 const SUBMIT_BYTES_MIN: u64 = 300;
 
 /// Every point, in the order of a payment's life.
-const POINTS: [&str; 34] = [
+const POINTS: [&str; 30] = [
     "gateway.store.before_write",
     "gateway.store.after_write",
     "gateway.store.before_sync",
@@ -64,10 +64,6 @@ const POINTS: [&str; 34] = [
     "signer.head.after_write",
     "signer.head.before_sync",
     "signer.head.after_sync",
-    "signer.head.before_rename",
-    "signer.head.after_rename",
-    "signer.head.before_dir_sync",
-    "signer.head.after_dir_sync",
     "signer.answer.before_send",
     "signer.answer.after_send",
     "gateway.signer.after_receive",
@@ -89,15 +85,14 @@ const QUICK_POINTS: [&str; 5] = [
     "gateway.signer.after_receive",
     "gateway.ledger.after_send",
     "signer.journal.after_sync",
-    "signer.head.after_rename",
+    "signer.head.after_sync",
 ];
 
 /// A disk that fails once: where, and what the process does then.
-const FAILURES: [(&str, Action); 6] = [
+const FAILURES: [(&str, Action); 5] = [
     ("gateway.store.before_sync", Action::BrokenDisk),
     ("signer.journal.before_sync", Action::BrokenDisk),
     ("signer.head.before_sync", Action::BrokenDisk),
-    ("signer.head.before_dir_sync", Action::BrokenDisk),
     ("signer.journal.before_write", Action::FullDisk),
     ("signer.head.before_write", Action::FullDisk),
 ];

@@ -12,6 +12,7 @@
 //! - [`facts`]: what a run is made of, as somebody sees it who sees everything; [`rows`]: the store's part of it.
 //! - [`invariants`]: what must hold after every step. [`report`]: what a run was. [`mutants`]: defects that it must catch.
 
+mod bell;
 pub mod clients;
 pub mod disk;
 pub mod facts;

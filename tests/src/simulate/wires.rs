@@ -12,12 +12,13 @@ use std::time::Duration;
 use futures_util::Sink;
 use paygate::xrpl::{Dial, Dialing, Wire, WireError};
 use serde_json::{Map, Value};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use xrpl_tx::sha512_half;
 
+use super::bell::Bell;
 use super::facts::{Fact, Sending, Sink as Facts};
 use super::fuse::{Fuse, Moment};
 use super::seed::Draws;
@@ -36,9 +37,9 @@ pub struct Wires(Arc<Shared>);
 struct Shared {
     network: Mutex<Network>,
     /// Rings when servers may have pushed something.
-    pushed: watch::Sender<u64>,
+    pushed: Bell,
     /// Rings when all wires are cut.
-    cut: watch::Sender<u64>,
+    cut: Bell,
     weather: Mutex<Weather>,
     draws: Mutex<Draws>,
     facts: Facts,
@@ -72,8 +73,8 @@ impl Wires {
     pub fn new(network: Network, draws: Draws, facts: Facts) -> Self {
         Self(Arc::new(Shared {
             network: Mutex::new(network),
-            pushed: watch::Sender::new(0),
-            cut: watch::Sender::new(0),
+            pushed: Bell::default(),
+            cut: Bell::default(),
             weather: Mutex::new(Weather::CALM),
             draws: Mutex::new(draws),
             facts,
@@ -89,12 +90,12 @@ impl Wires {
 
     /// Servers may have pushed something.
     pub fn ring(&self) {
-        self.0.pushed.send_modify(|n| *n += 1);
+        self.0.pushed.ring();
     }
 
     /// Ends all connections.
     pub fn cut(&self) {
-        self.0.cut.send_modify(|n| *n += 1);
+        self.0.cut.ring();
     }
 
     /// From now on it is like this.
@@ -271,19 +272,19 @@ struct Server {
 
 impl Server {
     async fn serve(mut self, mut from_gateway: mpsc::Receiver<Message>) {
-        let mut cut = self.wires.0.cut.subscribe();
-        let mut pushed = self.wires.0.pushed.subscribe();
+        let wires = self.wires.clone();
+        let (mut cut, mut pushed) = (wires.0.cut.come(), wires.0.pushed.come());
         loop {
             let due = self.due();
             let message = tokio::select! {
                 biased;
-                _ = cut.changed() => break,
+                () = wires.0.cut.hear(&mut cut) => break,
                 () = due => None,
                 message = from_gateway.recv() => match message {
                     None => break,
                     message => message,
                 },
-                _ = pushed.changed() => None,
+                () = wires.0.pushed.hear(&mut pushed) => None,
             };
             if let Some(message) = message {
                 self.take(message).await;
