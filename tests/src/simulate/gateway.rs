@@ -3,6 +3,7 @@
 //! Owns: what the process wires together at its start, without listeners; and its end, after which nothing of it runs. May not:
 //! differ from the process in what runs.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +11,11 @@ use std::time::Duration;
 
 use paygate::admin::HealthReport;
 use paygate::api;
+use paygate::clock;
 use paygate::engine::{self, Engine, EngineError, Outputs};
 use paygate::metrics::{BuildInfo, Metrics};
 use paygate::signer::{Port, SignerClient};
-use paygate::store::{Gate, OpenError, Passing, Point, Store, StoreError, StoreOptions};
+use paygate::store::{Gate, OpenError, Passing, Point, Store, StoreError, StoreOptions, Unfrozen};
 use paygate::view::View;
 use paygate::xrpl::{Fleet, FleetSettings, LinkSettings};
 use paygate_payments::intent::Wallet;
@@ -81,6 +83,32 @@ pub struct Life {
     /// Where it ends.
     pub fuse: Arc<Fuse>,
     root: JoinHandle<End>,
+}
+
+impl Life {
+    /// A person looks: a freeze for which there is no foreign transaction is lifted, as `paygatectl unfreeze` does. One of a fault of
+    /// servers stays otherwise, since nothing but a person ends it.
+    pub fn person_looks(&self, facts: &Sink) {
+        if self.view.now().frozen.is_none() {
+            return;
+        }
+        let (store, view, wake) = (
+            self.store.clone(),
+            self.view.clone(),
+            Arc::clone(&self.wake),
+        );
+        let facts = Arc::clone(facts);
+        tokio::spawn(async move {
+            let reason = "the servers are in order again".to_owned();
+            // What is signed from here on is signed with a person's word.
+            facts(Fact::Unfrozen);
+            let lifted = store.unfreeze(reason, BTreeSet::new(), clock::now()).await;
+            if let Ok(Unfrozen::Now) = lifted {
+                view.update(|view| view.frozen = None);
+                wake.notify_one();
+            }
+        });
+    }
 }
 
 /// How a life ended by itself.
@@ -201,7 +229,8 @@ impl Setup {
         let servers = (1..=self.servers).map(|number| {
             let source = Source {
                 operator: format!("operator-{number}"),
-                own: number == 1,
+                // One's own server is believed alone, also when it lies: with others beside it nobody's word is enough.
+                own: self.servers == 1,
             };
             (self.link(number), source)
         });

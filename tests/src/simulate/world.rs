@@ -547,6 +547,7 @@ impl Day {
         self.setup.wires.weather(Weather::CALM);
         if let Some(life) = &self.life {
             life.fuse.disarm();
+            life.person_looks(&self.setup.facts);
         }
         self.revive();
         // One that dies of a fault that was injected before.
