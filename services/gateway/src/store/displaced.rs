@@ -9,6 +9,7 @@ use xrpl_tx::Hash256;
 
 use super::dispatch;
 use super::error::StoreError;
+use super::imported;
 use super::rows::{self, columns};
 use super::types::Record;
 use super::wallet::{self, Gate};
@@ -53,11 +54,14 @@ fn history(scope: &Scope<'_>, held: &Record) -> Result<Option<History>, StoreErr
     let (Some(first), Some(done)) = (cursor.first_ledger, cursor.reconciled) else {
         return Ok(None);
     };
-    let invoice = rows::foreign_with_invoice(scope.view(), held.payment.invoice_id)?;
+    // Both kinds of transactions that no row made: foreign ones, and those of rows that were lost.
+    let invoice = held.payment.invoice_id;
+    let foreign = rows::foreign_with_invoice(scope.view(), invoice)?;
+    let lost = imported::with_invoice(scope.view(), invoice)?;
     Ok(Some(History {
         from: first.plus(1),
         to: done.index,
-        invoice_seen: invoice.is_some(),
+        invoice_seen: foreign.is_some() || lost.is_some(),
         acknowledged: is_acknowledged(scope, by)?.then_some(by),
     }))
 }

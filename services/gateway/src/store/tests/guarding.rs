@@ -414,6 +414,30 @@ async fn a_payment_whose_invoice_was_seen_elsewhere_stays_on_hold() {
 }
 
 #[tokio::test]
+async fn a_displaced_payment_that_a_lost_row_may_have_paid_stays_on_hold() {
+    let world = World::new().await;
+    world.created(new("a")).await;
+    let record = world.bound("a", 40, 120).await;
+    // Another slot of a row that was lost paid it: the signer's journal reaches so far, so that one is kept as ours.
+    let twin = shown(101, payment_tx(&record, 41, 8, "tesSUCCESS"));
+    let thief = shown(101, outside(40, 9, LedgerBody::Other));
+    let story = crate::store::Reconciliation {
+        signer_highest: Some(41),
+        ..world.story(101, 42, vec![thief, twin])
+    };
+    let told = world.store.reconcile(world.epoch, story).await.unwrap();
+    assert_eq!(
+        (told.imported, told.foreign),
+        (vec![hash(8)], vec![hash(9)])
+    );
+    assert_eq!(world.unfrozen(&[9]).await, Unfrozen::Now);
+    let over = world.store.set_quarantine(world.epoch, None, NOON);
+    over.await.unwrap();
+    world.validated(122, 42, Vec::new()).await.unwrap();
+    assert_eq!(world.name("a").await, StateName::OnHold);
+}
+
+#[tokio::test]
 async fn a_jump_over_bound_slots_is_told_by_the_ticket_create_and_ends_them_once_it_is_known() {
     let world = World::new().await;
     for (name, slot) in [("a", 40), ("b", 41), ("c", 43)] {
