@@ -143,6 +143,12 @@ impl Recorder {
         }
     }
 
+    /// The run in words so far, if it was asked for.
+    #[must_use]
+    pub fn lines(&self) -> &[String] {
+        &self.outcome.lines
+    }
+
     /// Whether every payment has ended.
     #[must_use]
     pub fn is_all_final(&self) -> bool {

@@ -3,6 +3,9 @@
 //! Owns: the queue of what happens when, and the end: faults stop, everything gets the time that it needs, and then everything
 //! must have ended. May not: judge; facts go to the recorder.
 
+#[cfg(test)]
+mod hour;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
