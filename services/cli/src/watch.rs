@@ -51,6 +51,18 @@ impl Watch {
         &self.request.cursor
     }
 
+    /// Waits until the stream is open: every later change will be handed out by [`Watch::next`].
+    ///
+    /// # Errors
+    /// As [`Watch::next`].
+    pub async fn opened(&mut self) -> Result<(), CallError> {
+        // The first message of a stream is a heartbeat, which has a cursor and no change.
+        while self.request.cursor.is_empty() {
+            self.step().await?;
+        }
+        Ok(())
+    }
+
     /// The next change, however long it takes. May be dropped and called again without losing one.
     ///
     /// # Errors
@@ -58,37 +70,40 @@ impl Watch {
     /// the stream broke before it gave a cursor, and changes since it was opened may be missed. Calling again goes on.
     pub async fn next(&mut self) -> Result<Change, CallError> {
         loop {
-            let Some(stream) = &mut self.stream else {
-                self.open().await?;
-                continue;
-            };
-            let status = match timeout(SILENCE_MAX, stream.message()).await {
-                Ok(Ok(Some(message))) => {
-                    self.breaks = 0;
-                    if !message.cursor.is_empty() {
-                        self.request.cursor.clone_from(&message.cursor);
-                    }
-                    match message.payment {
-                        Some(payment) => {
-                            return Ok(Change {
-                                cursor: message.cursor,
-                                event: message.change.unwrap_or_default(),
-                                payment,
-                            });
-                        }
-                        None => continue,
-                    }
-                }
-                Ok(Ok(None)) => Status::unavailable("the gateway ended the stream"),
-                Ok(Err(status)) => status,
-                Err(_) => Status::deadline_exceeded(format!(
-                    "the stream was silent for {} s",
-                    SILENCE_MAX.as_secs()
-                )),
-            };
-            self.stream = None;
-            self.broken(&status).await?;
+            if let Some(change) = self.step().await? {
+                return Ok(change);
+            }
         }
+    }
+
+    /// One message, or what comes after a break. `None`: no change.
+    async fn step(&mut self) -> Result<Option<Change>, CallError> {
+        let Some(stream) = &mut self.stream else {
+            self.open().await?;
+            return Ok(None);
+        };
+        let status = match timeout(SILENCE_MAX, stream.message()).await {
+            Ok(Ok(Some(message))) => {
+                self.breaks = 0;
+                if !message.cursor.is_empty() {
+                    self.request.cursor.clone_from(&message.cursor);
+                }
+                return Ok(message.payment.map(|payment| Change {
+                    cursor: message.cursor,
+                    event: message.change.unwrap_or_default(),
+                    payment,
+                }));
+            }
+            Ok(Ok(None)) => Status::unavailable("the gateway ended the stream"),
+            Ok(Err(status)) => status,
+            Err(_) => Status::deadline_exceeded(format!(
+                "the stream was silent for {} s",
+                SILENCE_MAX.as_secs()
+            )),
+        };
+        self.stream = None;
+        self.broken(&status).await?;
+        Ok(None)
     }
 
     /// Goes on after a break, unless the gateway has refused or changes may have been missed.

@@ -2,6 +2,7 @@
 //!
 //! Owns: names, defaults and help. May not: do anything.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -97,6 +98,27 @@ Announce first, then send the transaction with whatever tool signed it. The gate
 and the transaction would compete for the same slots: wait until `paygatectl wallet` lists none. Until the transaction is validated,
 or the last ledger is, nothing is bound. Nothing that was not announced goes unnoticed: it freezes sending.";
 
+const BATCH_PAY_HELP: &str = "\
+Examples:
+  paygatectl batch pay salaries.csv --dry-run
+  paygatectl batch pay salaries.csv --results salaries.paid.csv
+  paygatectl batch pay salaries.jsonl --yes --output json
+
+A CSV file begins with a line of names; a .jsonl file holds one object a line. The names:
+  payment_id       required; your own id, and what makes repeating the command safe
+  destination      required; a classic address or an X-address
+  xrp              amount in XRP, at most 6 decimals; or instead
+  drops            amount in drops; or instead
+  amount           amount in an issued currency, with currency and issuer
+  destination_tag, memo, retry_of, deadline   optional; deadline is a time such as 2026-11-24T12:00:00Z
+
+The whole file is checked first: if one row is wrong, all that are wrong are named and nothing is sent. Then it pays, never more than
+--in-flight at once, waits where the gateway's limits say so, and follows each payment to its end. Cut off by Ctrl-C or by anything
+else, run the same command with the same file again: what is stored already is not paid again. The file of results has a row for each
+payment, with its evidence.
+
+Ends with 0 only if all are PAID, with 1 if some ended unpaid, with 2 if some are not decided, with 3 if some were refused.";
+
 const COMPLETIONS_HELP: &str = "\
 Examples:
   paygatectl completions bash > ~/.local/share/bash-completion/completions/paygatectl
@@ -166,6 +188,9 @@ pub(crate) enum Command {
     Unfreeze(Unfreeze),
     /// Name a transaction of the wallet that you make outside, so that it does not freeze sending.
     Announce(Announce),
+    /// Pay what a file lists.
+    #[command(subcommand)]
+    Batch(Batch),
     /// Print completions for a shell.
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {
@@ -219,6 +244,31 @@ pub(crate) struct Pay {
     /// How long --wait waits. Its end decides nothing about the payment.
     #[arg(long, default_value = "5m", value_name = "TIME", value_parser = duration)]
     pub(crate) wait_timeout: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Batch {
+    /// Pay every row of a CSV or JSON lines file, each exactly once.
+    Pay(BatchPay),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = BATCH_PAY_HELP)]
+pub(crate) struct BatchPay {
+    /// The payments: NAME.csv or NAME.jsonl.
+    pub(crate) file: PathBuf,
+    /// Check everything, also with the gateway; store and pay nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Where the results go, as CSV; replaced as a whole. [default: FILE.results.csv]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) results: Option<PathBuf>,
+    /// Payments that are stored and not decided, at most.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) in_flight: u16,
+    /// Do not ask.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,11 @@
 //! paygatectl: the command line over `paygate_client`.
 //!
-//! `args` and `parse` read, `run`, `pay` and `watch` call, `show`, `timeline`, `wallet`, `status` and `failure` write for a person,
+//! `args` and `parse` read, `run`, `pay`, `batch` and `watch` call, `show`, `timeline`, `wallet`, `status` and `failure` write for a person,
 //! `json` for a script, `words` holds what both a result and an error say about the money, `exit` how it ends.
 
 mod announce;
 pub(crate) mod args;
+mod batch;
 pub(crate) mod exit;
 mod failure;
 mod json;

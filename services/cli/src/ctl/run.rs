@@ -9,11 +9,11 @@ use clap::CommandFactory as _;
 use paygate_client::proto::{ListPaymentsRequest, PaymentState};
 use paygate_client::{CallError, Client, Refusal, Settings, TraceParent, random_trace};
 
-use super::args::{Cli, Command, Common, List, One};
+use super::args::{Batch, Cli, Command, Common, List, One};
 use super::exit::Exit;
 use super::failure::{self, Asked};
 use super::out::{Out, WriteError, clean, note, print};
-use super::{announce, json, pay, show, status, timeline, unfreeze, wallet, watch};
+use super::{announce, batch, json, pay, show, status, timeline, unfreeze, wallet, watch};
 
 /// One attempt of a call: short against the whole time, so that a gateway that restarts is found by the next one.
 const ATTEMPT_MAX: Duration = Duration::from_secs(5);
@@ -42,6 +42,7 @@ pub(crate) async fn run(cli: Cli) -> Exit {
     match cli.command {
         Command::Pay(asked) => pay::pay(&context, asked).await,
         Command::Cancel(asked) => pay::cancel(&context, &asked).await,
+        Command::Batch(Batch::Pay(asked)) => batch::pay(&context, asked).await,
         Command::Unfreeze(asked) => unfreeze::unfreeze(&context, asked).await,
         Command::Announce(asked) => announce::announce(&context, asked).await,
         Command::Watch(asked) => watch::watch(&context, asked).await,
