@@ -41,6 +41,11 @@ need_promtool() {
     if ! command -v promtool >/dev/null; then install_packages "promtool" prometheus; fi
 }
 
+# Alertmanager's own checker, likewise.
+need_amtool() {
+    if ! command -v amtool >/dev/null; then install_packages "amtool" prometheus-alertmanager; fi
+}
+
 # The programs and libraries of tests/python/requirements.txt, in a virtual environment that is made again when it changes.
 need_python() {
     # Debian keeps ensurepip, which a virtual environment needs, in a package of its own.
