@@ -52,6 +52,11 @@ need_nginx() {
     if ! command -v openssl >/dev/null; then install_packages "openssl" openssl; fi
 }
 
+# Judges units without systemd being the first process.
+need_systemd_analyze() {
+    if ! command -v systemd-analyze >/dev/null; then install_packages "systemd-analyze" systemd; fi
+}
+
 # The programs and libraries of tests/python/requirements.txt, in a virtual environment that is made again when it changes.
 need_python() {
     # Debian keeps ensurepip, which a virtual environment needs, in a package of its own.
