@@ -41,6 +41,22 @@ need_promtool() {
     if ! command -v promtool >/dev/null; then install_packages "promtool" prometheus; fi
 }
 
+# Alertmanager's own checker, likewise.
+need_amtool() {
+    if ! command -v amtool >/dev/null; then install_packages "amtool" prometheus-alertmanager; fi
+}
+
+# A server before the gateway, and what makes its certificates. Its package may start nothing here.
+need_nginx() {
+    if ! command -v nginx >/dev/null; then install_packages "nginx" nginx-light; fi
+    if ! command -v openssl >/dev/null; then install_packages "openssl" openssl; fi
+}
+
+# Judges units without systemd being the first process.
+need_systemd_analyze() {
+    if ! command -v systemd-analyze >/dev/null; then install_packages "systemd-analyze" systemd; fi
+}
+
 # The programs and libraries of tests/python/requirements.txt, in a virtual environment that is made again when it changes.
 need_python() {
     # Debian keeps ensurepip, which a virtual environment needs, in a package of its own.

@@ -7,6 +7,7 @@ import contextlib
 import json
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -87,6 +88,13 @@ def until(what, within_s, condition):
         if time.monotonic() > deadline:
             raise SystemExit(f"{what}: not within {within_s:.0f} s")
         time.sleep(POLL_S)
+
+
+def free_port():
+    """A port of loopback that was free just now, for programs that cannot say which one they took."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
 
 
 def run(script, *arguments):

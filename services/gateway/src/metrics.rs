@@ -157,6 +157,8 @@ struct Inner {
     preflight_refusals: Family<ReasonLabel, Counter>,
     held_back: Family<ReasonLabel, Gauge>,
     headroom: Family<LimitLabel, FloatGauge>,
+    limits: Family<LimitLabel, FloatGauge>,
+    sending_blocked: Family<ReasonLabel, Gauge>,
     books: Family<EntryLabel, FloatGauge>,
     books_differences: Counter,
     foreign: Counter,
@@ -204,6 +206,8 @@ impl Metrics {
             preflight_refusals: Family::default(),
             held_back: Family::default(),
             headroom: Family::default(),
+            limits: Family::default(),
+            sending_blocked: Family::default(),
             books: Family::default(),
             books_differences: Counter::default(),
             foreign: Counter::default(),
@@ -435,12 +439,22 @@ impl Metrics {
             .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// What a limit still allows, for example of `daily`.
-    pub fn limit_headroom(&self, limit: &'static str, left: Drops) {
-        self.inner
-            .headroom
-            .get_or_create(&LimitLabel { limit })
-            .set(xrp(left));
+    /// What a limit still allows, for example of `daily`, and what it allows in all.
+    pub fn limit(&self, limit: &'static str, left: Drops, whole: Drops) {
+        let inner = &self.inner;
+        let label = || LimitLabel { limit };
+        inner.headroom.get_or_create(&label()).set(xrp(left));
+        inner.limits.get_or_create(&label()).set(xrp(whole));
+    }
+
+    /// Why the next accepted payment is not bound, as the contract names it. `None`: nothing is in its way.
+    pub fn sending_blocked(&self, why: Option<&str>) {
+        for reason in reference::BLOCKED {
+            self.inner
+                .sending_blocked
+                .get_or_create(&ReasonLabel { reason })
+                .set(i64::from(why == Some(reason)));
+        }
     }
 
     /// The wallet's books as they stand. Without books all entries are 0.
@@ -581,6 +595,8 @@ impl Inner {
         add(r, "paygate_held_back_payments", &self.held_back);
         add(r, "paygate_wallet_spendable_xrp", &self.spendable);
         add(r, "paygate_limit_headroom_xrp", &self.headroom);
+        add(r, "paygate_limit_xrp", &self.limits);
+        add(r, "paygate_sending_blocked", &self.sending_blocked);
         add(r, "paygate_books_xrp", &self.books);
         add(r, "paygate_books_differences", &self.books_differences);
         add(r, "paygate_foreign_transactions", &self.foreign);

@@ -302,6 +302,8 @@ fn see_signer(engine: &Engine, look: Look<DescribedAndServing>) {
 fn count(engine: &Engine, view: &EngineView, summary: Option<&Summary>) {
     let metrics = &engine.metrics;
     metrics.standstill(view.frozen.is_some(), view.quarantine.is_some());
+    let blocked = view.blocked.as_ref().map(|why| why.reason.as_str_name());
+    metrics.sending_blocked(blocked.map(|name| name.trim_start_matches("PAYMENT_REASON_")));
     let limits = &engine.settings.limits;
     if let Some(summary) = summary {
         let oldest = summary.oldest_pending.map(|at| clock::now().since(at));
@@ -309,8 +311,9 @@ fn count(engine: &Engine, view: &EngineView, summary: Option<&Summary>) {
         let room = limits.pending_max.saturating_sub(summary.pending);
         metrics.pending_room(room, on_hold(summary));
         let left = limits.day_max.saturating_sub(summary.day_used);
-        metrics.limit_headroom("daily", left);
-        metrics.limit_headroom("fees_hour", summary.fees_hour.left());
+        metrics.limit("daily", left, limits.day_max);
+        let fees = summary.fees_hour;
+        metrics.limit("fees_hour", fees.left(), fees.max);
         metrics.books(summary.book.as_ref());
         metrics.announced(summary.announced.len());
     }
@@ -319,7 +322,8 @@ fn count(engine: &Engine, view: &EngineView, summary: Option<&Summary>) {
     };
     if let Some(limits) = &signer.limits {
         let left = limits.max_day_drops.saturating_sub(limits.used_day_drops);
-        metrics.limit_headroom("signer_day", Drops::new(left).unwrap_or(Drops::MAX));
+        let drops = |drops| Drops::new(drops).unwrap_or(Drops::MAX);
+        metrics.limit("signer_day", drops(left), drops(limits.max_day_drops));
     }
     if let Some(validated) = view.link.newest {
         metrics.signer_estimate(signer.estimated_ledger_index, validated.0);

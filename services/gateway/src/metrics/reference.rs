@@ -119,6 +119,22 @@ const HELD_BACK: [&str; 4] = [
     "HEADROOM",
 ];
 
+/// What can be in the way of the next payment, as the contract names it.
+pub(super) const BLOCKED: [&str; 12] = [
+    "ASSET_UNAVAILABLE",
+    "FEE_ABOVE_CAP",
+    "HEADROOM",
+    "INSUFFICIENT_FUNDS",
+    "LEDGER_UNAVAILABLE",
+    "NETWORK_HALTED",
+    "PAUSED",
+    "QUARANTINE",
+    "QUEUED",
+    "SIGNER_DENIED",
+    "SIGNER_UNAVAILABLE",
+    "WALLET_FROZEN",
+];
+
 const ASSET_LABELS: [Label; 2] = [
     Label {
         name: "currency",
@@ -169,7 +185,7 @@ const fn metric(
 }
 
 /// Every metric, in the order of the page.
-pub const METRICS: [MetricDoc; 45] = [
+pub const METRICS: [MetricDoc; 47] = [
     metric(
         "payments_total",
         Kind::Counter,
@@ -265,6 +281,22 @@ pub const METRICS: [MetricDoc; 45] = [
         &[words("limit", &["daily", "fees_hour", "signer_day"])],
         "What a limit still allows: limits.daily_limit_xrp and fees.max_xrp_per_hour of the gateway, policy.max_day_xrp of the signer",
         "below a tenth of the limit",
+    ),
+    metric(
+        "paygate_limit_xrp",
+        Kind::Gauge,
+        "XRP",
+        &[words("limit", &["daily", "fees_hour", "signer_day"])],
+        "What a limit allows in all, as configured",
+        "it changes without a reviewed configuration",
+    ),
+    metric(
+        "paygate_sending_blocked",
+        Kind::Gauge,
+        "0 or 1",
+        &[words("reason", &BLOCKED)],
+        "1 for what is in the way of the next accepted payment",
+        "1 for 5 minutes, but for QUEUED; GetPayment says more",
     ),
     metric(
         "paygate_books_xrp",

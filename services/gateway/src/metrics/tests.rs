@@ -52,7 +52,8 @@ fn busy() -> Metrics {
     let not_kept = "00-1111651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
     metrics.stage(Stage::Sign, ms, Some(&not_kept.parse().unwrap()));
     metrics.signer_request(SignerResult::Approved);
-    metrics.limit_headroom("daily", Drops::from_const(5));
+    metrics.limit("daily", Drops::from_const(5), Drops::from_const(50));
+    metrics.sending_blocked(Some("FEE_ABOVE_CAP"));
     assert!(metrics.from_signer("paygate_signer_journal_height", &[], 12));
     let labels = [
         ("reason", "FEE_CAP"),

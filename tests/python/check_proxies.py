@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""Real nginx and real Envoy before a devnet's gateway, with the configurations of deploy/: a payment through each over TLS with a client
+certificate, nothing without one, nginx's limit as RESOURCE_EXHAUSTED, a watch beside it, and Envoy's health check, which turns when a
+capability is lost and turns back.
+
+Owns: what a proxy must do to a gRPC client. May not: change the configurations but for addresses, paths of certificates and, for the
+health check, the name of the capability that can be taken away without ending a process.
+"""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+import devnet
+import grpc
+import pay
+
+DEPLOY = devnet.ROOT / "deploy"
+DESTINATION = "rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe"
+DROPS = 12_000_000
+PAID_WITHIN_S = 60.0
+READY_WITHIN_S = 30.0
+CALL_S = 5.0
+
+# The limit: 10 a second and 20 at once. More than both within the second that the calls take.
+CALLS = 80
+AT_ONCE = 20
+
+# The gateway takes three looks, a second apart, to call a capability lost, and the signer is given 5 s to answer.
+FLIPS_WITHIN_S = 30.0
+
+
+def main():
+    with devnet.running("--close-ms", "500") as world, tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        certificates(folder)
+        with nginx(folder, world) as address:
+            pays(folder, address, "nginx-1")
+            refuses_strangers(folder, address, "nginx")
+            limits(folder, address)
+            refuses_large(folder, address)
+        with envoy(folder, world) as (address, admin):
+            pays(folder, address, "envoy-1")
+            refuses_strangers(folder, address, "envoy")
+            flips(admin, world["pids"]["signer"])
+    print("proxies: nginx and Envoy pay over TLS with client certificates; limit, refusals and health check as documented")
+
+
+def pays(folder, address, payment_id):
+    with channel(folder, address) as through:
+        client = pay.Client(through)
+        deadline = time.monotonic() + PAID_WITHIN_S
+        client.create_surely(deadline, payment_id, DESTINATION, DROPS)
+        state = client.state(client.until_final(deadline, payment_id))
+    expect(state == "PAID", f"{payment_id} is PAID, not {state}")
+
+
+def refuses_strangers(folder, address, who):
+    """Without a certificate no call comes through: TLS ends, or the answer is UNAUTHENTICATED."""
+    roots = (folder / "ca.pem").read_bytes()
+    with grpc.secure_channel(address, grpc.ssl_channel_credentials(roots)) as stranger:
+        code = code_of(lambda: pay.Client(stranger).get("nobody"))
+    expect(code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAUTHENTICATED), f"{who} refuses who has no certificate, not {code}")
+
+
+def limits(folder, address):
+    """The limit's answer is RESOURCE_EXHAUSTED; a watch is not counted, and lives through it."""
+    with channel(folder, address) as through:
+        client = pay.Client(through)
+        time.sleep(AT_ONCE / 10)  # The zone forgets what came before: 10 of them a second.
+        began = time.monotonic()
+        calls = [client.service.GetPayment.future(client.messages.GetPaymentRequest(payment_id="nginx-1"), timeout=CALL_S) for _ in range(CALLS)]
+        codes = [call.code() for call in calls]
+        took = time.monotonic() - began
+        details = {call.details() for call in calls if call.code() == grpc.StatusCode.RESOURCE_EXHAUSTED}
+        watch = client.service.WatchPayments(client.messages.WatchPaymentsRequest(cursor="beginning"), timeout=PAID_WITHIN_S)
+        seen = next(iter(watch))
+        watch.cancel()
+    passed, refused = codes.count(grpc.StatusCode.OK), codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED)
+    expect(passed + refused == CALLS, f"calls pass or are RESOURCE_EXHAUSTED, not {sorted({str(code) for code in codes})}")
+    expect(AT_ONCE <= passed <= AT_ONCE + 2 + 10 * (took + 1), f"20 at once and 10 a second pass, not {passed} in {took:.1f} s")
+    expect(refused > 0, "more than the limit are refused")
+    expect(details == {"more than 10 requests per second from this address"}, f"the refusal says why, not {details}")
+    expect(seen is not None, "a watch is not counted")
+
+
+def refuses_large(folder, address):
+    with channel(folder, address) as through:
+        client = pay.Client(through)
+        request = client.messages.CreatePaymentRequest(payment_id="large", destination="r" * 40_000, xrp_drops=DROPS)
+        time.sleep(1)  # One call has room again.
+        code = code_of(lambda: client.service.CreatePayment(request, timeout=CALL_S))
+    expect(code == grpc.StatusCode.RESOURCE_EXHAUSTED, f"a request of 40 KB is RESOURCE_EXHAUSTED, not {code}")
+
+
+def flips(admin, signer):
+    """The health check of the endpoint fails while the signer hangs, and passes again after it."""
+    expect(healthy(admin), "the endpoint is healthy before")
+    os.kill(signer, signal.SIGSTOP)
+    try:
+        devnet.until("Envoy takes the endpoint out", FLIPS_WITHIN_S, lambda: not healthy(admin))
+    finally:
+        os.kill(signer, signal.SIGCONT)
+    devnet.until("Envoy takes the endpoint back", FLIPS_WITHIN_S, lambda: healthy(admin))
+
+
+def healthy(admin):
+    with urllib.request.urlopen(f"http://127.0.0.1:{admin}/clusters", timeout=CALL_S) as answer:
+        flags = [line.rpartition("::")[2].strip() for line in answer.read().decode().splitlines() if "::health_flags::" in line]
+    expect(len(flags) == 1, f"one endpoint, not {flags}")
+    return flags == ["healthy"]
+
+
+# === the two proxies ===
+
+@contextlib.contextmanager
+def nginx(folder, world):
+    port = devnet.free_port()
+    text = replaced(DEPLOY / "nginx" / "paygate.conf", {
+        "127.0.0.1:50051": world["endpoints"]["gateway"],
+        "listen 443 ssl http2": f"listen 127.0.0.1:{port} ssl http2",
+        "/etc/paygate/tls/": f"{folder}/",
+    })
+    temporary = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    # A gateway on the same host as the tests: one worker, in the foreground.
+    (folder / "nginx.conf").write_text(
+        f"daemon off; master_process off; error_log {folder}/nginx.log; pid {folder}/nginx.pid; events {{}}\n"
+        f"http {{ access_log off; {temporary}\n{text}}}\n")
+    command = ["nginx", "-e", str(folder / "nginx.log"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    judged = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=READY_WITHIN_S, check=False)
+    expect(judged.returncode == 0, f"nginx -t accepts the configuration: {judged.stderr}")
+    with running(command, folder / "nginx.log"):
+        address = f"127.0.0.1:{port}"
+        serves(folder, address, folder / "nginx.log")
+        yield address
+
+
+@contextlib.contextmanager
+def envoy(folder, world):
+    port, admin = devnet.free_port(), devnet.free_port()
+    gateway, health = (world["endpoints"][name].rpartition(":")[2] for name in ("gateway", "health"))
+    text = replaced(DEPLOY / "envoy" / "envoy.yaml", {
+        "{address: 0.0.0.0, port_value: 443}": f"{{address: 127.0.0.1, port_value: {port}}}",
+        "port_value: 9901": f"port_value: {admin}",
+        "port_value: 50051": f"port_value: {gateway}",
+        "port_value: 50052": f"port_value: {health}",
+        "/etc/paygate/tls/": f"{folder}/",
+        # The store cannot be taken from a running gateway; the signer can be stopped.
+        "service_name: paygate.capability.accept": "service_name: paygate.capability.sign",
+    })
+    (folder / "envoy.yaml").write_text(text)
+    import envoy as package
+
+    binary = pathlib.Path(package.__file__).parent / "_bin" / "envoy"
+    command = [str(binary), "-c", str(folder / "envoy.yaml"), "--log-level", "warning", "--disable-hot-restart", "--concurrency", "1"]
+    with running(command, folder / "envoy.log"):
+        address = f"127.0.0.1:{port}"
+        serves(folder, address, folder / "envoy.log")
+        yield address, admin
+
+
+def replaced(path, values):
+    text = path.read_text()
+    for old, new in values.items():
+        expect(old in text, f"{path.name} has {old}, which this check replaces")
+        text = text.replace(old, new)
+    return text
+
+
+@contextlib.contextmanager
+def running(command, log):
+    with log.open("a") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    try:
+        yield process
+        expect(process.poll() is None, f"{command[0]} still runs:\n{log.read_text()}")
+    finally:
+        process.terminate()
+        process.wait(READY_WITHIN_S)
+
+
+def serves(folder, address, log):
+    with channel(folder, address) as through:
+        try:
+            grpc.channel_ready_future(through).result(READY_WITHIN_S)
+        except grpc.FutureTimeoutError:
+            raise SystemExit(f"no connection to {address}:\n{log.read_text()}") from None
+
+
+# === clients and certificates ===
+
+def channel(folder, address):
+    roots, key, chain = ((folder / name).read_bytes() for name in ("ca.pem", "client.key", "client.pem"))
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(roots, key, chain), options=[("grpc.enable_http_proxy", 0)])
+
+
+def certificates(folder):
+    """An authority for both sides, one certificate for the proxy and one for a client."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=folder, capture_output=True, timeout=READY_WITHIN_S, check=True)
+
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test authority", "-days", "2")
+    for name, alternative in (("server", "IP:127.0.0.1"), ("client", "URI:spiffe://test/shop")):
+        openssl("req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        (folder / f"{name}.ext").write_text(f"subjectAltName={alternative}\n")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+                "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+    (folder / "clients-ca.pem").write_bytes((folder / "ca.pem").read_bytes())
+
+
+def code_of(call):
+    try:
+        call()
+    except grpc.RpcError as error:
+        return error.code()
+    return grpc.StatusCode.OK
+
+
+def expect(holds, what):
+    if not holds:
+        raise SystemExit(f"proxies: expected that {what}")
+
+
+if __name__ == "__main__":
+    main()
