@@ -132,6 +132,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn std::error::Error>> {
         capacity: cli.capacity,
         start_index: cli.start_index,
         expected_size: cli.expected_size,
+        page_entries: None,
         release: Release::V3_3,
         public_limits: cli.public_limits,
         without_amendments: false,

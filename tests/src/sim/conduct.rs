@@ -232,7 +232,21 @@ impl Network {
             Some(DialHow::Elsewhere(_)) => number,
         };
         drop(node);
-        Some((reached, self.server(reached).connect(false)))
+        let server = self.server(reached);
+        let socket = match reached == number {
+            true => server.connect(false),
+            false => server.connect_astray(),
+        };
+        Some((reached, socket))
+    }
+
+    /// True if somebody who means another server hears this one, or would on the next connection: its word then counts as two.
+    pub fn speaks_for_others(&self, number: usize) -> bool {
+        let others = (1..=self.len()).filter(|other| *other != number);
+        let mut others = others.map(|other| self.server(other).shared());
+        let node = self.server(number).shared();
+        let is_heard = node.lock().hub.has_astray();
+        is_heard || others.any(|other| other.lock().tampering.leads_to(number))
     }
 
     /// A server comes to itself: it has the network's chain again with all its history, and all its connections stay as they are.

@@ -64,6 +64,7 @@ impl Direct {
         node.world.without_amendments = options.without_amendments;
         node.load = options.public_limits.then(Load::default);
         node.queue = options.expected_size.map(Queue::new);
+        node.page_entries = options.page_entries;
         Ok(Self {
             node: Shared::new(node),
             now,
@@ -102,6 +103,13 @@ impl Direct {
         DirectSocket {
             line: Line::new(id, role(admin), pushed),
         }
+    }
+
+    /// A new WebSocket of a client that meant another server.
+    pub fn connect_astray(&self) -> DirectSocket {
+        let socket = self.connect(false);
+        self.node.lock().hub.is_astray(socket.line.socket().0);
+        socket
     }
 
     /// A client sends a message. What comes of it goes out by [`Self::poll`], with all that is wrong on the way.

@@ -83,6 +83,8 @@ pub(super) struct Hub {
     subscribers: BTreeMap<SocketId, Subscriber>,
     /// Who was dropped for not reading.
     slow: BTreeSet<SocketId>,
+    /// Who meant another server and was led here.
+    astray: BTreeSet<SocketId>,
 }
 
 impl Hub {
@@ -118,6 +120,17 @@ impl Hub {
         self.slow.contains(&id)
     }
 
+    /// The socket's client meant another server.
+    pub(super) fn is_astray(&mut self, id: SocketId) {
+        self.astray.insert(id);
+    }
+
+    /// True if a client that meant another server is still here.
+    pub(super) fn has_astray(&self) -> bool {
+        let mut astray = self.astray.iter();
+        astray.any(|id| self.subscribers.contains_key(id))
+    }
+
     /// Ends every connection.
     pub(super) fn cut_all(&mut self) {
         self.subscribers.clear();
@@ -127,6 +140,7 @@ impl Hub {
     pub(super) fn disconnect(&mut self, id: SocketId) {
         self.subscribers.remove(&id);
         self.slow.remove(&id);
+        self.astray.remove(&id);
     }
 
     /// Adds subscriptions.

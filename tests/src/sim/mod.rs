@@ -134,6 +134,8 @@ pub struct Options {
     /// Transactions that a ledger is expected to hold; when the open ledger holds more, fees rise, and who pays less waits
     /// in a queue. None: fees never rise.
     pub expected_size: Option<u64>,
+    /// A page of `account_tx` holds at most so many entries, whatever is asked for. None: as many as a real server gives.
+    pub page_entries: Option<u64>,
     /// Which real server it answers like.
     pub release: Release,
     /// Clients of the public port are warned and cut off when they ask for too much.
@@ -161,6 +163,7 @@ impl Default for Options {
             capacity: None,
             start_index: 1000,
             expected_size: None,
+            page_entries: None,
             release: Release::V3_3,
             public_limits: false,
             without_amendments: false,
@@ -227,6 +230,7 @@ fn fronts(options: Options, store: Option<Store>, world: World) -> Result<Vec<Fr
         node.world.without_amendments = options.without_amendments;
         node.load = options.public_limits.then(load::Load::default);
         node.queue = options.expected_size.map(queue::Queue::new);
+        node.page_entries = options.page_entries;
         let node = Shared::new(node);
         return Ok(vec![Front {
             node,

@@ -129,6 +129,8 @@ pub(super) struct Node {
     pub plans: Plans,
     /// What waits for the open ledger's fee to drop; None if every ledger is large enough.
     pub queue: Option<Queue>,
+    /// Pages of a history hold at most so many entries.
+    pub page_entries: Option<u64>,
     /// Blobs whose signature was found bad.
     pub bad_signatures: HashSet<Hash>,
     /// Every blob that arrived and passed the local checks.
@@ -166,6 +168,7 @@ impl Node {
             script: Script::default(),
             plans: Plans::default(),
             queue: None,
+            page_entries: None,
             bad_signatures: HashSet::new(),
             arrivals: Vec::new(),
             told_level: None,

@@ -144,7 +144,7 @@ pub(super) fn parse_submit(
         None => Err(BlobError::NotHex),
         Some(bytes) => match known(Tx::hash_of(&bytes)) {
             Some(tx) => Ok(tx),
-            None => Tx::from_bytes(bytes).map(Arc::new),
+            None => Tx::of_bytes(bytes),
         },
     })
 }

@@ -123,7 +123,7 @@ pub(super) fn account_tx(node: &Node, call: &Call<'_>) -> Answer {
     let malformed = || RpcError::new("actMalformed", 35, "Account malformed.");
     let id = AccountId::from_address(address).ok_or_else(malformed)?;
     let (first, last) = account_tx_range(node, call)?;
-    let limit = page_limit(call)?;
+    let limit = page_limit(call, node.page_entries)?;
     let flag = |name: &str| match params.get(name) {
         None => Ok(false),
         Some(value) => value.as_bool().ok_or_else(RpcError::invalid_params),
@@ -230,7 +230,7 @@ fn account_tx_range(node: &Node, call: &Call<'_>) -> Result<(u32, u32), RpcError
     Ok((first, last))
 }
 
-fn page_limit(call: &Call<'_>) -> Result<usize, RpcError> {
+fn page_limit(call: &Call<'_>, most: Option<u64>) -> Result<usize, RpcError> {
     let limit = match call.params.get("limit") {
         None => PAGE_ENTRIES_DEFAULT,
         Some(value) => value
@@ -242,6 +242,7 @@ fn page_limit(call: &Call<'_>) -> Result<usize, RpcError> {
         Role::Admin => limit,
         Role::Public => limit.clamp(*PAGE_ENTRIES_PUBLIC.start(), *PAGE_ENTRIES_PUBLIC.end()),
     };
+    let limit = most.map_or(limit, |most| limit.min(most));
     usize::try_from(limit).map_err(|_| RpcError::invalid_params())
 }
 

@@ -123,6 +123,12 @@ impl Tampering {
         hit
     }
 
+    /// True if a connection that is to come ends at that server instead.
+    pub(super) fn leads_to(&self, number: usize) -> bool {
+        let mut dials = self.dials.iter();
+        dials.any(|dial| dial.how == DialHow::Elsewhere(number))
+    }
+
     /// What becomes of this new connection. None: nothing.
     pub(super) fn dial(&mut self) -> Option<DialHow> {
         let fault = self.dials.first_mut()?;

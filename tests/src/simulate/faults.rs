@@ -79,6 +79,8 @@ pub struct Faults {
     ends: BTreeMap<usize, Millis>,
     /// The server whose own state is wrong; at most one at a time.
     unwell: Option<usize>,
+    /// The one whose word on validated ledgers is not to be believed, if it is that.
+    liar: Option<usize>,
     /// When fees are as they were.
     fees_end: Option<Millis>,
     halted_until: Option<Millis>,
@@ -99,6 +101,7 @@ impl Faults {
             next_at: None,
             ends: BTreeMap::new(),
             unwell: None,
+            liar: None,
             fees_end: None,
             halted_until: None,
             agreement: Agreement::default(),
@@ -128,6 +131,7 @@ impl Faults {
         }
         self.ends.clear();
         self.unwell = None;
+        self.liar = None;
         self.halted_until = None;
         self.agreement = Agreement::default();
         if self.fees_end.take().is_some() {
@@ -177,6 +181,7 @@ impl Faults {
             self.told.push(format!("server {number} is well again"));
             if self.unwell == Some(number) {
                 self.unwell = None;
+                self.liar = None;
             }
         }
         if self.fees_end.is_some_and(|at| at <= now) {
@@ -188,7 +193,12 @@ impl Faults {
     fn strike(&mut self, network: &mut Network, now: Millis, draw: Draw<'_>) {
         let number = 1 + usize::try_from(draw(count(network.len()))).unwrap_or(0);
         match draw(10) {
-            0..4 => self.befall(network, number, wire_fault(draw), now, draw),
+            0..4 => {
+                let fault = wire_fault(draw);
+                if !self.leads_to_liar(number, &fault) {
+                    self.befall(network, number, fault, now, draw);
+                }
+            }
             4 => self.befall(network, number, push_fault(draw), now, draw),
             5..8 => self.unsettle(network, number, now, draw),
             8 => self.agree_otherwise(network, now, draw),
@@ -225,11 +235,28 @@ impl Faults {
         if self.unwell.is_some_and(|unwell| unwell != number) {
             return;
         }
+        // Who is asked in another's place would be two who lie.
+        let lies = is_untrue(&fault) || matches!(fault, Fault::Reset { .. });
+        if lies && network.speaks_for_others(number) {
+            return;
+        }
         if network.len() < 3 && takes_away(&fault) {
             return;
         }
         self.unwell = Some(number);
+        if lies {
+            self.liar = Some(number);
+        }
         self.befall(network, number, fault, now, draw);
+    }
+
+    /// True if a connection meant for this server would end at one that lies: two operators would say the same untrue thing, and so
+    /// many the gateway is not set up to bear.
+    fn leads_to_liar(&self, number: usize, fault: &Fault) -> bool {
+        let Fault::Dial(DialFault { how, .. }) = fault else {
+            return false;
+        };
+        matches!(how, DialHow::Elsewhere(other) if self.liar == Some(*other) && *other != number)
     }
 
     /// The servers come to their ledgers otherwise than usual.

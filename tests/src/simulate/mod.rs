@@ -10,7 +10,8 @@
 //! - [`faults`]: what goes wrong with servers and on the ledger, and when; [`outsider`]: who acts there besides us.
 //! - [`vault`]: the lives of the signer; [`disk`]: its disk, which can lose what was not synced.
 //! - [`facts`]: what a run is made of, as somebody sees it who sees everything; [`rows`]: the store's part of it.
-//! - [`invariants`]: what must hold after every step. [`report`]: what a run was. [`mutants`]: defects that it must catch.
+//! - [`invariants`]: what must hold after every step. [`report`]: what a run was. [`menu`]: which faults were met. [`mutants`]: defects
+//!   that it must catch.
 
 mod bell;
 pub mod clients;
@@ -20,17 +21,20 @@ pub mod faults;
 pub mod fuse;
 pub mod gateway;
 pub mod invariants;
+pub mod menu;
 pub mod mutants;
 pub mod outsider;
 pub mod plan;
 pub mod report;
 pub mod rows;
 pub mod seed;
+mod time;
 pub mod vault;
 pub mod wires;
 pub mod world;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use report::Outcome;
 
@@ -40,16 +44,23 @@ const SERVERS: usize = 3;
 /// Runs one seed in this thread.
 #[must_use]
 pub fn run(seed: u64, is_verbose: bool) -> Outcome {
-    world::run_in(seed, SERVERS, is_verbose, &folder())
+    let folder = folder();
+    std::fs::create_dir_all(&folder).expect("the folder for a run can be written");
+    let outcome = world::run_in(seed, SERVERS, is_verbose, &folder);
+    let _ = std::fs::remove_dir_all(&folder);
+    outcome
 }
 
-/// Where stores lie: in memory, if there is such a folder, as nothing of them has to outlive a run.
+/// Where a run's store lies: in memory, if there is such a folder, as nothing of it has to outlive the run.
 fn folder() -> PathBuf {
+    // One seed may be run twice at the same time.
+    static RUNS: AtomicU64 = AtomicU64::new(0);
     let memory = Path::new("/dev/shm");
     let parent = if memory.is_dir() {
         memory.to_owned()
     } else {
         std::env::temp_dir()
     };
-    parent.join(format!("paygate-simulate-{}", std::process::id()))
+    let run = RUNS.fetch_add(1, Ordering::Relaxed);
+    parent.join(format!("paygate-simulate-{}-{run}", std::process::id()))
 }

@@ -85,6 +85,8 @@ pub struct Plan {
     pub lag_permille: u64,
     /// Transactions that fit a ledger before fees rise.
     pub expected_size: Option<u64>,
+    /// Servers give at most so many entries of a history at once.
+    pub page_entries: Option<u64>,
     /// The first trouble.
     pub first_trouble_ms: u64,
     /// One comes about so often.
@@ -95,6 +97,8 @@ pub struct Plan {
     pub has_faults: bool,
     /// From here on nothing goes wrong.
     pub peace_ms: u64,
+    /// Clock and disks of the machine go wrong.
+    pub has_machine_trouble: bool,
     is_calm: bool,
 }
 
@@ -112,11 +116,13 @@ impl Plan {
             halt_permille: 0,
             lag_permille: 20,
             expected_size: None,
+            page_entries: None,
             first_trouble_ms: draws.between(500, 8_000),
             trouble_every_ms: 30_000,
             peace_ms: 150_000,
             faults_every_ms: draws.between(1_500, 10_000),
             has_faults: draws.permille(600),
+            has_machine_trouble: false,
             is_calm: false,
         };
         match draws.below(10) {
@@ -162,6 +168,16 @@ impl Plan {
                 trouble_every_ms: 10_000,
                 ..base
             },
+        }
+    }
+
+    /// The same day in which servers give short pages, and whose machine goes wrong, if this draws so.
+    #[must_use]
+    pub fn with(self, draws: &mut Draws) -> Self {
+        Self {
+            page_entries: draws.permille(300).then(|| draws.between(1, 8)),
+            has_machine_trouble: !self.is_calm && draws.permille(500),
+            ..self
         }
     }
 

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use prost::Message;
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, Params, Row};
 use xrpl_tx::AccountId;
 
 use super::facts::{Commit, Evidence, Hash, Meta, PaymentRow, Standing, VersionRow};
@@ -33,6 +34,8 @@ pub struct Rows {
     resolved: BTreeMap<u32, Option<Hash>>,
     foreign: BTreeSet<Hash>,
     commits: u32,
+    /// What SQLite called the file's state at the last look, and the row about the store then.
+    seen: Option<(i64, Meta)>,
 }
 
 /// Evidence as the store writes it; its fields are never changed, new ones may come.
@@ -60,8 +63,11 @@ const KIND_CANNOT_RECEIVE: i32 = 9;
 impl Rows {
     /// Opens the file for reading.
     pub fn open(path: &Path) -> rusqlite::Result<Self> {
+        let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        // A prepared statement is not parsed anew for other values.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         Ok(Self {
-            conn: Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+            conn,
             payments: BTreeMap::new(),
             live: BTreeSet::new(),
             versions: BTreeMap::new(),
@@ -69,6 +75,7 @@ impl Rows {
             resolved: BTreeMap::new(),
             foreign: BTreeSet::new(),
             commits: 0,
+            seen: None,
         })
     }
 
@@ -76,7 +83,23 @@ impl Rows {
     pub fn changes(&mut self) -> rusqlite::Result<Commit> {
         let everything = self.commits.is_multiple_of(COMMITS_BETWEEN_LOOKS);
         self.commits += 1;
-        self.look(everything)
+        // Many a transaction finds nothing to do. SQLite says whether anybody else has written.
+        let state: i64 = self
+            .conn
+            .prepare_cached("PRAGMA data_version")?
+            .query_row([], |row| row.get(0))?;
+        if let Some((seen, meta)) = &self.seen
+            && *seen == state
+            && !everything
+        {
+            return Ok(Commit {
+                meta: meta.clone(),
+                ..Commit::default()
+            });
+        }
+        let commit = self.look(everything)?;
+        self.seen = Some((state, commit.meta.clone()));
+        Ok(commit)
     }
 
     /// What is new, and also what must never change.
@@ -92,7 +115,9 @@ impl Rows {
         self.look_at_payments(everything, &mut commit)?;
         self.look_at_slots(everything, &mut commit)?;
         let found: Vec<Hash> =
-            self.list("SELECT tx_hash FROM foreign_transactions", |row| row.get(0))?;
+            self.list("SELECT tx_hash FROM foreign_transactions", [], |row| {
+                row.get(0)
+            })?;
         for hash in found {
             if self.foreign.insert(hash) {
                 commit.foreign.push(hash);
@@ -104,10 +129,11 @@ impl Rows {
     fn list<T>(
         &self,
         sql: &str,
+        values: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<Vec<T>> {
         let mut statement = self.conn.prepare_cached(sql)?;
-        statement.query_map([], read)?.collect()
+        statement.query_map(values, read)?.collect()
     }
 
     fn meta(&self) -> rusqlite::Result<Meta> {
@@ -133,15 +159,16 @@ impl Rows {
             .payments
             .last_key_value()
             .map_or(0, |(number, _)| *number);
-        let sql = if everything {
-            PAYMENTS.to_owned()
-        } else {
-            format!("{PAYMENTS} WHERE live = 1 OR number > {known}")
+        let mut found = match everything {
+            true => self.list(PAYMENTS, [], payment)?,
+            false => {
+                let sql = format!("{PAYMENTS} WHERE live = 1 OR number > ?1");
+                self.list(&sql, [known], payment)?
+            }
         };
-        let mut found = self.list(&sql, payment)?;
         let seen: BTreeSet<i64> = found.iter().map(|(number, _)| *number).collect();
         for number in self.live.difference(&seen) {
-            found.extend(self.list(&format!("{PAYMENTS} WHERE number = {number}"), payment)?);
+            found.extend(self.list(&format!("{PAYMENTS} WHERE number = ?1"), [number], payment)?);
         }
         self.live.clear();
         for (number, row) in found {
@@ -158,23 +185,25 @@ impl Rows {
 
     fn look_at_slots(&mut self, everything: bool, commit: &mut Commit) -> rusqlite::Result<()> {
         let open = "SELECT number FROM slots WHERE resolved_ledger IS NULL";
-        let now: BTreeSet<u32> = self.list(open, |row| row.get(0))?.into_iter().collect();
+        let now: BTreeSet<u32> = self.list(open, [], |row| row.get(0))?.into_iter().collect();
         let gone: Vec<u32> = self.open.difference(&now).copied().collect();
         let (mut versions, mut resolved) = (Vec::new(), Vec::new());
         let by = "SELECT number, resolved_by FROM slots WHERE resolved_ledger IS NOT NULL";
         let pair = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
         if everything {
-            versions.extend(self.list(VERSIONS, version)?);
-            resolved.extend(self.list(by, pair)?);
+            versions.extend(self.list(VERSIONS, [], version)?);
+            resolved.extend(self.list(by, [], pair)?);
         } else {
             versions.extend(self.list(
                 &format!("{VERSIONS} WHERE s.resolved_ledger IS NULL"),
+                [],
                 version,
             )?);
+            let versions_of = format!("{VERSIONS} WHERE s.number = ?1");
+            let by = format!("{by} AND number = ?1");
             for slot in gone {
-                versions
-                    .extend(self.list(&format!("{VERSIONS} WHERE s.number = {slot}"), version)?);
-                resolved.extend(self.list(&format!("{by} AND number = {slot}"), pair)?);
+                versions.extend(self.list(&versions_of, [slot], version)?);
+                resolved.extend(self.list(&by, [slot], pair)?);
             }
         }
         self.open = now;

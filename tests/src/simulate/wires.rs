@@ -22,7 +22,8 @@ use super::bell::Bell;
 use super::facts::{Fact, Sending, Sink as Facts};
 use super::fuse::{Fuse, Moment};
 use super::seed::Draws;
-use crate::sim::{Direct, DirectSocket, Millis, Network, Out};
+use super::time::now;
+use crate::sim::{Direct, DirectSocket, Network, Out};
 
 /// Messages that wait on a wire, in either direction. The gateway has at most 256 requests under way.
 const MESSAGES_MAX: usize = 4096;
@@ -129,12 +130,6 @@ impl Wires {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The servers' time.
-#[must_use]
-pub fn now() -> Millis {
-    Millis(u64::try_from(paygate::clock::now().0).unwrap_or(0))
 }
 
 struct Dialer {
@@ -300,6 +295,8 @@ impl Server {
     async fn take(&mut self, message: Message) {
         self.wires.delay().await;
         let text = match message {
+            // Nothing comes through on a half-open connection, in either direction.
+            Message::Ping(_) if self.socket.is_silent() => return,
             Message::Ping(bytes) => return self.say(Message::Pong(bytes)),
             Message::Text(text) => text,
             _ => return,

@@ -31,15 +31,13 @@ use super::outsider::Outsider;
 use super::plan::{Plan, Trouble};
 use super::report::{Outcome, Recorder};
 use super::seed::Draws;
+use super::time::{self, NOON_MS, now};
 use super::vault::{SimSigner, Slip};
-use super::wires::{Weather, Wires, now};
+use super::wires::{Weather, Wires};
 use crate::sim::{
     Beginning, FAULT_NAMES, Fees, Millis, Network, Options, SeenLedger, SeenTx, ServerMode,
 };
 use crate::world::wallet::{SeedType, Wallet};
-
-/// Wall time when every run begins: 2026-11-23, noon.
-const NOON_MS: u64 = 1_795_435_200_000;
 
 /// The network.
 const NETWORK_ID: u32 = 21_337;
@@ -62,11 +60,20 @@ const WALLET_DROPS: u64 = 5_000_000_000;
 const WINDOW: u32 = 12;
 const FEE_CAP: u64 = 2_000;
 
+/// Faults that the run itself brings about, by their numbers in the menu.
+const CRASH: u8 = 48;
+const CLOCK_JUMPS: u8 = 51;
+const DISK_FAILS: u8 = 52;
+
+/// A clock is at most so wrong: two days.
+const CLOCK_WRONG_MS: u64 = 2 * 24 * 3_600_000;
+
 /// Destinations that exist.
 const DESTINATIONS: u8 = 6;
 
-/// After the last fault, so many ledgers are enough for everything to end.
-const LEDGERS_TO_END: u32 = 80;
+/// After the last fault, so many ledgers are enough for everything to end. Who was found to lie is not believed for ten minutes; where
+/// two of three lied one after the other, nothing can be decided until one of them is heard again.
+const LEDGERS_TO_END: u32 = 250;
 
 /// A thing that happens at a time.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +94,10 @@ enum Event {
     StartGateway,
     /// The signer's process is started.
     StartSigner,
+    /// Something goes wrong with the machine that gateway and signer run on.
+    MachineTrouble,
+    /// The clock is set right.
+    RightClock,
     /// Wires are as they should be.
     CalmWires,
     /// Faults are over.
@@ -99,6 +110,8 @@ struct Day {
     recorder: Arc<Mutex<Recorder>>,
     desk: Desk,
     draws: Draws,
+    /// For what goes wrong with the machine.
+    machine: Draws,
     queue: BTreeMap<(u64, u64), Event>,
     queued: u64,
     began: Instant,
@@ -116,21 +129,16 @@ struct Day {
     peace_at: u32,
 }
 
-/// Runs one seed in this thread, with its files in a folder of `folder`.
+/// Runs one seed in this thread, with its files in this empty folder.
 #[must_use]
 pub fn run_in(seed: u64, servers: usize, is_verbose: bool, folder: &Path) -> Outcome {
-    let folder = folder.join(format!("seed-{seed}"));
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).expect("the folder for runs can be written");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime without sockets needs nothing of the system");
     let outcome = runtime.block_on(async {
-        clock::set_wall(Some(clock::Millis(
-            i64::try_from(NOON_MS).unwrap_or(i64::MAX),
-        )));
+        time::begin();
         let mut chances = Draws::of(seed, "chance");
         chance::set_source(Some(Box::new(move |bytes| chances.fill(bytes))));
         Day::new(seed, servers, is_verbose, folder.join("paygate.db"))
@@ -138,9 +146,8 @@ pub fn run_in(seed: u64, servers: usize, is_verbose: bool, folder: &Path) -> Out
             .await
     });
     drop(runtime);
-    clock::set_wall(None);
+    time::end();
     chance::set_source(None);
-    let _ = std::fs::remove_dir_all(&folder);
     outcome
 }
 
@@ -161,7 +168,8 @@ fn friend(byte: u8) -> Outsider {
 impl Day {
     fn new(seed: u64, servers: usize, is_verbose: bool, path: PathBuf) -> Self {
         let mut draws = Draws::of(seed, "plan");
-        let plan = Plan::draw(&mut draws);
+        let mut machine = Draws::of(seed, "machine");
+        let plan = Plan::draw(&mut draws).with(&mut machine);
         let recorder = Arc::new(Mutex::new(Recorder::new(seed, plan.name, is_verbose)));
         let sink: Sink = {
             let recorder = Arc::clone(&recorder);
@@ -235,6 +243,7 @@ impl Day {
             recorder,
             desk: Desk::default(),
             draws: Draws::of(seed, "day"),
+            machine,
             queue: BTreeMap::new(),
             queued: 0,
             began: Instant::now(),
@@ -259,6 +268,7 @@ impl Day {
         self.at(3_000, Event::Propose);
         self.at(1_000, Event::Faults);
         self.at(self.plan.first_trouble_ms, Event::Trouble);
+        self.at(2 * self.plan.first_trouble_ms, Event::MachineTrouble);
         self.at(self.plan.peace_ms, Event::Peace);
         while !self.is_over(&mut callers) {
             self.step().await;
@@ -330,6 +340,8 @@ impl Day {
             }
             Event::StartGateway => self.start_gateway(),
             Event::StartSigner => self.start_signer(),
+            Event::MachineTrouble => self.machine_trouble(),
+            Event::RightClock => time::go_wrong(0),
             Event::CalmWires => self.setup.wires.weather(Weather::CALM),
             Event::Peace => self.peace(),
         }
@@ -425,6 +437,7 @@ impl Day {
         self.desk.set(None);
         if let Some(moment) = life.fuse.died_at() {
             lock(&self.recorder).fault(moment.name());
+            self.faults.happened(CRASH);
         }
         match life.kill().await {
             Some(End::Panicked) => {
@@ -511,6 +524,34 @@ impl Day {
         self.revive();
     }
 
+    /// The machine's own: its clock jumps, or a sync of its disk fails. With draws of its own, so that a day is otherwise the same.
+    fn machine_trouble(&mut self) {
+        if self.is_peace || !self.plan.has_machine_trouble {
+            return;
+        }
+        if self.machine.permille(400) {
+            self.faults.happened(DISK_FAILS);
+            lock(&self.recorder).note("a sync of the signer's disk is to fail");
+            let syncs = self.machine.between(0, 20);
+            self.setup.signer.disk().fail_sync_in(syncs);
+        } else {
+            self.faults.happened(CLOCK_JUMPS);
+            // Minutes mostly; now and then days, in either direction.
+            let most = match self.machine.permille(300) {
+                true => CLOCK_WRONG_MS,
+                false => CLOCK_WRONG_MS / 1_000,
+            };
+            let by = i64::try_from(self.machine.below(most)).unwrap_or(0);
+            let by = if self.machine.permille(500) { by } else { -by };
+            lock(&self.recorder).note(&format!("the clock jumps by {by} ms"));
+            time::go_wrong(by);
+            let over = self.machine.between(2_000, 40_000);
+            self.at(over, Event::RightClock);
+        }
+        let next = self.machine.between(5_000, 40_000);
+        self.at(next, Event::MachineTrouble);
+    }
+
     fn look_after(&mut self) {
         let mut draws = self.draws.clone();
         if !self.is_peace && self.plan.has_faults {
@@ -534,6 +575,9 @@ impl Day {
     /// A signer that ended by itself is started again, as a supervisor would.
     fn revive(&mut self) {
         if !self.setup.signer.is_alive() {
+            if self.setup.signer.disk().is_dead() {
+                self.faults.happened(CRASH);
+            }
             self.kill_signer();
         }
     }
@@ -548,6 +592,7 @@ impl Day {
             lock(&self.recorder).note("no more faults");
         }
         self.setup.wires.weather(Weather::CALM);
+        time::go_wrong(0);
         if let Some(life) = &self.life {
             life.fuse.disarm();
             life.person_looks(&self.setup.facts);
@@ -655,6 +700,7 @@ fn network(plan: &Plan, servers: usize, funded: BTreeMap<String, u64>) -> Networ
         funded,
         fees: FEES,
         expected_size: plan.expected_size,
+        page_entries: plan.page_entries,
         ..Options::default()
     };
     let beginning = Beginning {

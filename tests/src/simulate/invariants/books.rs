@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::simulate::facts::{
-    Ask, ChainTx, Content, Evidence, Hash, Meta, PaymentRow, Signature, Standing, StoreLife,
-    VersionRow,
+    Ask, ChainTx, Commit, Content, Evidence, Hash, Meta, PaymentRow, Signature, Standing,
+    StoreLife, VersionRow,
 };
 
 /// A ledger of the chain.
@@ -35,6 +35,23 @@ pub(super) struct Stored {
     pub(super) owners: BTreeMap<u32, String>,
     pub(super) resolved: BTreeMap<u32, Option<Hash>>,
     pub(super) foreign: BTreeSet<Hash>,
+}
+
+impl Stored {
+    /// The row about the store, and the rows that this commit changes, as they were.
+    pub(super) fn touched_by(&self, commit: &Commit) -> Self {
+        let rows = commit.payments.iter();
+        let rows = rows.filter_map(|row| self.rows.get_key_value(&row.key));
+        let versions = commit.versions.iter();
+        let versions = versions.map(|version| (version.slot, version.number));
+        let versions = versions.filter_map(|id| self.versions.get_key_value(&id));
+        Self {
+            meta: self.meta.clone(),
+            rows: rows.map(|(key, row)| (key.clone(), row.clone())).collect(),
+            versions: versions.map(|(id, row)| (*id, row.clone())).collect(),
+            ..Self::default()
+        }
+    }
 }
 
 #[derive(Debug, Default)]

@@ -65,10 +65,10 @@ impl Checker {
         }
     }
 
-    /// The store before the commit. In the first commit of a life, what the life began with.
+    /// The store before the commit, as far as the commit touches it. In the first commit of a life, all that the life began with.
     fn begin_life(&mut self, commit: &Commit) -> Stored {
         match self.books.begins {
-            None => self.books.store.clone(),
+            None => self.books.store.touched_by(commit),
             Some(Begin::Other) => {
                 self.books.store = Stored::default();
                 Stored::default()
