@@ -5,7 +5,8 @@
 //! processes. What is simulated is what lies outside: clock, chance, wires, the signer's disk, and the ledger.
 //!
 //! # Layout
-//! - [`world`]: one run, from its first event to its end. [`plan`]: what kind of day it is. [`seed`]: draws.
+//! - [`world`]: one run, from its first event to its end. [`plan`]: what kind of day it is; [`themes`]: what some days are about.
+//!   [`seed`]: draws.
 //! - [`gateway`]: a life of the gateway; [`fuse`]: where it ends. [`wires`]: the way to the servers. [`clients`]: callers.
 //! - [`faults`]: what goes wrong with servers and on the ledger, and when; [`outsider`]: who acts there besides us.
 //! - [`vault`]: the lives of the signer; [`disk`]: its disk, which can lose what was not synced.
@@ -26,6 +27,7 @@ pub mod plan;
 pub mod report;
 pub mod rows;
 pub mod seed;
+pub mod themes;
 pub mod vault;
 pub mod wires;
 pub mod world;
@@ -41,6 +43,11 @@ const SERVERS: usize = 3;
 #[must_use]
 pub fn run(seed: u64, is_verbose: bool) -> Outcome {
     world::run_in(seed, SERVERS, is_verbose, &folder())
+}
+
+/// Takes away what runs that were cut short have left.
+pub fn sweep() {
+    let _ = std::fs::remove_dir_all(folder());
 }
 
 /// Where stores lie: in memory, if there is such a folder, as nothing of them has to outlive a run.
