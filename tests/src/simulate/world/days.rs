@@ -128,6 +128,9 @@ impl Day {
 
     /// A gateway that stands beside another ends by itself, or a person ends it.
     async fn leave_beside(&mut self) {
+        if let (true, Some(life)) = (self.is_peace, &self.life) {
+            life.fuse.wake();
+        }
         let is_over = |life: &Life| life.has_ended() || life.fuse.is_dead();
         if self.is_peace || self.acts.beside.as_ref().is_some_and(is_over) {
             self.end_acts().await;
