@@ -7,18 +7,18 @@
     reason = "it talks to a person, and CI reads its last line"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use paygate_tests::simulate::menu::{self, Entry};
-use paygate_tests::simulate::report::Outcome;
-use paygate_tests::simulate::{mutants, run};
+use paygate_tests::simulate::report::{Outcome, listen};
+use paygate_tests::simulate::{self, mutants, run};
 
 /// Runs the real gateway and the real signer through simulated days of faults, one for each seed.
 #[derive(Debug, Parser)]
@@ -151,19 +151,41 @@ fn try_mutants(arguments: &Arguments) -> ExitCode {
     };
     let wanted = arguments.mutant.as_deref().unwrap_or("");
     let seeds = format!("{}..{}", arguments.seeds.start, arguments.seeds.end);
-    let mut survived = 0;
+    let (began, mut survived, mut lines) = (Instant::now(), 0, Vec::new());
     for mutant in mutants::ALL.iter().filter(|m| m.name.starts_with(wanted)) {
         let mut tried = Command::new(&program);
         tried.args(["--mutant", mutant.name, "--seeds", &seeds]);
-        if !tried.status().is_ok_and(|status| status.success()) {
-            survived += 1;
+        let line = match tried.output() {
+            Ok(tried) => {
+                survived += u32::from(!tried.status.success());
+                String::from_utf8_lossy(&tried.stdout).trim().to_owned()
+            }
+            Err(err) => {
+                survived += 1;
+                format!("{} was not tried: {err}", mutant.name)
+            }
+        };
+        println!("{line}");
+        lines.push(line);
+    }
+    println!("took {} s, survived: {survived}", began.elapsed().as_secs());
+    if wanted.is_empty() && std::env::var_os("UPDATE_GENERATED").is_some() {
+        match mutants::write_table(&lines) {
+            Ok(()) => println!("the table is written"),
+            Err(err) => println!("the table is not written: {err}"),
         }
     }
-    println!("survived: {survived}");
     ended(survived == 0)
 }
 
-/// Runs seeds, one after the other on each core, until one shows the defect.
+/// What a run with a defect has to say.
+enum Word {
+    Violated(u64, String),
+    Ended(u64),
+}
+
+/// Runs seeds, one after the other on each core, until one shows the defect. It counts when it is seen, not when its run ends, which
+/// a defect may keep from ever coming.
 fn try_mutant(name: &str, seeds: Range<u64>) -> ExitCode {
     let Some(mutant) = mutants::ALL.iter().find(|mutant| mutant.name == name) else {
         println!("{name} is no defect");
@@ -173,57 +195,76 @@ fn try_mutant(name: &str, seeds: Range<u64>) -> ExitCode {
         println!("this program holds no defects: use --mutants");
         return ExitCode::FAILURE;
     }
-    watch_the_time(name.to_owned());
-    let next = AtomicU64::new(seeds.start);
-    let caught: Mutex<Option<(u64, String)>> = Mutex::new(None);
-    let found = || caught.lock().unwrap_or_else(PoisonError::into_inner);
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    // A lower seed that is still running may show it as well: the first one counts.
-                    if seed >= seeds.end || found().as_ref().is_some_and(|(first, _)| *first < seed)
-                    {
-                        return;
-                    }
-                    let violations = run(seed, false).violations;
-                    let mut found = found();
-                    let named = violations.iter().find(|v| v.contains("invariant "));
-                    if let Some(first) = named.or(violations.first())
-                        && found.as_ref().is_none_or(|(known, _)| seed < *known)
-                    {
-                        *found = Some((seed, mutants::caught_by(first)));
-                    }
+    let (says, words) = mpsc::channel();
+    let of_runs = says.clone();
+    listen(Box::new(move |seed, what| {
+        let _ = of_runs.send(Word::Violated(seed, what.to_owned()));
+    }));
+    let next = Arc::new(AtomicU64::new(seeds.start));
+    for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+        let (next, says, end) = (Arc::clone(&next), says.clone(), seeds.end);
+        thread::spawn(move || {
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= end {
+                    return;
                 }
-            });
-        }
-    });
-    match caught.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some((seed, by)) => {
-            println!(
-                "{name} caught by {by} after {} seeds",
-                seed - seeds.start + 1
-            );
-            ExitCode::SUCCESS
-        }
-        None => {
-            println!("{name} survived");
-            ExitCode::FAILURE
-        }
+                let _ = run(seed, false);
+                let _ = says.send(Word::Ended(seed));
+            }
+        });
     }
+    let verdict = verdict(&words, &seeds);
+    simulate::sweep();
+    let well = verdict.is_ok();
+    match verdict {
+        Ok((seed, by)) => {
+            let after = seed - seeds.start + 1;
+            println!("{name} caught by {by} after {after} seeds (seed {seed})");
+        }
+        Err(why) => println!("{name} survived: {why}"),
+    }
+    // Runs that go on are of no use any more.
+    std::process::exit(i32::from(!well))
 }
 
-/// Ends the process if nothing was found for too long.
-fn watch_the_time(name: String) {
-    thread::spawn(move || {
-        let (_never, ends) = std::sync::mpsc::sync_channel::<()>(1);
-        // Nobody sends: it waits.
-        let _ = ends.recv_timeout(Duration::from_secs(MUTANT_SECONDS_MAX));
-        println!("{name} survived: no verdict within {MUTANT_SECONDS_MAX} s");
-        std::process::exit(1);
-    });
+/// The lowest seed that shows the defect, and what it violates first. Of seeds that run at the same time the lower one is waited for.
+fn verdict(words: &mpsc::Receiver<Word>, seeds: &Range<u64>) -> Result<(u64, String), String> {
+    let began = Instant::now();
+    let mut violated: BTreeMap<u64, String> = BTreeMap::new();
+    let mut ended: BTreeSet<u64> = BTreeSet::new();
+    let settled = |violated: &BTreeMap<u64, String>, ended: &BTreeSet<u64>| {
+        let (seed, what) = violated.first_key_value()?;
+        // Violations that only a run's own bookkeeping sees are named if nothing better comes.
+        let is_named = what.contains("invariant ") || ended.contains(seed);
+        let is_lowest = (seeds.start..*seed).all(|lower| ended.contains(&lower));
+        (is_named && is_lowest).then(|| (*seed, mutants::caught_by(what)))
+    };
+    loop {
+        if let Some(found) = settled(&violated, &ended) {
+            return Ok(found);
+        }
+        if seeds.clone().all(|seed| ended.contains(&seed)) {
+            return Err(format!("{} seeds", ended.len()));
+        }
+        let left = Duration::from_secs(MUTANT_SECONDS_MAX).saturating_sub(began.elapsed());
+        match words.recv_timeout(left) {
+            Ok(Word::Violated(seed, what)) => {
+                let known = violated.entry(seed).or_insert_with(|| what.clone());
+                if !known.contains("invariant ") && what.contains("invariant ") {
+                    *known = what;
+                }
+            }
+            Ok(Word::Ended(seed)) => {
+                ended.insert(seed);
+            }
+            Err(_) => {
+                let found = violated.pop_first();
+                let found = found.map(|(seed, what)| (seed, mutants::caught_by(&what)));
+                return found.ok_or(format!("no verdict within {MUTANT_SECONDS_MAX} s"));
+            }
+        }
+    }
 }
 
 fn tell(sums: &Sums, began: Instant) -> ExitCode {

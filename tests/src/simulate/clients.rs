@@ -54,6 +54,8 @@ pub struct Order {
     pub cancels: Option<Duration>,
     /// It pays anew if it is told that the payment ended unpaid.
     pub retries: bool,
+    /// Its payment may be forgotten with a store that is put back: it then asks for the same again, by the same id.
+    pub may_be_forgotten: bool,
 }
 
 /// What callers count and complain about.
@@ -123,7 +125,7 @@ pub async fn call(desk: Desk, clerk: Clerk, order: Order, mut draws: Draws) {
         let _ = desk.ask(cancel).await;
     }
     if order.retries {
-        let end = wait(&desk, &clerk, &key).await;
+        let end = wait(&desk, &clerk, &key, &order).await;
         if end.is_unpaid() {
             let again = Order {
                 id: format!("{}-again", order.id),
@@ -196,7 +198,7 @@ async fn create(
 }
 
 /// Asks again and again until the payment has ended.
-async fn wait(desk: &Desk, clerk: &Clerk, key: &PaymentKey) -> Standing {
+async fn wait(desk: &Desk, clerk: &Clerk, key: &PaymentKey, order: &Order) -> Standing {
     loop {
         let get = |counter: Counter| {
             let key = key.clone();
@@ -214,6 +216,9 @@ async fn wait(desk: &Desk, clerk: &Clerk, key: &PaymentKey) -> Standing {
                 if state.is_final() {
                     return state;
                 }
+            }
+            Ok(None) if order.may_be_forgotten => {
+                create(desk, clerk, order, None).await;
             }
             Ok(None) => (clerk.complaint)(format!("{key} was stored, and is not there")),
             Err(err) => (clerk.complaint)(format!("{key} was asked for, and it fails: {err}")),

@@ -116,7 +116,7 @@ pub struct Commit {
     pub versions: Vec<VersionRow>,
     /// Slots that are decided and what used them; none: nobody shows it.
     pub resolved: Vec<(u32, Option<Hash>)>,
-    /// Transactions that it found and nobody here made.
+    /// Transactions that it found and that no row of it has made.
     pub foreign: Vec<Hash>,
 }
 

@@ -1,11 +1,13 @@
 //! Fuse: where a life of the gateway ends.
 //!
 //! Owns: the moments at which a process can die, and that the dead do nothing any more: no commit, no request for a signature,
-//! no blob. May not: decide when; the run does.
+//! no blob. Also where one stands still until somebody wakes it, as a stopped process does. May not: decide when; the run does.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+
+use super::bell::Bell;
 
 /// A moment at which it matters whether the process dies before or after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +56,7 @@ impl Moment {
 pub struct Fuse {
     state: Mutex<State>,
     died: Notify,
+    awake: Bell,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +65,9 @@ struct State {
     /// It dies when this moment has come so many more times.
     armed: Option<(Moment, u64)>,
     died_at: Option<Moment>,
+    /// It stands still when this moment comes.
+    stops_at: Option<Moment>,
+    stands_still: bool,
 }
 
 impl Fuse {
@@ -74,6 +80,7 @@ impl Fuse {
                 ..State::default()
             }),
             died: Notify::new(),
+            awake: Bell::default(),
         }
     }
 
@@ -82,6 +89,10 @@ impl Fuse {
         let mut state = self.state();
         if state.is_dead {
             return false;
+        }
+        if state.stops_at == Some(moment) {
+            state.stops_at = None;
+            state.stands_still = true;
         }
         if let Some((armed, left)) = &mut state.armed
             && *armed == moment
@@ -95,6 +106,33 @@ impl Fuse {
             }
         }
         true
+    }
+
+    /// When this moment comes next, the process stands still before it goes on.
+    pub fn stop_at(&self, moment: Moment) {
+        self.state().stops_at = Some(moment);
+    }
+
+    /// Whether it stands still.
+    pub fn stands_still(&self) -> bool {
+        self.state().stands_still
+    }
+
+    /// It goes on where it stood, and knows nothing of the time between.
+    pub fn wake(&self) {
+        let mut state = self.state();
+        state.stops_at = None;
+        state.stands_still = false;
+        drop(state);
+        self.awake.ring();
+    }
+
+    /// Resolves once it does not stand still.
+    pub async fn going(&self) {
+        let mut heard = self.awake.come();
+        while self.stands_still() {
+            self.awake.hear(&mut heard).await;
+        }
     }
 
     /// Ends the life now.

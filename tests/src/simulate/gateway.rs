@@ -32,7 +32,7 @@ use tower::Service as _;
 use tower::util::BoxCloneSyncService;
 use xrpl_tx::Hash256;
 
-use super::facts::{Fact, Sink, StoreLife};
+use super::facts::{Commit, Fact, Sink, StoreLife};
 use super::fuse::{Fuse, Moment};
 use super::rows::Rows;
 use super::seed::Draws;
@@ -70,6 +70,8 @@ pub struct Setup {
     pub signer: SimSigner,
     /// Takes facts down.
     pub facts: Sink,
+    /// Grows with each store that is put back.
+    pub generation: u64,
 }
 
 /// A running gateway.
@@ -86,8 +88,8 @@ pub struct Life {
 }
 
 impl Life {
-    /// A person looks: a freeze for which there is no foreign transaction is lifted, as `paygatectl unfreeze` does. One of a fault of
-    /// servers stays otherwise, since nothing but a person ends it.
+    /// A person looks, names every foreign transaction that there is, and lifts the freeze, as `paygatectl unfreeze` does: nothing else
+    /// ends one.
     pub fn person_looks(&self, facts: &Sink) {
         if self.view.now().frozen.is_none() {
             return;
@@ -97,12 +99,18 @@ impl Life {
             self.view.clone(),
             Arc::clone(&self.wake),
         );
-        let facts = Arc::clone(facts);
+        // What is signed from here on is signed with a person's word.
+        facts(Fact::Unfrozen);
         tokio::spawn(async move {
-            let reason = "the servers are in order again".to_owned();
-            // What is signed from here on is signed with a person's word.
-            facts(Fact::Unfrozen);
-            let lifted = store.unfreeze(reason, BTreeSet::new(), clock::now()).await;
+            let reason = "everything is in order again".to_owned();
+            let mut lifted = store
+                .unfreeze(reason.clone(), BTreeSet::new(), clock::now())
+                .await;
+            if let Ok(Unfrozen::Unnamed(foreign)) = lifted {
+                // Each of them was looked at, and the key is safe again.
+                let named = foreign.into_iter().collect();
+                lifted = store.unfreeze(reason, named, clock::now()).await;
+            }
             if let Ok(Unfrozen::Now) = lifted {
                 view.update(|view| view.frozen = None);
                 wake.notify_one();
@@ -137,6 +145,9 @@ struct Guard {
     rows: Arc<Mutex<Rows>>,
     facts: Sink,
     draws: Arc<Mutex<Draws>>,
+    view: View,
+    /// This life's first commit has not come yet, and it is one on such a store.
+    begins: Mutex<Option<StoreLife>>,
 }
 
 impl fmt::Debug for Guard {
@@ -154,7 +165,18 @@ impl Gate for Guard {
                 let commit = rows
                     .changes()
                     .expect("the rows of an open store can be read");
-                (self.facts)(Fact::Committed(commit));
+                // Another life may commit until this one does.
+                let begins = self
+                    .begins
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take();
+                begins
+                    .into_iter()
+                    .for_each(|life| (self.facts)(Fact::Began(life)));
+                let epoch = self.view.now().epoch;
+                let by_epoch = (epoch > 0).then_some(epoch);
+                (self.facts)(Fact::Committed(Commit { by_epoch, ..commit }));
                 self.fuse.reach(Moment::AfterCommit)
             }
             Point::Read => !self.fuse.is_dead(),
@@ -174,9 +196,13 @@ impl Gate for Guard {
                 }
             }
         };
+        let fuse = Arc::clone(&self.fuse);
         match late {
-            0 => Box::pin(std::future::ready(())),
-            late => Box::pin(tokio::time::sleep(Duration::from_millis(late))),
+            0 if !fuse.stands_still() => Box::pin(std::future::ready(())),
+            late => Box::pin(async move {
+                tokio::time::sleep(Duration::from_millis(late)).await;
+                fuse.going().await;
+            }),
         }
     }
 }
@@ -191,15 +217,18 @@ impl Setup {
         };
         let rows_path = self.path.clone();
         let rows = Arc::new(Mutex::new(open_rows(&options, &rows_path)?));
+        let view = View::default();
         let gate = Arc::new(Guard {
             fuse: Arc::clone(&fuse),
             rows,
             facts: Arc::clone(&self.facts),
             draws: Arc::new(Mutex::new(draws)),
+            view: view.clone(),
+            begins: Mutex::new(Some(StoreLife {
+                generation: self.generation,
+            })),
         });
         let store = Store::open_inline(options, gate)?;
-        (self.facts)(Fact::Began(StoreLife { generation: 1 }));
-        let view = View::default();
         let wake = Arc::new(Notify::new());
         let build = BuildInfo {
             version: "simulated",
@@ -353,6 +382,7 @@ fn port(signer: &SimSigner, fuse: &Arc<Fuse>) -> Port {
                 if fuse.is_dead() || signs && !fuse.reach(Moment::BeforeSign) {
                     std::future::pending::<()>().await;
                 }
+                fuse.going().await;
                 let answer = match routes.call(request).await {
                     Ok(answer) => answer,
                     Err(never) => match never {},
@@ -360,6 +390,7 @@ fn port(signer: &SimSigner, fuse: &Arc<Fuse>) -> Port {
                 if fuse.is_dead() || signs && !fuse.reach(Moment::AfterSign) {
                     std::future::pending::<()>().await;
                 }
+                fuse.going().await;
                 Ok(answer)
             }
         },

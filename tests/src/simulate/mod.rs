@@ -5,7 +5,8 @@
 //! processes. What is simulated is what lies outside: clock, chance, wires, the signer's disk, and the ledger.
 //!
 //! # Layout
-//! - [`world`]: one run, from its first event to its end. [`plan`]: what kind of day it is. [`seed`]: draws.
+//! - [`world`]: one run, from its first event to its end. [`plan`]: what kind of day it is; [`themes`]: what some days are about.
+//!   [`seed`]: draws.
 //! - [`gateway`]: a life of the gateway; [`fuse`]: where it ends. [`wires`]: the way to the servers. [`clients`]: callers.
 //! - [`faults`]: what goes wrong with servers and on the ledger, and when; [`outsider`]: who acts there besides us.
 //! - [`vault`]: the lives of the signer; [`disk`]: its disk, which can lose what was not synced.
@@ -28,6 +29,7 @@ pub mod plan;
 pub mod report;
 pub mod rows;
 pub mod seed;
+pub mod themes;
 mod time;
 pub mod vault;
 pub mod wires;
@@ -51,16 +53,31 @@ pub fn run(seed: u64, is_verbose: bool) -> Outcome {
     outcome
 }
 
+/// Takes away what runs that were cut short have left.
+pub fn sweep() {
+    let (parent, prefix) = place();
+    let left = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    for entry in left.filter(|e| e.file_name().to_string_lossy().starts_with(&prefix)) {
+        let _ = std::fs::remove_dir_all(entry.path());
+    }
+}
+
 /// Where a run's store lies: in memory, if there is such a folder, as nothing of it has to outlive the run.
 fn folder() -> PathBuf {
     // One seed may be run twice at the same time.
     static RUNS: AtomicU64 = AtomicU64::new(0);
+    let (parent, prefix) = place();
+    let run = RUNS.fetch_add(1, Ordering::Relaxed);
+    parent.join(format!("{prefix}{run}"))
+}
+
+/// The folder of all runs, and how the names of this process's begin.
+fn place() -> (PathBuf, String) {
     let memory = Path::new("/dev/shm");
     let parent = if memory.is_dir() {
         memory.to_owned()
     } else {
         std::env::temp_dir()
     };
-    let run = RUNS.fetch_add(1, Ordering::Relaxed);
-    parent.join(format!("paygate-simulate-{}-{run}", std::process::id()))
+    (parent, format!("paygate-simulate-{}-", std::process::id()))
 }

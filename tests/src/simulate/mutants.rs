@@ -109,6 +109,33 @@ pub fn choose(mutant: &Mutant) -> bool {
     }
 }
 
+/// Where the table begins and ends in the page about it.
+const TABLE: (&str, &str) = ("<!-- table -->\n", "<!-- end of table -->");
+
+/// Writes what became of all of them, one line each in their order, into the page about them.
+pub fn write_table(lines: &[String]) -> io::Result<()> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/simulate/mutants.md");
+    let page = std::fs::read_to_string(&path)?;
+    let parts = page.split_once(TABLE.0).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(TABLE.1)?;
+        Some((before, after))
+    });
+    let (before, after) = parts.ok_or_else(|| io::Error::other("it has no place for a table"))?;
+    let mut table =
+        "| defect | what is wrong with it | what became of it |\n|---|---|---|\n".to_owned();
+    for (mutant, line) in ALL.iter().zip(lines) {
+        let became = line.strip_prefix(mutant.name).unwrap_or(line).trim();
+        table.push_str(&format!(
+            "| {} | {} | {became} |\n",
+            mutant.name, mutant.what
+        ));
+    }
+    std::fs::write(
+        path,
+        format!("{before}{}{table}{}{after}", TABLE.0, TABLE.1),
+    )
+}
+
 /// The name of the invariant in a violation's words; the words themselves if none is named.
 #[must_use]
 pub fn caught_by(violation: &str) -> String {

@@ -4,12 +4,24 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
+use std::sync::OnceLock;
 
 use super::facts::{Fact, Hash, Standing};
 use super::invariants::{Checker, Rules};
 
 /// Violations of one run that are kept; one is enough to know.
 const VIOLATIONS_MAX: usize = 20;
+
+/// Hears of each violation when it is seen: the seed, and what it is.
+pub type Listener = Box<dyn Fn(u64, &str) + Send + Sync>;
+
+/// The process's own listener: a defect may make a run go round in circles for ever after its violation.
+static LISTENER: OnceLock<Listener> = OnceLock::new();
+
+/// From now on every violation of any run of this process is told at once. Only the first listener counts.
+pub fn listen(listener: Listener) {
+    let _ = LISTENER.set(listener);
+}
 
 /// Takes facts down.
 pub struct Recorder {
@@ -114,6 +126,9 @@ impl Recorder {
         let at = self.started.elapsed().as_millis();
         if self.is_verbose {
             self.outcome.lines.push(format!("{at:>8} VIOLATION {what}"));
+        }
+        if let Some(listener) = LISTENER.get() {
+            listener(self.outcome.seed, &what);
         }
         if self.outcome.violations.len() < VIOLATIONS_MAX {
             self.outcome.violations.push(format!("at {at} ms: {what}"));

@@ -114,10 +114,11 @@ impl Rows {
         };
         self.look_at_payments(everything, &mut commit)?;
         self.look_at_slots(everything, &mut commit)?;
-        let found: Vec<Hash> =
-            self.list("SELECT tx_hash FROM foreign_transactions", [], |row| {
-                row.get(0)
-            })?;
+        let found: Vec<Hash> = self.list(
+            "SELECT tx_hash FROM foreign_transactions UNION SELECT tx_hash FROM imported",
+            [],
+            |row| row.get(0),
+        )?;
         for hash in found {
             if self.foreign.insert(hash) {
                 commit.foreign.push(hash);

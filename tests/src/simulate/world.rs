@@ -3,6 +3,7 @@
 //! Owns: the queue of what happens when, and the end: faults stop, everything gets the time that it needs, and then everything
 //! must have ended. May not: judge; facts go to the recorder.
 
+mod days;
 #[cfg(test)]
 mod hour;
 
@@ -31,6 +32,7 @@ use super::outsider::Outsider;
 use super::plan::{Plan, Trouble};
 use super::report::{Outcome, Recorder};
 use super::seed::Draws;
+use super::themes::Theme;
 use super::time::{self, NOON_MS, now};
 use super::vault::{SimSigner, Slip};
 use super::wires::{Weather, Wires};
@@ -100,6 +102,8 @@ enum Event {
     RightClock,
     /// Wires are as they should be.
     CalmWires,
+    /// What the day is about goes on.
+    Act,
     /// Faults are over.
     Peace,
 }
@@ -116,6 +120,8 @@ struct Day {
     queued: u64,
     began: Instant,
     faults: Faults,
+    theme: Theme,
+    acts: days::Acts,
     life: Option<Life>,
     lives: u64,
     seed: u64,
@@ -169,7 +175,8 @@ impl Day {
     fn new(seed: u64, servers: usize, is_verbose: bool, path: PathBuf) -> Self {
         let mut draws = Draws::of(seed, "plan");
         let mut machine = Draws::of(seed, "machine");
-        let plan = Plan::draw(&mut draws).with(&mut machine);
+        let theme = Theme::draw(seed);
+        let plan = theme.shape(Plan::draw(&mut draws).with(&mut machine));
         let recorder = Arc::new(Mutex::new(Recorder::new(seed, plan.name, is_verbose)));
         let sink: Sink = {
             let recorder = Arc::clone(&recorder);
@@ -178,13 +185,14 @@ impl Day {
         let mut entropy = [0; 16];
         Draws::of(seed, "wallet").fill(&mut entropy);
         let wallet = Wallet::from_entropy(SeedType::Ed25519, entropy);
-        let mut funded = BTreeMap::from([(wallet.account.to_address(), WALLET_DROPS)]);
+        let funds = theme.funds(seed).unwrap_or(WALLET_DROPS);
+        let mut funded = BTreeMap::from([(wallet.account.to_address(), funds)]);
         for byte in 1..=DESTINATIONS {
             funded.insert(account(byte).to_address(), 50_000_000);
         }
         let friends = [friend(1), friend(2)];
         for friend in &friends {
-            funded.insert(friend.address(), 1_000_000_000);
+            funded.insert(friend.address(), theme.friends_drops());
         }
         let people = People {
             intruder: Outsider::new(wallet.clone(), NETWORK_ID),
@@ -196,6 +204,7 @@ impl Day {
             bears_intruders: false,
             bears_ruin: false,
         };
+        let acts = days::Acts::new(seed, people.clone());
         let faults = Faults::new(bearing, people, FEES, plan.faults_every_ms);
         let network = network(&plan, servers, funded);
         let anchor = network
@@ -230,6 +239,7 @@ impl Day {
             wires,
             signer,
             facts: sink,
+            generation: 1,
         };
         lock(&recorder).rules(Rules {
             window: WINDOW,
@@ -248,6 +258,8 @@ impl Day {
             queued: 0,
             began: Instant::now(),
             faults,
+            theme,
+            acts,
             life: None,
             lives: 0,
             seed,
@@ -270,6 +282,7 @@ impl Day {
         self.at(self.plan.first_trouble_ms, Event::Trouble);
         self.at(2 * self.plan.first_trouble_ms, Event::MachineTrouble);
         self.at(self.plan.peace_ms, Event::Peace);
+        self.begin_acts();
         while !self.is_over(&mut callers) {
             self.step().await;
         }
@@ -343,6 +356,7 @@ impl Day {
             Event::MachineTrouble => self.machine_trouble(),
             Event::RightClock => time::go_wrong(0),
             Event::CalmWires => self.setup.wires.weather(Weather::CALM),
+            Event::Act => self.act().await,
             Event::Peace => self.peace(),
         }
     }
@@ -397,7 +411,8 @@ impl Day {
             let seen = network.server(honest).seen_ledger(next, &self.wallet);
             drop(network);
             let seen = seen.expect("what is validated was closed before");
-            (self.setup.facts)(Fact::Ledger(chain_ledger(seen)));
+            let ledger = self.acts.known(chain_ledger(seen));
+            (self.setup.facts)(Fact::Ledger(ledger));
             self.told = next;
         }
     }
@@ -628,7 +643,7 @@ impl Day {
     fn order(&self, n: u64, draws: &mut Draws) -> Order {
         // Now and then somebody is to receive who does not exist; below the reserve that cannot be.
         let (destination, drops) = match draws.below(100) {
-            0..5 => (account(100), draws.between(1, 3_000_000)),
+            0..5 if !self.theme.forgets() => (account(100), draws.between(1, 3_000_000)),
             5..15 => {
                 let friend = friend(u8::try_from(draws.between(1, 2)).unwrap_or(1));
                 let account = AccountId::from_address(&friend.address());
@@ -658,7 +673,8 @@ impl Day {
             cancels: draws
                 .permille(self.plan.cancel_permille)
                 .then(|| Duration::from_millis(draws.below(15_000))),
-            retries: draws.permille(300),
+            retries: draws.permille(300) || self.theme.forgets(),
+            may_be_forgotten: self.theme.forgets(),
         }
     }
 
@@ -686,6 +702,7 @@ impl Day {
         for (name, n) in FAULT_NAMES.iter().zip(met.0) {
             lock(&self.recorder).met(name, n);
         }
+        self.end_acts().await;
         if let Some(life) = self.life.take() {
             life.kill().await;
         }

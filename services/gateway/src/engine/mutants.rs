@@ -72,7 +72,7 @@ pub(super) async fn judge(
     let event = Event::SlotOpen { proof, next: None };
     match engine
         .store
-        .advance(engine.epoch, key, event, Vec::new(), clock::now())
+        .advance(engine.epoch(), key, event, Vec::new(), clock::now())
         .await
     {
         Ok(_) | Err(StoreError::Illegal(_)) => Ok(()),

@@ -147,6 +147,17 @@ impl Books {
             .find(|signature| self.lives(signature) && !self.is_stored(&signature.ask))
     }
 
+    /// True if a store was lost, and nothing that was signed for this payment until then can come into a ledger any more.
+    pub(super) fn is_forgotten_and_dead(&self, key: &str) -> bool {
+        let mut signed = self.signatures.values();
+        self.store_was_replaced
+            && !signed.any(|signature| {
+                signature.ask.is_payment
+                    && signature.ask.key.as_deref() == Some(key)
+                    && self.lives(signature)
+            })
+    }
+
     /// True if the store has the version that is asked for.
     pub(super) fn is_stored(&self, ask: &Ask) -> bool {
         let of_slot = self

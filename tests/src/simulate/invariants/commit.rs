@@ -184,7 +184,9 @@ impl Checker {
             SLOT_NEVER_TWICE,
             || format!("slot {slot} is given to {key}, and was signed for {signed:?}"),
         );
+        // What a lost store had bound elsewhere never comes any more, and the signer signs the payment nowhere else.
         let elsewhere = self.books.signed_payments.get(key).copied();
+        let elsewhere = elsewhere.filter(|_| !self.books.is_forgotten_and_dead(key));
         self.expect(elsewhere.is_none_or(|of| of == slot), ONE_SLOT, || {
             format!("{key} is given slot {slot}, and was signed on {elsewhere:?}")
         });

@@ -87,6 +87,7 @@ impl Day {
             repeats: false,
             cancels: None,
             retries: false,
+            may_be_forgotten: false,
         };
         call(self.desk.clone(), clerk, order, Draws::of(SEED, id)).await;
     }
