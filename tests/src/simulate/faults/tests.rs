@@ -211,6 +211,52 @@ fn who_bears_no_liars_and_no_intruders_meets_none() {
     }
 }
 
+/// The first draw decides that a server lies.
+fn lies_first(seed: u64) -> impl FnMut(u64) -> u64 {
+    let (mut draw, mut is_first) = (draws(seed), true);
+    move |end| match std::mem::take(&mut is_first) {
+        true => 0,
+        false => draw(end),
+    }
+}
+
+#[test]
+fn who_lies_is_never_asked_in_the_place_of_another() {
+    let mut network = network();
+    let mut faults = Faults::new(ALL, people(), FEES, 700);
+    let astray = |to| {
+        Fault::Dial(DialFault {
+            times: 1,
+            how: DialHow::Elsewhere(to),
+        })
+    };
+    network.trouble(1, &astray(2), Millis(NOON));
+    assert!(
+        network.speaks_for_others(2),
+        "the next connection comes to it"
+    );
+    let (reached, socket) = network.connect(1).expect("it listens");
+    assert_eq!(reached, 2);
+    network.heal(1, Millis(NOON));
+    assert!(
+        network.speaks_for_others(2),
+        "a connection that came to it is still open"
+    );
+    // Whatever lie is drawn for it, its word on validated ledgers stays true.
+    for seed in 0..50 {
+        faults.unsettle(&mut network, 2, Millis(NOON), &mut lies_first(seed));
+    }
+    assert_eq!(faults.liar, None);
+    network.server(2).disconnect(&socket);
+    assert!(!network.speaks_for_others(2));
+    for seed in 0..50 {
+        faults.unsettle(&mut network, 2, Millis(NOON), &mut lies_first(seed));
+    }
+    assert_eq!(faults.liar, Some(2));
+    assert!(faults.leads_to_liar(1, &astray(2)));
+    assert!(!faults.leads_to_liar(1, &astray(3)) && !faults.leads_to_liar(2, &astray(2)));
+}
+
 #[test]
 fn somebody_who_sees_everything_knows_what_may_still_happen() {
     let mut network = network();
