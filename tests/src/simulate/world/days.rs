@@ -325,8 +325,8 @@ impl Day {
             1 => {
                 self.note_act("servers have the same hole in their history");
                 let hole = Fault::MissingHistory {
-                    from_back: u32::try_from(self.acts.draws.below(2)).unwrap_or(0),
-                    ledgers: u32::try_from(self.acts.draws.between(1, 4)).unwrap_or(1),
+                    from_back: 0,
+                    ledgers: u32::try_from(self.acts.draws.between(3, 9)).unwrap_or(3),
                 };
                 let spared = self.acts.draws.below(4);
                 let mut network = self.setup.wires.network();
