@@ -3,17 +3,20 @@
 certificate, nothing without one, nginx's limit as RESOURCE_EXHAUSTED, a watch beside it, and Envoy's health check, which turns when a
 capability is lost and turns back.
 
-Owns: what a proxy must do to a gRPC client. May not: change the configurations but for addresses, paths of certificates and, for the
-health check, the name of the capability that can be taken away without ending a process.
+Owns: what a proxy must do to a gRPC client. May not: change the configurations but for addresses, paths of certificates, the
+name of the capability that can be taken away without ending a process, and, before a devnet, what is said of callers.
 """
 
+import concurrent.futures
 import contextlib
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 
 import devnet
@@ -27,6 +30,10 @@ PAID_WITHIN_S = 60.0
 READY_WITHIN_S = 30.0
 CALL_S = 5.0
 
+# What a proxy says of its caller, and the gateway believes of a proxy that it knows.
+CERTIFICATE_HEADER = "x-forwarded-client-cert"
+ADDRESS_HEADER = "x-forwarded-for"
+
 # The limit: 10 a second and 20 at once. More than both within the second that the calls take.
 CALLS = 80
 AT_ONCE = 20
@@ -36,9 +43,15 @@ FLIPS_WITHIN_S = 30.0
 
 
 def main():
-    with devnet.running("--close-ms", "500") as world, tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        certificates(folder)
+    with tempfile.TemporaryDirectory() as folder:
+        certificates(pathlib.Path(folder))
+        hands_on(pathlib.Path(folder))
+        before_a_gateway(pathlib.Path(folder))
+    print("proxies: nginx and Envoy pay over TLS with client certificates; limit, refusals, health check and what they hand on as documented")
+
+
+def before_a_gateway(folder):
+    with devnet.running("--close-ms", "500") as world:
         with nginx(folder, world) as address:
             pays(folder, address, "nginx-1")
             refuses_strangers(folder, address, "nginx")
@@ -48,7 +61,54 @@ def main():
             pays(folder, address, "envoy-1")
             refuses_strangers(folder, address, "envoy")
             flips(admin, world["pids"]["signer"])
-    print("proxies: nginx and Envoy pay over TLS with client certificates; limit, refusals and health check as documented")
+
+
+def hands_on(folder):
+    """Either proxy tells the server behind it who called: the certificate that it has verified, and the address, and last, where the
+    gateway looks, nothing that the caller wrote there himself."""
+    sent = (folder / "client.pem").read_text()
+    lie = [(CERTIFICATE_HEADER, 'Cert="a lie"'), (ADDRESS_HEADER, "203.0.113.7")]
+    with recorder() as (address, seen):
+        world = {"endpoints": {"gateway": address, "health": address}}
+        for who, proxy in (("nginx", nginx), ("envoy", envoy)):
+            with proxy(folder, world, hands_on=True) as started:
+                front = started if who == "nginx" else started[0]
+                with channel(folder, front) as through:
+                    call = through.unary_unary("/paygate.v1.PaymentService/GetPayment")
+                    devnet.until(f"{who} lets a call through", READY_WITHIN_S,
+                                 lambda: code_of(lambda: call(b"", metadata=lie, timeout=CALL_S)) == grpc.StatusCode.OK)
+            certificates_told = [value for key, value in seen[-1] if key == CERTIFICATE_HEADER]
+            addresses = [value for key, value in seen[-1] if key == ADDRESS_HEADER]
+            expect(len(certificates_told) == 1 and "a lie" not in certificates_told[0], f"{who} hands on one certificate, not {certificates_told}")
+            told = re.search(r'Cert="([^"]*)"', certificates_told[0])
+            expect(told is not None, f"{who} hands the certificate on as Cert=, not {certificates_told}")
+            expect(urllib.parse.unquote(told[1]).strip() == sent.strip(), f"{who} hands on the certificate that the client has shown")
+            last = addresses[0].rpartition(",")[2].strip() if len(addresses) == 1 else None
+            # Of a caller on loopback Envoy tells the machine's own address.
+            told_by_us = last == "127.0.0.1" if who == "nginx" else last is not None and last != lie[1][1]
+            expect(told_by_us, f"{who} hands on the caller's address last, not {addresses}")
+
+
+@contextlib.contextmanager
+def recorder():
+    """A gRPC server that answers everything with nothing, and keeps each call's metadata."""
+    seen = []
+
+    class Everything(grpc.GenericRpcHandler):
+        def service(self, details):
+            if details.method.startswith("/grpc.health"):
+                # SERVING: one varint field of value 1.
+                return grpc.unary_unary_rpc_method_handler(lambda request, context: b"\x08\x01")
+            seen.append(list(details.invocation_metadata))
+            return grpc.unary_unary_rpc_method_handler(lambda request, context: b"")
+
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=2), handlers=[Everything()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}", seen
+    finally:
+        server.stop(None).wait(READY_WITHIN_S)
 
 
 def pays(folder, address, payment_id):
@@ -119,9 +179,15 @@ def healthy(admin):
 # === the two proxies ===
 
 @contextlib.contextmanager
-def nginx(folder, world):
+def nginx(folder, world, hands_on=False):
     port = devnet.free_port()
+    # A devnet's gateway has no TLS and knows no proxy: nobody may tell it of a caller.
+    silent = {} if hands_on else {
+        '    grpc_set_header x-forwarded-client-cert "Cert=\\"$ssl_client_escaped_cert\\"";\n': "",
+        "    grpc_set_header x-forwarded-for $remote_addr;\n": "",
+    }
     text = replaced(DEPLOY / "nginx" / "paygate.conf", {
+        **silent,
         "127.0.0.1:50051": world["endpoints"]["gateway"],
         "listen 443 ssl http2": f"listen 127.0.0.1:{port} ssl http2",
         "/etc/paygate/tls/": f"{folder}/",
@@ -141,10 +207,15 @@ def nginx(folder, world):
 
 
 @contextlib.contextmanager
-def envoy(folder, world):
+def envoy(folder, world, hands_on=False):
     port, admin = devnet.free_port(), devnet.free_port()
     gateway, health = (world["endpoints"][name].rpartition(":")[2] for name in ("gateway", "health"))
+    silent = {} if hands_on else {
+        "use_remote_address: true": "use_remote_address: true\n                skip_xff_append: true",
+        "forward_client_cert_details: SANITIZE_SET": "forward_client_cert_details: SANITIZE",
+    }
     text = replaced(DEPLOY / "envoy" / "envoy.yaml", {
+        **silent,
         "{address: 0.0.0.0, port_value: 443}": f"{{address: 127.0.0.1, port_value: {port}}}",
         "port_value: 9901": f"port_value: {admin}",
         "port_value: 50051": f"port_value: {gateway}",
