@@ -308,9 +308,9 @@ pub(super) fn cannot_cancel(key: &PaymentKey, state: StateName) -> Status {
     )
 }
 
-/// The caller is nobody whom this gateway serves.
+/// A handler was reached by a call that did not pass `access`. It never is; nobody is let in if it were.
 pub(super) fn credential_invalid() -> Status {
-    let message = "without authentication this gateway serves callers of its own host only";
+    let message = "no caller is known for this call";
     Status::with_error_details(
         Code::Unauthenticated,
         message,
@@ -438,7 +438,7 @@ pub(super) fn reason_name(reason: ErrorReason) -> &'static str {
     name.strip_prefix("ERROR_REASON_").unwrap_or(name)
 }
 
-fn info(reason: ErrorReason, metadata: Vec<(&'static str, String)>) -> ErrorDetails {
+pub(super) fn info(reason: ErrorReason, metadata: Vec<(&'static str, String)>) -> ErrorDetails {
     let metadata: HashMap<String, String> = metadata
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))

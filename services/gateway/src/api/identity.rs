@@ -41,11 +41,8 @@ impl Caller {
     }
 }
 
-/// The caller of a request. Without authentication it is `local`, and a caller from elsewhere is nobody, whatever address the
-/// configuration let the gateway listen on.
+/// The caller of a request, as `access` has found him.
 pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
-    match request.remote_addr() {
-        Some(peer) if peer.ip().to_canonical().is_loopback() => Ok(Caller::local()),
-        _ => Err(errors::credential_invalid()),
-    }
+    let caller = request.extensions().get::<Caller>();
+    caller.cloned().ok_or_else(errors::credential_invalid)
 }

@@ -6,12 +6,13 @@
 //! # Layout
 //! - `decode.rs`, `encode.rs`: requests into core types, core types into answers.
 //! - `errors.rs`: every error there is.
-//! - `identity.rs`: who calls; `reach.rs`: whose payments he may see.
+//! - `access/`: who may call, decided once for all methods; `identity.rs`: who calls; `reach.rs`: whose payments he may see.
 //! - `payments.rs`, `wallet.rs`, `operations.rs`, `approvals.rs`: the services.
 //! - `watch.rs`: streams of changes.
 //! - `gate.rs`: the concurrency cap.
 //! - `settings.rs`: what of the configuration matters here.
 
+pub mod access;
 mod announce;
 pub mod approvals;
 mod decode;
@@ -46,12 +47,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
 use crate::clock::Millis;
 use crate::engine::Inquiry;
 use crate::metrics::Metrics;
 use crate::store::Store;
+use crate::tls;
 use crate::view::View;
 
 pub use identity::LOCAL_CLIENT;
@@ -88,6 +89,8 @@ const WATCHERS_LEAVE: Duration = Duration::from_secs(1);
 pub struct Api {
     /// Configured facts that answers show or that bound calls.
     pub settings: Arc<Settings>,
+    /// Who may call.
+    pub access: access::Access,
     /// The store.
     pub store: Store,
     /// What the engine sees.
@@ -130,6 +133,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let routes = routes(&api)?;
+    let incoming = tls::incoming(listener, api.access.tls(), api.metrics.clone());
     let gate = gate::GateLayer::new(gate::CALLS_AT_ONCE_MAX);
     let calls = gate.clone();
     let (stopping, stopped) = oneshot::channel();
@@ -145,9 +149,10 @@ pub async fn serve(
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .layer(TraceLayer::new(observer))
         .layer(StatusLayer::new(CALL_TIMEOUT_MAX))
+        .layer(access::AccessLayer(api.access.clone()))
         .layer(gate)
         .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop);
+        .serve_with_incoming_shutdown(incoming, stop);
     let all_answered = async {
         if stopped.await.is_err() {
             // The server has ended by itself, which the other branch tells.

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Cidr;
+
 /// What a caller may do. There is no scope that holds another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -32,4 +34,20 @@ impl Scope {
             Scope::Operate => "operate",
         }
     }
+}
+
+/// One entry of `clients`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// Its name for ever: payments, limits and audit go by it.
+    pub client_id: String,
+    /// Names in certificates that are this client: `uri:…`, `dns:…` or `cn:…`. Tokens name their client themselves.
+    #[serde(default)]
+    pub credentials: Vec<String>,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// Where it may call from. Empty: from anywhere that `security.allowed_ips` lets in.
+    #[serde(default)]
+    pub allowed_ips: Vec<Cidr>,
 }
