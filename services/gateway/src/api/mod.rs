@@ -71,6 +71,15 @@ pub const HEALTH_NAMES: &[&str] = &[
     "paygate.capability.wallet",
 ];
 
+/// Services that reflection tells of, beside itself.
+const SERVED: [&str; 5] = [
+    "paygate.v1.PaymentService",
+    "paygate.v1.WalletService",
+    "paygate.v1.ApprovalService",
+    "paygate.v1.OperationsService",
+    "grpc.health.v1.Health",
+];
+
 /// The longest that a call may take. Nothing here waits for the signer, and only `validate_only` for the ledger, 2 s at most.
 const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 
@@ -191,9 +200,13 @@ fn routes(api: &Api) -> Result<Routes, ServeError> {
         return Ok(routes);
     }
     let described = || {
-        tonic_reflection::server::Builder::configure()
+        let builder = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(paygate_proto::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+        // The signer's services are in the same set, and are not served here.
+        SERVED
+            .iter()
+            .fold(builder, |builder, name| builder.with_service_name(*name))
     };
     let v1 = described().build_v1()?.max_decoding_message_size(max);
     let v1alpha = described().build_v1alpha()?.max_decoding_message_size(max);
