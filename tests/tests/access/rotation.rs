@@ -117,7 +117,10 @@ impl Load {
         while let Some(ended) = self.callers.join_next().await {
             ended.unwrap();
         }
-        let connections = self.connections.iter().map(|one| one.load(Ordering::Relaxed));
+        let connections = self
+            .connections
+            .iter()
+            .map(|one| one.load(Ordering::Relaxed));
         (self.paid.load(Ordering::Relaxed), connections.sum())
     }
 }

@@ -199,16 +199,22 @@ fn routes(api: &Api) -> Result<Routes, ServeError> {
     if !api.settings.reflection {
         return Ok(routes);
     }
-    let described = || {
+    let described = |own: &str| {
         let builder = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(paygate_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
         // The signer's services are in the same set, and are not served here.
         SERVED
             .iter()
-            .fold(builder, |builder, name| builder.with_service_name(*name))
+            .fold(builder.with_service_name(own), |builder, name| {
+                builder.with_service_name(*name)
+            })
     };
-    let v1 = described().build_v1()?.max_decoding_message_size(max);
-    let v1alpha = described().build_v1alpha()?.max_decoding_message_size(max);
+    let v1 = described("grpc.reflection.v1.ServerReflection")
+        .build_v1()?
+        .max_decoding_message_size(max);
+    let v1alpha = described("grpc.reflection.v1alpha.ServerReflection")
+        .build_v1alpha()?
+        .max_decoding_message_size(max);
     Ok(routes.add_service(v1).add_service(v1alpha))
 }

@@ -97,6 +97,15 @@ impl Access {
         Ok(access)
     }
 
+    /// Whether the files that the configuration names would come into force.
+    pub fn check_files(config: &Config) -> Result<(), AccessError> {
+        Tls::open(&config.tls)?;
+        if let Some(path) = &config.security.tokens_file {
+            Tokens::read(path, &config.clients)?;
+        }
+        Ok(())
+    }
+
     /// Without authentication: callers of this host, as `local`.
     #[must_use]
     pub fn local(metrics: Metrics) -> Access {
