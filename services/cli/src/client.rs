@@ -23,6 +23,7 @@ use tonic::{Code, Request, Status};
 use crate::error::{CallError, Refusal, Unanswered};
 use crate::payment::{Outcome, outcome};
 use crate::repeat::{Kind, repeat};
+use crate::secure::{self, Identity, IdentityError, Token};
 use crate::watch::Watch;
 
 /// Between two looks at a payment that somebody waits for. The network closes a ledger in 3 to 5 seconds.
@@ -48,14 +49,15 @@ pub struct Client {
     channel: Channel,
     settings: Settings,
     trace: Option<TraceParent>,
+    token: Option<Token>,
 }
 
 /// Text that is no address of a gateway.
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
-    /// It asks for TLS.
-    #[error("endpoint {0}: this version speaks no TLS; use http:// to a gateway on this machine")]
-    Tls(String),
+    /// What the caller shows, or whom it believes.
+    #[error("endpoint {0}")]
+    Identity(#[from] IdentityError),
     /// It is no URI.
     #[error("endpoint {endpoint} is no address such as http://127.0.0.1:50051: {source}")]
     Malformed {
@@ -82,9 +84,15 @@ impl Client {
     /// # Errors
     /// If the text is no such address.
     pub fn new(endpoint: &str) -> Result<Client, EndpointError> {
-        if endpoint.starts_with("https:") {
-            return Err(EndpointError::Tls(endpoint.to_owned()));
-        }
+        Client::with_identity(endpoint, &Identity::default())
+    }
+
+    /// A gateway at `https://HOST:PORT` that asks its callers who they are. The files are read again with each connection, the token
+    /// with each call, so that they can be exchanged while the client lives.
+    ///
+    /// # Errors
+    /// If the text is no such address, or a file does not do.
+    pub fn with_identity(endpoint: &str, identity: &Identity) -> Result<Client, EndpointError> {
         let address = match endpoint.contains("://") {
             true => endpoint.to_owned(),
             false => format!("http://{endpoint}"),
@@ -94,18 +102,25 @@ impl Client {
             source,
         };
         let settings = Settings::default();
-        let channel = Endpoint::from_shared(address)
+        let target = Endpoint::from_shared(address)
             .and_then(|endpoint| {
                 endpoint.user_agent(concat!("paygate_client/", env!("CARGO_PKG_VERSION")))
             })
             .map_err(malformed)?
-            .connect_timeout(settings.attempt_timeout)
-            .connect_lazy();
+            .connect_timeout(settings.attempt_timeout);
+        let (channel, token) = secure::connect(endpoint, &target, identity)?;
         Ok(Client {
             channel,
             settings,
             trace: None,
+            token,
         })
+    }
+
+    /// The connection itself, for services that have no method here. Calls on it carry neither token nor trace.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
     }
 
     /// The same gateway with other deadlines.
@@ -372,7 +387,7 @@ impl Client {
         PaymentServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_MAX_BYTES)
     }
 
-    /// A request in the trace, without a deadline of its own.
+    /// A request in the trace, with the token, without a deadline of its own.
     pub(crate) fn traced<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         if let Some(trace) = &self.trace {
@@ -381,6 +396,11 @@ impl Client {
                 .parse()
                 .expect("hex digits and dashes are ASCII");
             request.metadata_mut().insert("traceparent", value);
+        }
+        if let Some(token) = &self.token {
+            request
+                .metadata_mut()
+                .insert("authorization", token.value());
         }
         request
     }

@@ -35,6 +35,7 @@ mod error;
 mod payment;
 mod random;
 mod repeat;
+mod secure;
 mod watch;
 
 pub use amount::{AmountError, DROPS_PER_XRP, MAX_DROPS, drops_from_xrp, xrp_from_drops};
@@ -45,4 +46,5 @@ pub use paygate_proto::v1 as proto;
 pub use paygate_telemetry::TraceParent;
 pub use payment::{Outcome, PaymentIdError, check_payment_id, outcome, safe_to_repay};
 pub use random::{random_payment_id, random_trace};
+pub use secure::{Identity, IdentityError};
 pub use watch::{Change, Watch};

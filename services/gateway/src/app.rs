@@ -22,12 +22,15 @@ use paygate_telemetry::health::{Health, Serving};
 use paygate_telemetry::shutdown::{self, StopToken, Tasks};
 use serde::Serialize;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
+use tokio::time::MissedTickBehavior;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use xrpl_tx::Drops;
 
 use crate::admin::{self, HealthReport};
+use crate::api::access::{Access, AccessError};
 use crate::api::{self, Api};
 use crate::clock;
 use crate::config::{self, Config};
@@ -71,6 +74,9 @@ pub enum AppError {
     /// The store, later.
     #[error("cannot take over the store: {0}")]
     Store(#[from] StoreError),
+    /// The files that say who may call.
+    #[error("cannot serve: {0}")]
+    Access(#[from] AccessError),
     /// The exporter of spans.
     #[error("monitoring.otlp_endpoint: {0}")]
     Spans(#[from] paygate_telemetry::propagation::ForwardError),
@@ -123,6 +129,7 @@ impl App {
             revision: option_env!("PAYGATE_REVISION").unwrap_or("unknown"),
         };
         let metrics = Metrics::new(&build, grpc_methods());
+        let access = Access::open(&config, metrics.clone())?;
         let wallet = Wallet {
             network_id: config.wallet.network_id,
             account: config.wallet.address.0,
@@ -162,6 +169,7 @@ impl App {
             .transpose()?;
         let api = Api {
             settings: Arc::new(api::Settings::from(&config)),
+            access,
             store,
             view,
             metrics: metrics.clone(),
@@ -236,7 +244,7 @@ impl App {
 
     fn start(self, front: &Tasks, back: &Tasks) {
         let Self {
-            config: _,
+            config,
             listeners,
             api,
             engine,
@@ -266,6 +274,8 @@ impl App {
             admin::serve(listeners.metrics, served, shown, reported, admin_stop).await;
             Ok::<(), EngineError>(())
         });
+        let interval = config.tls.reload_interval();
+        back.spawn("access", keep_access(api.access.clone(), interval, stop()));
         let health = api.health.clone();
         back.spawn("health", serve_health(listeners.health, health, stop()));
         let observer: Observer = Arc::new(move |call: &Call<'_>| {
@@ -298,6 +308,23 @@ async fn stop_all(what: &'static str, tasks: &Tasks, within: Duration) {
             what,
             "did not end in time; rows are true, the next start goes on"
         );
+    }
+}
+
+/// Looks at the files of TLS and tokens, and reads them when somebody says so.
+async fn keep_access(access: Access, interval: Duration, mut stop: StopToken) -> io::Result<()> {
+    let mut told = signal(SignalKind::hangup())?;
+    let mut looks = tokio::time::interval(interval);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let anyway = tokio::select! {
+            () = stop.stopped() => return Ok(()),
+            _ = looks.tick() => false,
+            _ = told.recv() => true,
+        };
+        let access = access.clone();
+        // A panic in there ends the process by itself.
+        let _ = tokio::task::spawn_blocking(move || access.reload(anyway)).await;
     }
 }
 

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use paygate_telemetry::shutdown::{EXIT_CONFIG, EXIT_FAILED, EXIT_OK};
 use paygate_telemetry::{Settings, SpanSink, probe};
 
+use crate::api::access::Access;
 use crate::app::App;
 use crate::config::Config;
 use crate::{panics, rebuild};
@@ -166,6 +167,10 @@ fn check_config(path: &Path, profile: Option<&str>) -> u8 {
     print!("{config}");
     for warning in config.warnings() {
         println!("# warning: {warning}");
+    }
+    // Of this machine, and perhaps not of the one that it is meant for: told, and no reason to call the configuration bad.
+    if let Err(error) = Access::check_files(&config) {
+        println!("# warning: serve would not start here: {error}");
     }
     EXIT_OK
 }

@@ -19,5 +19,6 @@ pub mod panics;
 pub mod rebuild;
 pub mod signer;
 pub mod store;
+pub mod tls;
 pub mod view;
 pub mod xrpl;

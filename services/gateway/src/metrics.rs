@@ -8,6 +8,7 @@
 //! - here: the handle and the families behind it
 //! - `reference`: what each metric means
 //! - `labels`: what tells samples apart
+//! - `access`: refused calls, handshakes, certificates
 //! - `classic`: the encoder's text for scrapers that do not ask for OpenMetrics
 //! - `pulled`: what the signer counts
 
@@ -16,6 +17,7 @@
     reason = "the scrape format has only floats; amounts are divided into XRP here and nowhere else"
 )]
 
+mod access;
 mod classic;
 mod labels;
 mod pulled;
@@ -43,12 +45,14 @@ use prometheus_client::registry::Registry;
 use xrpl_tx::{Asset, Drops, IssuedValue};
 
 use self::labels::{
-    AssetLabels, CallLabels, CapabilityLabel, CommandLabel, EntryLabel, LimitLabel, MethodLabels,
-    ReasonLabel, ResultLabel, ServerLabel, StageLabel, StatusLabel, TraceLabel, WalletLabel,
+    AssetLabels, CallLabels, CapabilityLabel, CommandLabel, EntryLabel, FileLabel, LimitLabel,
+    MethodLabels, ReasonLabel, ReloadLabels, ResultLabel, ServerLabel, StageLabel, StatusLabel,
+    TraceLabel, WalletLabel,
 };
 use self::pulled::{FromSigner, PulledMetrics};
 use crate::clock::{self, Millis};
 
+pub use self::access::Handshake;
 pub use self::reference::{Kind, Label, METRICS, MetricDoc, Values};
 
 /// Content type of the classic text format.
@@ -169,6 +173,10 @@ struct Inner {
     ledgers_behind: Gauge,
     started: FloatGauge,
     estimate_lead: Gauge,
+    access_denied: Family<ReasonLabel, Counter>,
+    handshakes: Family<ResultLabel, Counter>,
+    certificate_expiry: Family<FileLabel, Gauge>,
+    files_reloaded: Family<ReloadLabels, Counter>,
     from_signer: Arc<FromSigner>,
 }
 
@@ -218,6 +226,10 @@ impl Metrics {
             ledgers_behind: Gauge::default(),
             started: FloatGauge::default(),
             estimate_lead: Gauge::default(),
+            access_denied: Family::default(),
+            handshakes: Family::default(),
+            certificate_expiry: Family::default(),
+            files_reloaded: Family::default(),
             from_signer: Arc::default(),
         };
         inner.register(build);
@@ -571,6 +583,7 @@ impl Inner {
         add(r, "xrpl_request_duration_seconds", &self.xrpl_requests);
         add(r, "grpc_requests", &self.grpc_requests);
         add(r, "grpc_request_duration_seconds", &self.grpc_durations);
+        self.register_access();
         self.register_ours(build);
     }
 

@@ -125,14 +125,16 @@ pub(crate) async fn gateway(directory: &Path) -> String {
         request_bytes_max: 10_240,
         reflection: false,
     };
+    let metrics = Metrics::new(
+        &build,
+        ["paygate.v1.PaymentService/CreatePayment".to_owned()],
+    );
     let api = Api {
         settings: Arc::new(settings),
+        access: api::access::Access::local(metrics.clone()),
         store,
         view: View::default(),
-        metrics: Metrics::new(
-            &build,
-            ["paygate.v1.PaymentService/CreatePayment".to_owned()],
-        ),
+        metrics,
         wallet,
         limits,
         wake: Arc::new(Notify::new()),

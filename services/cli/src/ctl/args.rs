@@ -13,6 +13,7 @@ use paygate_client::proto::PaymentState;
 use super::parse::{
     When, currency, decimal, drops, duration, payment_id, state, tx_hash, when, xrp,
 };
+use super::token::Token;
 
 const TOP_HELP: &str = "\
 Examples:
@@ -151,6 +152,18 @@ pub(crate) struct Common {
         value_name = "URL"
     )]
     pub(crate) endpoint: String,
+    /// CAs that the gateway's certificate must come from, PEM; needed for https://.
+    #[arg(long, global = true, help_heading = FOR_ALL, env = "PAYGATE_TLS_CA", value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// Your certificate, PEM.
+    #[arg(long, global = true, help_heading = FOR_ALL, env = "PAYGATE_CERT", value_name = "FILE")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Its key, PEM, readable by you alone.
+    #[arg(long, global = true, help_heading = FOR_ALL, env = "PAYGATE_KEY", value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// A file that holds your token, readable by you alone.
+    #[arg(long, global = true, help_heading = FOR_ALL, env = "PAYGATE_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// How long a call may take in all, its repeats included: 500ms, 30s, 5m, 2h.
     #[arg(long, global = true, default_value = "30s", value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Duration,
@@ -191,6 +204,9 @@ pub(crate) enum Command {
     /// Pay what a file lists.
     #[command(subcommand)]
     Batch(Batch),
+    /// Make tokens for callers. Nothing is sent.
+    #[command(subcommand)]
+    Token(Token),
     /// Print completions for a shell.
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {

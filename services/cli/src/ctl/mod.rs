@@ -17,6 +17,7 @@ pub(crate) mod run;
 mod show;
 mod status;
 mod timeline;
+mod token;
 mod unfreeze;
 mod wallet;
 mod watch;

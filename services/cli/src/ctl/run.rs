@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 
 use clap::CommandFactory as _;
 use paygate_client::proto::{ListPaymentsRequest, PaymentState};
-use paygate_client::{CallError, Client, Refusal, Settings, TraceParent, random_trace};
+use paygate_client::{CallError, Client, Identity, Refusal, Settings, TraceParent, random_trace};
 
 use super::args::{Batch, Cli, Command, Common, List, One};
 use super::exit::Exit;
 use super::failure::{self, Asked};
 use super::out::{Out, WriteError, clean, note, print};
-use super::{announce, batch, json, pay, show, status, timeline, unfreeze, wallet, watch};
+use super::{announce, batch, json, pay, show, status, timeline, token, unfreeze, wallet, watch};
 
 /// One attempt of a call: short against the whole time, so that a gateway that restarts is found by the next one.
 const ATTEMPT_MAX: Duration = Duration::from_secs(5);
@@ -31,6 +31,9 @@ pub(crate) async fn run(cli: Cli) -> Exit {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Cli::command(), "paygatectl", &mut script);
         return written(print(&String::from_utf8_lossy(&script)), Exit::Done);
+    }
+    if let Command::Token(asked) = &cli.command {
+        return token::run(asked);
     }
     let context = match context(&cli.common) {
         Ok(context) => context,
@@ -65,7 +68,7 @@ pub(crate) async fn run(cli: Cli) -> Exit {
             ),
             Err(error) => context.failed(&error, Asked::Read),
         },
-        Command::Completions { .. } => Exit::Done,
+        Command::Completions { .. } | Command::Token(_) => Exit::Done,
     }
 }
 
@@ -77,7 +80,13 @@ fn context(common: &Common) -> Result<Context, Box<dyn std::error::Error>> {
         total_timeout: common.timeout,
         on_repeat: tell_repeat,
     };
-    let client = Client::new(&common.endpoint)?
+    let identity = Identity {
+        ca_file: common.tls_ca.clone(),
+        cert_file: common.cert.clone(),
+        key_file: common.key.clone(),
+        token_file: common.token_file.clone(),
+    };
+    let client = Client::with_identity(&common.endpoint, &identity)?
         .with_settings(settings)
         .with_trace(trace);
     Ok(Context {

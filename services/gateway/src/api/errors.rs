@@ -308,13 +308,27 @@ pub(super) fn cannot_cancel(key: &PaymentKey, state: StateName) -> Status {
     )
 }
 
-/// The caller is nobody whom this gateway serves.
+/// A handler was reached by a call that did not pass `access`. It never is; nobody is let in if it were.
 pub(super) fn credential_invalid() -> Status {
-    let message = "without authentication this gateway serves callers of its own host only";
+    let message = "no caller is known for this call";
     Status::with_error_details(
         Code::Unauthenticated,
         message,
         info(ErrorReason::CredentialInvalid, vec![]),
+    )
+}
+
+/// Another client's payment, and no scope to see it.
+pub(super) fn others_payments() -> Status {
+    let message = "client_id: another client's payments are seen with the scope operate or approve only; leave it empty for your own";
+    let metadata = vec![
+        ("field", "client_id".to_owned()),
+        ("scope", "operate".to_owned()),
+    ];
+    Status::with_error_details(
+        Code::PermissionDenied,
+        message,
+        info(ErrorReason::ScopeMissing, metadata),
     )
 }
 
@@ -424,7 +438,7 @@ pub(super) fn reason_name(reason: ErrorReason) -> &'static str {
     name.strip_prefix("ERROR_REASON_").unwrap_or(name)
 }
 
-fn info(reason: ErrorReason, metadata: Vec<(&'static str, String)>) -> ErrorDetails {
+pub(super) fn info(reason: ErrorReason, metadata: Vec<(&'static str, String)>) -> ErrorDetails {
     let metadata: HashMap<String, String> = metadata
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))

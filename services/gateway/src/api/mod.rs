@@ -6,12 +6,13 @@
 //! # Layout
 //! - `decode.rs`, `encode.rs`: requests into core types, core types into answers.
 //! - `errors.rs`: every error there is.
-//! - `identity.rs`: who calls.
+//! - `access/`: who may call, decided once for all methods; `identity.rs`: who calls; `reach.rs`: whose payments he may see.
 //! - `payments.rs`, `wallet.rs`, `operations.rs`, `approvals.rs`: the services.
 //! - `watch.rs`: streams of changes.
 //! - `gate.rs`: the concurrency cap.
 //! - `settings.rs`: what of the configuration matters here.
 
+pub mod access;
 mod announce;
 pub mod approvals;
 mod decode;
@@ -22,6 +23,7 @@ mod identity;
 mod next;
 pub mod operations;
 pub mod payments;
+mod reach;
 mod settings;
 pub mod wallet;
 mod watch;
@@ -45,12 +47,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
 use crate::clock::Millis;
 use crate::engine::Inquiry;
 use crate::metrics::Metrics;
 use crate::store::Store;
+use crate::tls;
 use crate::view::View;
 
 pub use identity::LOCAL_CLIENT;
@@ -67,6 +69,15 @@ pub const HEALTH_NAMES: &[&str] = &[
     "paygate.capability.ledger",
     "paygate.capability.store",
     "paygate.capability.wallet",
+];
+
+/// Services that reflection tells of, beside itself.
+const SERVED: [&str; 5] = [
+    "paygate.v1.PaymentService",
+    "paygate.v1.WalletService",
+    "paygate.v1.ApprovalService",
+    "paygate.v1.OperationsService",
+    "grpc.health.v1.Health",
 ];
 
 /// The longest that a call may take. Nothing here waits for the signer, and only `validate_only` for the ledger, 2 s at most.
@@ -87,6 +98,8 @@ const WATCHERS_LEAVE: Duration = Duration::from_secs(1);
 pub struct Api {
     /// Configured facts that answers show or that bound calls.
     pub settings: Arc<Settings>,
+    /// Who may call.
+    pub access: access::Access,
     /// The store.
     pub store: Store,
     /// What the engine sees.
@@ -129,6 +142,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let routes = routes(&api)?;
+    let incoming = tls::incoming(listener, api.access.tls(), api.metrics.clone());
     let gate = gate::GateLayer::new(gate::CALLS_AT_ONCE_MAX);
     let calls = gate.clone();
     let (stopping, stopped) = oneshot::channel();
@@ -144,9 +158,10 @@ pub async fn serve(
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .layer(TraceLayer::new(observer))
         .layer(StatusLayer::new(CALL_TIMEOUT_MAX))
+        .layer(access::AccessLayer(api.access.clone()))
         .layer(gate)
         .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop);
+        .serve_with_incoming_shutdown(incoming, stop);
     let all_answered = async {
         if stopped.await.is_err() {
             // The server has ended by itself, which the other branch tells.
@@ -184,12 +199,22 @@ fn routes(api: &Api) -> Result<Routes, ServeError> {
     if !api.settings.reflection {
         return Ok(routes);
     }
-    let described = || {
-        tonic_reflection::server::Builder::configure()
+    let described = |own: &str| {
+        let builder = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(paygate_proto::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+        // The signer's services are in the same set, and are not served here.
+        SERVED
+            .iter()
+            .fold(builder.with_service_name(own), |builder, name| {
+                builder.with_service_name(*name)
+            })
     };
-    let v1 = described().build_v1()?.max_decoding_message_size(max);
-    let v1alpha = described().build_v1alpha()?.max_decoding_message_size(max);
+    let v1 = described("grpc.reflection.v1.ServerReflection")
+        .build_v1()?
+        .max_decoding_message_size(max);
+    let v1alpha = described("grpc.reflection.v1alpha.ServerReflection")
+        .build_v1alpha()?
+        .max_decoding_message_size(max);
     Ok(routes.add_service(v1).add_service(v1alpha))
 }

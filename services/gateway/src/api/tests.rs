@@ -33,6 +33,7 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 use xrpl_tx::{ACCOUNT_ONE, ACCOUNT_ZERO, AccountId, Drops, Hash256, XNetwork, to_x_address};
 
+use super::access::Access;
 use super::{Api, HEALTH_NAMES, LedgerServerSettings, Settings, serve};
 use crate::clock;
 use crate::metrics::{BuildInfo, Metrics};
@@ -86,6 +87,11 @@ impl Gateway {
             operator: "us".into(),
             own: true,
         };
+        let build = BuildInfo {
+            version: "test",
+            revision: "unknown",
+        };
+        let metrics = Metrics::new(&build, []);
         let api = Api {
             settings: Arc::new(Settings {
                 profile: "dev",
@@ -96,15 +102,10 @@ impl Gateway {
                 request_bytes_max: REQUEST_BYTES_MAX,
                 reflection: true,
             }),
+            access: Access::local(metrics.clone()),
             store: Store::open(options).unwrap(),
             view: View::default(),
-            metrics: Metrics::new(
-                &BuildInfo {
-                    version: "test",
-                    revision: "unknown",
-                },
-                [],
-            ),
+            metrics,
             wallet,
             limits,
             wake: Arc::new(Notify::new()),

@@ -2,6 +2,7 @@
 //!
 //! Owns: every reason not to start. May not: stop at the first.
 
+mod access;
 mod assets;
 
 use std::collections::BTreeSet;
@@ -62,6 +63,7 @@ pub(super) fn check(config: &Config, replaced: &BTreeSet<String>, problems: &mut
     checker.what_is_not_built();
     checker.listeners();
     checker.paths();
+    checker.access();
     checker.servers();
     checker.ranges();
     checker.amounts();
@@ -100,6 +102,13 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
             "one server that is not our own decides alone",
         );
     }
+    if !config.security.require_authentication && !config.clients.is_empty() {
+        warn(
+            "clients",
+            &config.clients.len(),
+            "without effect: security.require_authentication is false, and every caller of this host may do everything",
+        );
+    }
     let own = config.xrpl.servers.iter().any(|server| server.own);
     if !own
         && distinct_operators(config) == u64::from(config.xrpl.agreement)
@@ -132,29 +141,14 @@ impl Checker<'_> {
             let why = "this version runs one gateway, which sends too: use role = \"all\"";
             self.refuse(&["role"], "accept", why);
         }
-        if self.config.security.require_authentication {
-            let why = "this version has no authentication: set it to false, and keep the listeners on loopback";
-            self.refuse(&["security.require_authentication"], "true", why);
-        }
-        if self.config.profile == Profile::Production {
-            let why = "this version has neither TLS nor authentication, without which production does not start";
-            self.refuse(&["profile"], "production", why);
-        }
     }
 
     fn listeners(&mut self) {
         let config = self.config;
-        for (key, address) in [
-            ("listen", config.listen),
-            (
-                "monitoring.metrics_listen",
-                config.monitoring.metrics_listen,
-            ),
-        ] {
-            if !address.ip().is_loopback() {
-                let why = "without TLS and authentication only loopback is served, like 127.0.0.1";
-                self.refuse(&[key], address, why);
-            }
+        let admin = config.monitoring.metrics_listen;
+        if !admin.ip().is_loopback() {
+            let why = "this listener has neither TLS nor authentication: only loopback is served, like 127.0.0.1";
+            self.refuse(&["monitoring.metrics_listen"], admin, why);
         }
         let all = [
             ("listen", config.listen),
@@ -299,6 +293,21 @@ impl Checker<'_> {
                 MILLISECONDS,
             ),
             ("xrpl.halted_after_ms", xrpl.halted_after_ms, MILLISECONDS),
+            (
+                "tls.handshake_timeout_ms",
+                config.tls.handshake_timeout_ms,
+                MILLISECONDS,
+            ),
+            (
+                "tls.reload_interval_ms",
+                config.tls.reload_interval_ms,
+                MILLISECONDS,
+            ),
+            (
+                "tls.max_handshakes",
+                u64::from(config.tls.max_handshakes),
+                1..=65_536,
+            ),
             (
                 "shutdown.timeout_ms",
                 config.shutdown.timeout_ms,

@@ -78,15 +78,17 @@ const ISSUER: &str = "rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De";
 const ASSETS: &str = "[{currency=\"USD\",issuer=\"rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De\",min_payment=\"1\",max_payment=\"1\",daily_limit=\"1\"}]";
 const HASH: &str = "0000000000000000000000000000000000000000000000000000000000000001";
 /// Lists of tables. Their entries have no variables of their own, the whole list is set at once.
-const LISTS: [&str; 2] = ["xrpl.servers", "assets"];
+const LISTS: [&str; 3] = ["xrpl.servers", "assets", "clients"];
+
+const CLIENTS: &str = "[{client_id=\"shop\",scopes=[\"pay\"]}]";
 
 const SERVERS: &str = "[{url=\"ws://127.0.0.1:6006\",operator=\"us\",own=true}]";
 
 #[rustfmt::skip]
-pub(super) const KEYS: [Key; 45] = [
+pub(super) const KEYS: [Key; 61] = [
     text("profile", "dev", "dev or production", "dev", "production turns the refusals on that protect real money"),
     text("role", "all", "all", "all", "all accepts payments and sends them; accept comes with a store for several gateways"),
-    text("listen", "127.0.0.1:50051", "address:port", "127.0.0.1:0", "where the gRPC API listens; only loopback, as there is no TLS yet"),
+    text("listen", "127.0.0.1:50051", "address:port", "127.0.0.1:0", "where the gRPC API listens; other than loopback only with tls.cert_file and authentication"),
     text("health.listen", "127.0.0.1:50052", "address:port", "127.0.0.1:0", "where grpc.health.v1 alone listens, for orchestrators"),
     text("monitoring.metrics_listen", "127.0.0.1:9090", "address:port", "127.0.0.1:0", "where /metrics, /health, /livez and /readyz are"),
     text("monitoring.log_level", "info", "error, warn, info, debug or trace", "info", "the least important lines that are logged; production refuses debug and trace"),
@@ -125,9 +127,25 @@ pub(super) const KEYS: [Key; 45] = [
     text("assets.max_payment", "required", "decimal in quotes", "1", "the most that one payment may take, the issuer's transfer fee included"),
     text("assets.daily_limit", "required", "decimal in quotes", "1", "the most that the payments of a rolling day may take together, transfer fees included"),
     parsed("assets.max_transfer_fee_ppm", "0", "millionths of the value", "0", "what the issuer may take of a transfer at most: becomes the payment's SendMax; RLUSD takes nothing"),
-    parsed("security.require_authentication", "true", "true or false", "false", "whether callers must prove who they are; this version has no authentication and serves only with false, on loopback"),
+    parsed("security.require_authentication", "true", "true or false", "false", "whether callers must prove who they are; false serves only loopback, as the client local with every scope"),
+    text("security.tokens_file", "unset", "path", "/x", "the tokens' hashes with their clients, as paygatectl token new prints them; read again when it changes"),
+    parsed("security.allowed_ips", "[]", "list of networks", "[\"127.0.0.0/8\"]", "networks from which calls are answered, like 10.1.0.0/16; empty is all; behind a trusted proxy its caller's address counts"),
+    parsed("security.trusted_proxies", "[]", "list of uri:, dns: or cn: names", "[]", "certificates of proxies whose x-forwarded-client-cert and x-forwarded-for are believed; from anybody else such calls are refused"),
     parsed("security.max_request_bytes", "10240", "bytes", "10240", "largest request"),
     parsed("security.reflection", "true", "true or false", "true", "whether gRPC server reflection is offered, for tools like grpcurl"),
+    text("tls.cert_file", "unset", "path", "/x", "the gateway's certificate, PEM, with what leads to its CA; unset, there is no TLS"),
+    text("tls.key_file", "unset", "path", "/x", "its key, PEM; refused unless the gateway's user alone can read it"),
+    text("tls.client_ca_file", "unset", "path", "/x", "CAs of callers' certificates, PEM, those in between included; unset, none is asked for"),
+    text("tls.client_certificates", "optional", "optional or required", "optional", "required takes no connection without a certificate; optional lets tokens do"),
+    text("tls.crl_file", "unset", "path", "/x", "revoked certificates of these CAs, PEM; with it, each CA that issued a caller's certificate needs its list there"),
+    parsed("tls.handshake_timeout_ms", "5000", "milliseconds", "5000", "time for a handshake, and then for the first bytes"),
+    parsed("tls.max_handshakes", "256", "handshakes", "256", "handshakes at the same time; further connections wait in the kernel"),
+    parsed("tls.reload_interval_ms", "10000", "milliseconds", "10000", "how often these files and security.tokens_file are looked at; SIGHUP reads them at once, and a bad one leaves the old in force"),
+    parsed("clients", "[]", "list of tables, [[clients]]", CLIENTS, "who may call; whoever is not here is refused"),
+    text("clients.client_id", "required", "1 to 64 of A-Z a-z 0-9 . _ : -", "shop", "its name for ever: payments, limits and audit go by it"),
+    parsed("clients.credentials", "[]", "list of uri:, dns: or cn: names", "[]", "names in its certificates, like uri:spiffe://example.org/shop; one credential is one client"),
+    parsed("clients.scopes", "required", "list of pay, read, approve, operate", "[\"pay\"]", "what it may do; no scope holds another"),
+    parsed("clients.allowed_ips", "[]", "list of networks", "[]", "where it may call from, beside security.allowed_ips; empty is anywhere"),
     parsed("shutdown.timeout_ms", "30000", "milliseconds", "1", "time for work in hand after a signal"),
 ];
 

@@ -7,14 +7,19 @@
 //! - here: the structs, which are what the rest of the gateway sees
 //! - `keys`: the reference of all keys, from which documentation is generated
 //! - `load`: file and variables into structs, collecting every problem
+//! - `clients`: who may call, and the scopes
 //! - `check`: limits, orders and what the production profile refuses
+//! - `tls`, `cidr`: certificates of both sides, and networks
 //! - `values`: addresses, hashes and amounts, checked while they are read
 //! - `print`: the effective configuration as TOML
 
 mod check;
+mod cidr;
+mod clients;
 mod keys;
 mod load;
 mod print;
+mod tls;
 mod values;
 
 #[cfg(test)]
@@ -28,8 +33,11 @@ use paygate_telemetry::LogLevel;
 use serde::{Deserialize, Serialize};
 use xrpl_tx::Drops;
 
+pub use cidr::{Cidr, CidrError};
+pub use clients::{Client, Scope};
 pub use keys::{KeyDoc, reference};
 pub use load::{ConfigError, Problem};
+pub use tls::{ClientCertificates, Tls};
 pub use values::{Address, CurrencyCode, Hash, Value, Xrp};
 
 /// What starts every variable that overrides a key.
@@ -73,9 +81,15 @@ pub struct Config {
     /// Issued currencies that may be paid. All others are refused.
     #[serde(default)]
     pub assets: Vec<Asset>,
+    /// How callers know the gateway, and it them.
+    #[serde(default)]
+    pub tls: Tls,
     /// Who may ask.
     #[serde(default)]
     pub security: Security,
+    /// Who may do what.
+    #[serde(default)]
+    pub clients: Vec<Client>,
     /// How the gateway stops.
     #[serde(default)]
     pub shutdown: Shutdown,
@@ -258,7 +272,7 @@ pub struct Asset {
 }
 
 /// Section `security`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Security {
     /// Whether callers must prove who they are.
@@ -267,6 +281,13 @@ pub struct Security {
     pub max_request_bytes: u32,
     /// Whether server reflection is offered.
     pub reflection: bool,
+    /// Networks from which calls are answered. Empty: all.
+    pub allowed_ips: Vec<Cidr>,
+    /// Names in certificates of proxies that hand on who called them.
+    pub trusted_proxies: Vec<String>,
+    /// Hashes of the tokens that callers may show, each with its client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_file: Option<PathBuf>,
 }
 
 /// Section `shutdown`.
@@ -400,6 +421,9 @@ impl Default for Security {
             require_authentication: true,
             max_request_bytes: 10_240,
             reflection: true,
+            allowed_ips: Vec::new(),
+            trusted_proxies: Vec::new(),
+            tokens_file: None,
         }
     }
 }

@@ -22,6 +22,9 @@ require_authentication = false
 /// The worked example of the documentation, as a variable has it.
 const RLUSD: &str = r#"[{ currency = "524C555344000000000000000000000000000000", issuer = "rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De", min_payment = "0.01", max_payment = "1000", daily_limit = "10000", max_transfer_fee_ppm = 2000 }]"#;
 
+/// A client as a variable has it.
+const SHOP: &str = r#"[{ client_id = "shop", credentials = ["dns:shop.example.org"], scopes = ["pay"], allowed_ips = ["10.0.0.0/8"] }]"#;
+
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let variables = variables
         .iter()
@@ -144,6 +147,12 @@ fn the_reference_lists_exactly_the_keys_of_the_structs() {
         ),
         ("PAYGATE__WALLET__SOURCE_TAG", "7"),
         ("PAYGATE__ASSETS", RLUSD),
+        ("PAYGATE__TLS__CERT_FILE", "/c"),
+        ("PAYGATE__TLS__KEY_FILE", "/k"),
+        ("PAYGATE__TLS__CLIENT_CA_FILE", "/a"),
+        ("PAYGATE__TLS__CRL_FILE", "/r"),
+        ("PAYGATE__SECURITY__TOKENS_FILE", "/t"),
+        ("PAYGATE__CLIENTS", SHOP),
     ];
     let mut keys = BTreeSet::new();
     walk(
@@ -380,14 +389,13 @@ fn what_is_not_built_yet_is_refused_by_name() {
     refused(
         &[("PAYGATE__SECURITY__REQUIRE_AUTHENTICATION", "true")],
         "security.require_authentication",
-        "no authentication",
+        "no client is configured",
     );
     refused(
         &[("PAYGATE__LISTEN", "0.0.0.0:50051")],
         "listen",
         "loopback",
     );
-    refused(&[("PAYGATE__PROFILE", "production")], "profile", "TLS");
     let of = |servers: &'static str, reason: &str| {
         refused(
             &[("PAYGATE__XRPL__SERVERS", servers)],
@@ -444,6 +452,17 @@ fn production_refuses_what_a_laptop_may() {
         "signer.allowed_uids",
         "named",
     );
+    let bare = [("PAYGATE__PROFILE", "production")];
+    refused(
+        &bare,
+        "security.require_authentication",
+        "production does not start without authentication",
+    );
+    refused(
+        &bare,
+        "tls.cert_file",
+        "production does not start without TLS",
+    );
 }
 
 #[test]
@@ -489,4 +508,98 @@ fn a_broken_file_and_a_missing_one_say_so() {
     let path = folder.path().join("paygate.toml");
     std::fs::write(&path, LAPTOP).unwrap();
     Config::load(&path, [("HOME".to_owned(), "/root".to_owned())]).unwrap();
+}
+
+/// A laptop that asks its callers who they are.
+fn guarded(clients: &str) -> [(&'static str, String); 5] {
+    [
+        (
+            "PAYGATE__SECURITY__REQUIRE_AUTHENTICATION",
+            "true".to_owned(),
+        ),
+        ("PAYGATE__TLS__CERT_FILE", "/c".to_owned()),
+        ("PAYGATE__TLS__KEY_FILE", "/k".to_owned()),
+        ("PAYGATE__TLS__CLIENT_CA_FILE", "/a".to_owned()),
+        ("PAYGATE__CLIENTS", clients.to_owned()),
+    ]
+}
+
+#[test]
+fn a_gateway_with_tls_and_clients_may_listen_anywhere() {
+    let owned = guarded(SHOP);
+    let mut variables: Vec<(&str, &str)> = owned.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    variables.push(("PAYGATE__LISTEN", "0.0.0.0:50051"));
+    load(LAPTOP, &variables).unwrap();
+    for needed in [
+        "PAYGATE__TLS__CERT_FILE",
+        "PAYGATE__TLS__KEY_FILE",
+        "PAYGATE__TLS__CLIENT_CA_FILE",
+    ] {
+        let fewer: Vec<_> = variables
+            .iter()
+            .copied()
+            .filter(|(key, _)| *key != needed)
+            .collect();
+        let told = problems(LAPTOP, &fewer);
+        assert!(!told.is_empty(), "without {needed}");
+    }
+    variables[0].1 = "false";
+    refused(
+        &variables,
+        "listen",
+        "security.require_authentication = false",
+    );
+}
+
+#[test]
+fn a_client_list_that_could_mean_two_things_is_refused() {
+    for (clients, reason) in [
+        (
+            r#"[{client_id="a",credentials=["cn:x"],scopes=["pay"]},{client_id="b",credentials=["cn:x"],scopes=["pay"]}]"#,
+            "one credential is one client",
+        ),
+        (
+            r#"[{client_id="a",scopes=["pay"]},{client_id="a",scopes=["read"]}]"#,
+            "named twice",
+        ),
+        (r#"[{client_id="a b",scopes=["pay"]}]"#, "client_id"),
+        (r#"[{client_id="a",scopes=[]}]"#, "without one"),
+        (
+            r#"[{client_id="a",scopes=["pay"],credentials=["x"]}]"#,
+            "no credential like",
+        ),
+        (
+            r#"[{client_id="a",scopes=["pay"],credentials=["dns:A.example.org"]}]"#,
+            "lower case",
+        ),
+        (
+            r#"[{client_id="a",scopes=["pay"],credentials=["token:a-1"]}]"#,
+            "security.tokens_file",
+        ),
+        (r#"[{client_id="a",scopes=["everything"]}]"#, "variant"),
+        (
+            r#"[{client_id="a",scopes=["pay"],allowed_ips=["10.0.0.1/8"]}]"#,
+            "10.0.0.0/8",
+        ),
+    ] {
+        let owned = guarded(clients);
+        let variables: Vec<(&str, &str)> = owned.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        let told = problems(LAPTOP, &variables);
+        assert!(
+            told.iter()
+                .any(|(key, why)| key.starts_with("clients") && why.contains(reason)),
+            "{clients}: {told:?}"
+        );
+    }
+    let owned = guarded(SHOP);
+    let mut variables: Vec<(&str, &str)> = owned.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    variables.push((
+        "PAYGATE__SECURITY__TRUSTED_PROXIES",
+        r#"["dns:shop.example.org"]"#,
+    ));
+    refused(
+        &variables,
+        "clients",
+        "security.trusted_proxies has it already",
+    );
 }

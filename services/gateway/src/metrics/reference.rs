@@ -135,6 +135,37 @@ pub(super) const BLOCKED: [&str; 12] = [
     "WALLET_FROZEN",
 ];
 
+/// Why a call was refused.
+const DENIALS: [&str; 15] = [
+    "not_loopback",
+    "no_credential",
+    "token_invalid",
+    "token_expired",
+    "token_revoked",
+    "certificate_expired",
+    "certificate_revoked",
+    "certificate_invalid",
+    "proxy_header",
+    "proxy_header_malformed",
+    "unmapped",
+    "disagree",
+    "address",
+    "scope",
+    "method",
+];
+
+/// How a handshake ended.
+const HANDSHAKES: [&str; 8] = [
+    "ok",
+    "no_certificate",
+    "expired",
+    "revoked",
+    "unverified",
+    "timed_out",
+    "too_many",
+    "failed",
+];
+
 const ASSET_LABELS: [Label; 2] = [
     Label {
         name: "currency",
@@ -185,7 +216,7 @@ const fn metric(
 }
 
 /// Every metric, in the order of the page.
-pub const METRICS: [MetricDoc; 47] = [
+pub const METRICS: [MetricDoc; 51] = [
     metric(
         "payments_total",
         Kind::Counter,
@@ -456,6 +487,47 @@ pub const METRICS: [MetricDoc; 47] = [
         &METHOD_LABELS,
         "Duration of gRPC requests; of streams, their whole life. OpenMetrics has the trace of a recent one in each bucket",
         "99th percentile of CreatePayment above 1",
+    ),
+    metric(
+        "paygate_access_denied_total",
+        Kind::Counter,
+        "calls",
+        &[words("reason", &DENIALS)],
+        "Calls refused before anything looked at them, by why",
+        "proxy_header, certificate_revoked or token_revoked above 0: somebody tries; others growing: a caller is misconfigured",
+    ),
+    metric(
+        "paygate_tls_handshakes_total",
+        Kind::Counter,
+        "handshakes",
+        &[words("result", &HANDSHAKES)],
+        "TLS handshakes of the gRPC listener, by how they ended",
+        "all but ok above the usual; revoked above 0: somebody tries",
+    ),
+    metric(
+        "paygate_certificate_expiry_timestamp_seconds",
+        Kind::Gauge,
+        "seconds since 1970",
+        &[words("file", &["cert_file", "client_ca_file", "crl_file"])],
+        "When the first certificate of a file ends, or a revocation list should have been replaced",
+        "less than 14 days ahead of time()",
+    ),
+    metric(
+        "paygate_access_reloads_total",
+        Kind::Counter,
+        "reloads",
+        &[
+            Label {
+                name: "files",
+                values: Values::Words(&["tls", "tokens"]),
+            },
+            Label {
+                name: "result",
+                values: Values::Words(&["ok", "failed"]),
+            },
+        ],
+        "Times that changed files of TLS or of tokens were read again",
+        "failed growing: the old files are in force, and what was changed is not",
     ),
     metric(
         "paygate_open_watches",
