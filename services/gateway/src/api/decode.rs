@@ -24,6 +24,8 @@ use xrpl_tx::{
 };
 
 use super::errors::{self, Violation};
+use super::identity::Caller;
+use super::reach;
 use crate::clock::Millis;
 use crate::store::{ListQuery, PAGE_MAX, WatchFilter};
 
@@ -141,27 +143,24 @@ pub(super) fn create(
 }
 
 /// Checks the name of a payment that is asked for. An empty `client_id` is the caller's own.
-pub(super) fn key(client_id: &str, payment: &str, caller: Id) -> Result<PaymentKey, Status> {
+pub(super) fn key(client_id: &str, payment: &str, caller: &Caller) -> Result<PaymentKey, Status> {
     let mut bad = Vec::new();
     let payment = keep(payment_id(payment, "payment_id"), &mut bad);
-    let client = match client_id {
-        "" => Some(caller),
-        other => keep(payment_id(other, "client_id"), &mut bad),
-    };
-    match (client, payment) {
-        (Some(client), Some(payment)) => Ok(PaymentKey { client, payment }),
+    let client = client(client_id, &mut bad);
+    match payment {
+        Some(payment) if bad.is_empty() => Ok(PaymentKey {
+            client: reach::one(caller, client)?,
+            payment,
+        }),
         _ => Err(errors::invalid(&bad)),
     }
 }
 
-/// Checks a ListPaymentsRequest. An empty `client_id` is the caller's own.
-pub(super) fn list(request: &ListPaymentsRequest, caller: Id) -> Result<ListQuery, Status> {
+/// Checks a ListPaymentsRequest. An empty `client_id` is the caller's own, an operator's everybody's.
+pub(super) fn list(request: &ListPaymentsRequest, caller: &Caller) -> Result<ListQuery, Status> {
     let mut bad = Vec::new();
     let limit = keep(page_size(request.page_size), &mut bad);
-    let client = match request.client_id.as_str() {
-        "" => Some(caller),
-        text => keep(payment_id(text, "client_id"), &mut bad),
-    };
+    let client = client(&request.client_id, &mut bad);
     let states = states(&request.states, &mut bad);
     let from = request
         .create_time_from
@@ -179,13 +178,13 @@ pub(super) fn list(request: &ListPaymentsRequest, caller: Id) -> Result<ListQuer
             "is not after create_time_from",
         ));
     }
-    match (limit, client) {
-        (Some(limit), Some(client)) if bad.is_empty() => {
+    match limit {
+        Some(limit) if bad.is_empty() => {
             let token = Some(request.page_token.clone()).filter(|token| !token.is_empty());
             Ok(ListQuery {
                 limit,
                 token,
-                client: Some(client),
+                client: reach::several(caller, client)?,
                 states,
                 from,
                 before,
@@ -206,38 +205,30 @@ pub(super) enum WatchFrom {
     Cursor(String),
 }
 
-/// Checks a WatchPaymentsRequest. An empty `client_id` is the caller's own.
+/// Checks a WatchPaymentsRequest. An empty `client_id` is the caller's own, an operator's everybody's.
 pub(super) fn watch(
     request: &WatchPaymentsRequest,
-    caller: Id,
+    caller: &Caller,
 ) -> Result<(WatchFrom, WatchFilter), Status> {
     let mut bad = Vec::new();
-    let client = match request.client_id.as_str() {
-        "" => Some(caller),
-        text => keep(payment_id(text, "client_id"), &mut bad),
-    };
+    let client = client(&request.client_id, &mut bad);
     let states = states(&request.states, &mut bad);
     let from = match request.cursor.as_str() {
         "" => WatchFrom::Now,
         CURSOR_BEGINNING => WatchFrom::Beginning,
         text => WatchFrom::Cursor(text.to_owned()),
     };
-    match client {
-        Some(client) if bad.is_empty() => Ok((
-            from,
-            WatchFilter {
-                client: Some(client),
-                states,
-            },
-        )),
-        _ => Err(errors::invalid(&bad)),
+    if !bad.is_empty() {
+        return Err(errors::invalid(&bad));
     }
+    let client = reach::several(caller, client)?;
+    Ok((from, WatchFilter { client, states }))
 }
 
 /// Checks a CancelPaymentRequest. Only its own client cancels a payment.
 pub(super) fn cancel(
     request: &CancelPaymentRequest,
-    caller: Id,
+    caller: &Caller,
 ) -> Result<(PaymentKey, String), Status> {
     let mut bad = Vec::new();
     let payment = keep(payment_id(&request.payment_id, "payment_id"), &mut bad);
@@ -245,7 +236,7 @@ pub(super) fn cancel(
     match (payment, comment) {
         (Some(payment), Some(comment)) => Ok((
             PaymentKey {
-                client: caller,
+                client: caller.client_id.clone(),
                 payment,
             },
             comment,
@@ -255,6 +246,14 @@ pub(super) fn cancel(
 }
 
 // --- fields
+
+/// Whom the field names. `None`: nobody, or not readable, which is put aside.
+fn client(text: &str, bad: &mut Vec<Violation>) -> Option<Id> {
+    match text {
+        "" => None,
+        text => keep(payment_id(text, "client_id"), bad),
+    }
+}
 
 /// Puts a violation aside, so that the other fields are looked at as well.
 /// A person's reason, and the foreign transactions that are known to that person.

@@ -318,6 +318,20 @@ pub(super) fn credential_invalid() -> Status {
     )
 }
 
+/// Another client's payment, and no scope to see it.
+pub(super) fn others_payments() -> Status {
+    let message = "client_id: another client's payments are seen with the scope operate or approve only; leave it empty for your own";
+    let metadata = vec![
+        ("field", "client_id".to_owned()),
+        ("scope", "operate".to_owned()),
+    ];
+    Status::with_error_details(
+        Code::PermissionDenied,
+        message,
+        info(ErrorReason::ScopeMissing, metadata),
+    )
+}
+
 /// This version does not do it. `instead` is a sentence that says what to do.
 pub(super) fn not_implemented(what: &str, instead: &str) -> Status {
     let message = format!("{what} is not implemented in this version; {instead}");

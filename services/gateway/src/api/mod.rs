@@ -6,7 +6,7 @@
 //! # Layout
 //! - `decode.rs`, `encode.rs`: requests into core types, core types into answers.
 //! - `errors.rs`: every error there is.
-//! - `identity.rs`: who calls.
+//! - `identity.rs`: who calls; `reach.rs`: whose payments he may see.
 //! - `payments.rs`, `wallet.rs`, `operations.rs`, `approvals.rs`: the services.
 //! - `watch.rs`: streams of changes.
 //! - `gate.rs`: the concurrency cap.
@@ -22,6 +22,7 @@ mod identity;
 mod next;
 pub mod operations;
 pub mod payments;
+mod reach;
 mod settings;
 pub mod wallet;
 mod watch;

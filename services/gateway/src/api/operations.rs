@@ -86,7 +86,7 @@ impl OperationsService for OperationsApi {
         match unfrozen {
             Unfrozen::Unnamed(unnamed) => return Err(errors::unnamed_foreign(&unnamed)),
             Unfrozen::Now => {
-                tracing::warn!(client_id = %caller, %reason, "a person has unfrozen the wallet");
+                tracing::warn!(client_id = %caller.client_id, credential = %caller.credential, %reason, "a person has unfrozen the wallet");
                 self.0.view.update(|view| view.frozen = None);
                 self.0.wake.notify_one();
             }
@@ -102,7 +102,7 @@ impl OperationsService for OperationsApi {
         request: Request<AnnounceTransactionRequest>,
     ) -> Result<Response<AnnounceTransactionResponse>, Status> {
         let caller = identity::caller(&request)?;
-        let announcement = announce::decode(&request.into_inner(), &caller)?;
+        let announcement = announce::decode(&request.into_inner(), &caller.client_id)?;
         announce::announce(&self.0, announcement).await
     }
 

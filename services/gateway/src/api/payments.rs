@@ -49,7 +49,7 @@ impl PaymentService for PaymentApi {
         &self,
         request: Request<CreatePaymentRequest>,
     ) -> Result<Response<CreatePaymentResponse>, Status> {
-        let client = identity::caller(&request)?;
+        let client = identity::caller(&request)?.client_id;
         // The span of this call lies under the caller's; later work goes on below it. Where no spans are recorded, what the
         // caller sent is kept for whoever reads the payment.
         let trace = propagation::traceparent_of(&Span::current())
@@ -67,7 +67,7 @@ impl PaymentService for PaymentApi {
         let key = decode::key(
             &request.get_ref().client_id,
             &request.get_ref().payment_id,
-            caller,
+            &caller,
         )?;
         let found = self
             .api
@@ -87,7 +87,7 @@ impl PaymentService for PaymentApi {
         request: Request<ListPaymentsRequest>,
     ) -> Result<Response<ListPaymentsResponse>, Status> {
         let caller = identity::caller(&request)?;
-        let query = decode::list(request.get_ref(), caller)?;
+        let query = decode::list(request.get_ref(), &caller)?;
         let page = self
             .api
             .store
@@ -115,7 +115,7 @@ impl PaymentService for PaymentApi {
         let key = decode::key(
             &request.get_ref().client_id,
             &request.get_ref().payment_id,
-            caller,
+            &caller,
         )?;
         // The timeline is read second, so that it is never behind the payment that stands above it.
         let found = self.api.store.get(&key).await.map_err(failed)?;
@@ -149,7 +149,7 @@ impl PaymentService for PaymentApi {
         request: Request<WatchPaymentsRequest>,
     ) -> Result<Response<Self::WatchPaymentsStream>, Status> {
         let caller = identity::caller(&request)?;
-        let (from, filter) = decode::watch(request.get_ref(), caller)?;
+        let (from, filter) = decode::watch(request.get_ref(), &caller)?;
         let changes = self
             .watchers
             .follow(
@@ -168,7 +168,7 @@ impl PaymentService for PaymentApi {
         request: Request<CancelPaymentRequest>,
     ) -> Result<Response<CancelPaymentResponse>, Status> {
         let caller = identity::caller(&request)?;
-        let (key, comment) = decode::cancel(request.get_ref(), caller)?;
+        let (key, comment) = decode::cancel(request.get_ref(), &caller)?;
         let record = self.cancel(key, comment).await?;
         let payment = Some(encode::payment(&record, &self.api.view.now()));
         Ok(Response::new(CancelPaymentResponse { payment }))

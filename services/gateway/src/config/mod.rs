@@ -7,11 +7,13 @@
 //! - here: the structs, which are what the rest of the gateway sees
 //! - `keys`: the reference of all keys, from which documentation is generated
 //! - `load`: file and variables into structs, collecting every problem
+//! - `clients`: who may call, and the scopes
 //! - `check`: limits, orders and what the production profile refuses
 //! - `values`: addresses, hashes and amounts, checked while they are read
 //! - `print`: the effective configuration as TOML
 
 mod check;
+mod clients;
 mod keys;
 mod load;
 mod print;
@@ -28,6 +30,7 @@ use paygate_telemetry::LogLevel;
 use serde::{Deserialize, Serialize};
 use xrpl_tx::Drops;
 
+pub use clients::Scope;
 pub use keys::{KeyDoc, reference};
 pub use load::{ConfigError, Problem};
 pub use values::{Address, CurrencyCode, Hash, Value, Xrp};
