@@ -15,10 +15,12 @@ use paygate::clock;
 use paygate::engine::{self, Engine, EngineError, Outputs};
 use paygate::metrics::{BuildInfo, Metrics};
 use paygate::signer::{Port, SignerClient};
-use paygate::store::{Gate, OpenError, Passing, Point, Store, StoreError, StoreOptions, Unfrozen};
+use paygate::store::{
+    Actor, Gate, OpenError, Passing, Point, Store, StoreError, StoreOptions, Unfrozen,
+};
 use paygate::view::View;
 use paygate::xrpl::{Fleet, FleetSettings, LinkSettings};
-use paygate_payments::intent::Wallet;
+use paygate_payments::intent::{Id, Wallet};
 use paygate_payments::limits::Limits;
 use paygate_payments::proof::{Quorum, Source};
 use paygate_payments::terms::TermsPolicy;
@@ -102,13 +104,20 @@ impl Life {
             let reason = "the servers are in order again".to_owned();
             // What is signed from here on is signed with a person's word.
             facts(Fact::Unfrozen);
-            let lifted = store.unfreeze(reason, BTreeSet::new(), clock::now()).await;
+            let lifted = store
+                .unfreeze(operator(), reason, BTreeSet::new(), clock::now())
+                .await;
             if let Ok(Unfrozen::Now) = lifted {
                 view.update(|view| view.frozen = None);
                 wake.notify_one();
             }
         });
     }
+}
+
+/// The person on duty.
+fn operator() -> Actor {
+    Actor::of(Id::new("operator").expect("eight letters are an id"))
 }
 
 /// How a life ended by itself.
@@ -261,7 +270,6 @@ impl Setup {
             wallet: self.wallet.clone(),
             anchor: LedgerIndex(self.anchor.0),
             terms: self.terms,
-            limits: self.limits.clone(),
             at_large_max: self.at_large_max,
             submit_pause: SUBMIT_PAUSE,
             halt_after: Duration::from_secs(20),

@@ -4,13 +4,16 @@
 //! `json` for a script, `words` holds what both a result and an error say about the money, `exit` how it ends.
 
 mod announce;
+mod approvals;
 pub(crate) mod args;
+mod audit;
 pub(crate) mod exit;
 mod failure;
 mod json;
 mod names;
 mod out;
 mod parse;
+mod pause;
 mod pay;
 pub(crate) mod run;
 mod show;

@@ -8,12 +8,14 @@
 //! - `errors.rs`: every error there is.
 //! - `identity.rs`: who calls; `reach.rs`: whose payments he may see.
 //! - `payments.rs`, `wallet.rs`, `operations.rs`, `approvals.rs`: the services.
+//! - `announce.rs`, `pause.rs`, `audit.rs`: parts of OperationsService.
 //! - `watch.rs`: streams of changes.
 //! - `gate.rs`: the concurrency cap.
 //! - `settings.rs`: what of the configuration matters here.
 
 mod announce;
 pub mod approvals;
+mod audit;
 mod decode;
 mod encode;
 mod errors;
@@ -21,6 +23,7 @@ mod gate;
 mod identity;
 mod next;
 pub mod operations;
+mod pause;
 pub mod payments;
 mod reach;
 mod settings;
@@ -35,7 +38,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paygate_payments::intent::Wallet;
-use paygate_payments::limits::Limits;
 use paygate_proto::v1::approval_service_server::ApprovalServiceServer;
 use paygate_proto::v1::operations_service_server::OperationsServiceServer;
 use paygate_proto::v1::payment_service_server::PaymentServiceServer;
@@ -96,8 +98,6 @@ pub struct Api {
     pub metrics: Metrics,
     /// The wallet that pays.
     pub wallet: Wallet,
-    /// What is let in; the store has the same.
-    pub limits: Limits,
     /// Woken after a payment was stored.
     pub wake: Arc<Notify>,
     /// What `validate_only` asks the ledger with. `None`: it does not ask.
@@ -174,8 +174,8 @@ fn routes(api: &Api) -> Result<Routes, ServeError> {
         WalletServiceServer::new(wallet::WalletApi(api.clone())).max_decoding_message_size(max);
     let operations = OperationsServiceServer::new(operations::OperationsApi(api.clone()))
         .max_decoding_message_size(max);
-    let approvals =
-        ApprovalServiceServer::new(approvals::ApprovalApi).max_decoding_message_size(max);
+    let approvals = ApprovalServiceServer::new(approvals::ApprovalApi(api.clone()))
+        .max_decoding_message_size(max);
     let health = api.health.server().max_decoding_message_size(max);
     let routes = Routes::new(payments)
         .add_service(wallet)

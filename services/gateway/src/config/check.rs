@@ -19,6 +19,9 @@ const MAX_PAYMENT_WARNS_ABOVE: Drops = Drops::from_const(10_000_000_000);
 /// Timeouts: nothing useful happens in no time, and nobody waits longer than ten minutes.
 const MILLISECONDS: RangeInclusive<u64> = 1..=600_000;
 
+/// People need a second to read, and what nobody looked at for a month is not wanted any more.
+const APPROVAL_WINDOW_MS: RangeInclusive<u64> = 1_000..=2_678_400_000;
+
 /// A server queues a blob only two ledgers or more before its LastLedgerSequence; a long window is a long uncertainty.
 const WINDOW_LEDGERS: RangeInclusive<u64> = 4..=200;
 
@@ -98,6 +101,15 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
             "xrpl.agreement",
             &config.xrpl.agreement,
             "one server that is not our own decides alone",
+        );
+    }
+    if !config.security.require_authentication
+        && let Some(threshold) = config.limits.approval_threshold_xrp
+    {
+        warn(
+            "limits.approval_threshold_xrp",
+            &threshold.0,
+            "without authentication there is one client, which cannot approve its own payments: all above it expire",
         );
     }
     let own = config.xrpl.servers.iter().any(|server| server.own);
@@ -299,6 +311,11 @@ impl Checker<'_> {
                 MILLISECONDS,
             ),
             ("xrpl.halted_after_ms", xrpl.halted_after_ms, MILLISECONDS),
+            (
+                "limits.approval_window_ms",
+                config.limits.approval_window_ms,
+                APPROVAL_WINDOW_MS,
+            ),
             (
                 "shutdown.timeout_ms",
                 config.shutdown.timeout_ms,

@@ -83,7 +83,7 @@ const LISTS: [&str; 2] = ["xrpl.servers", "assets"];
 const SERVERS: &str = "[{url=\"ws://127.0.0.1:6006\",operator=\"us\",own=true}]";
 
 #[rustfmt::skip]
-pub(super) const KEYS: [Key; 45] = [
+pub(super) const KEYS: [Key; 48] = [
     text("profile", "dev", "dev or production", "dev", "production turns the refusals on that protect real money"),
     text("role", "all", "all", "all", "all accepts payments and sends them; accept comes with a store for several gateways"),
     text("listen", "127.0.0.1:50051", "address:port", "127.0.0.1:0", "where the gRPC API listens; only loopback, as there is no TLS yet"),
@@ -118,6 +118,8 @@ pub(super) const KEYS: [Key; 45] = [
     text("limits.min_payment_xrp", "0.001", "XRP, decimal in quotes", "1", "lowest amount of one payment"),
     text("limits.daily_limit_xrp", "1000", "XRP, decimal in quotes", "1", "highest sum of payments in a rolling day"),
     parsed("limits.max_pending_payments", "50", "payments", "1", "payments that are not final; past it new ones are refused with a delay"),
+    text("limits.approval_threshold_xrp", "unset", "XRP, decimal in quotes", "1", "payments above it wait until another identity than their client approves; unset, none does"),
+    parsed("limits.approval_window_ms", "3600000", "milliseconds", "60000", "how long a payment waits for approval before it expires"),
     parsed("assets", "[]", "list of tables, [[assets]]", ASSETS, "issued currencies that may be paid, each with its own limits; any other is refused by name"),
     text("assets.currency", "required", "3 characters or 40 hex digits", "USD", "the currency; RLUSD is 524C555344000000000000000000000000000000"),
     text("assets.issuer", "required", "classic address", ISSUER, "who issues it; RLUSD on mainnet is issued by rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De"),
@@ -125,6 +127,7 @@ pub(super) const KEYS: [Key; 45] = [
     text("assets.max_payment", "required", "decimal in quotes", "1", "the most that one payment may take, the issuer's transfer fee included"),
     text("assets.daily_limit", "required", "decimal in quotes", "1", "the most that the payments of a rolling day may take together, transfer fees included"),
     parsed("assets.max_transfer_fee_ppm", "0", "millionths of the value", "0", "what the issuer may take of a transfer at most: becomes the payment's SendMax; RLUSD takes nothing"),
+    text("assets.approval_threshold", "unset", "decimal in quotes", "1", "payments that may take more than it wait until another identity than their client approves; unset, none does"),
     parsed("security.require_authentication", "true", "true or false", "false", "whether callers must prove who they are; this version has no authentication and serves only with false, on loopback"),
     parsed("security.max_request_bytes", "10240", "bytes", "10240", "largest request"),
     parsed("security.reflection", "true", "true or false", "true", "whether gRPC server reflection is offered, for tools like grpcurl"),
