@@ -1,4 +1,4 @@
-//! An operator lets sending go on after a freeze: he is shown what froze it, names what he knows of, and only then.
+//! A person on duty: lets sending go on after a freeze, pauses and resumes, and reads what was done.
 #![allow(clippy::unwrap_used, reason = "a story ends where it goes wrong")]
 
 use std::process::{Command, Stdio};
@@ -95,4 +95,61 @@ async fn sending_goes_on_once_a_person_has_named_the_foreign_transaction() {
     );
     let paid = client.until_final("waiting", WITHIN).await.unwrap();
     assert_eq!(paid.state(), PaymentState::Paid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_lasts_over_a_kill_and_the_log_of_it_is_whole() {
+    let setup = Setup {
+        gateway_variables: vec![(
+            "PAYGATE__LIMITS__APPROVAL_THRESHOLD_XRP".into(),
+            "20".into(),
+        )],
+        ..Setup::default()
+    };
+    let mut world = World::start(setup).await.unwrap();
+    let (code, paused) = asks(&world, &["pause", "--reason", "ticket 17"]);
+    assert_eq!((code, &paused["pause"]["active"]), (0, &Value::Bool(true)));
+    let client = world.client();
+    let alice = payee("alice");
+    let waiting = payment("waiting", &alice, 5 * DROPS_PER_XRP);
+    let stored = client.create(waiting).await.unwrap();
+    let is_paused = (PaymentState::Accepted, PaymentReason::Paused);
+    assert_eq!((stored.state(), stored.reason()), is_paused);
+
+    world.kill_gateway();
+    world.start_gateway().await.unwrap();
+    let (_, status) = asks(&world, &["status"]);
+    assert_eq!(status["pause"]["reason"], "ticket 17");
+    let client = world.client();
+    let seen = client.get("waiting").await.unwrap();
+    assert_eq!((seen.state(), seen.reason()), is_paused);
+    let (code, _) = asks(&world, &["resume", "--reason", "looked at"]);
+    assert_eq!(code, 0);
+    let paid = client.until_final("waiting", WITHIN).await.unwrap();
+    assert_eq!(paid.state(), PaymentState::Paid);
+
+    // Without authentication there is one client, and it does not approve its own payments.
+    let large = payment("large", &alice, 25 * DROPS_PER_XRP);
+    let stored = client.create(large).await.unwrap();
+    assert_eq!(stored.state(), PaymentState::AwaitingApproval);
+    let (_, listed) = asks(&world, &["approvals"]);
+    assert_eq!(listed["payments"][0]["payment_id"], "large");
+    let approve = ["approve", "local", "large", "25", "--to", &alice];
+    let (code, refused) = asks(&world, &approve);
+    assert_eq!(
+        (code, refused["error"]["reason"].as_str()),
+        (3, Some("APPROVER_IS_CREATOR"))
+    );
+
+    let (code, whole) = asks(&world, &["audit", "verify"]);
+    assert_eq!((code, whole["entries"].as_str()), (0, Some("3")), "{whole}");
+    let (_, log) = asks(&world, &["audit", "tail"]);
+    let first = log["entries"][0]["hash"].as_str().unwrap();
+    let kept = |hash: &str| {
+        let head = format!("1:{hash}");
+        asks(&world, &["audit", "verify", "--head", &head])
+    };
+    assert_eq!(kept(first).0, 0);
+    let (code, broken) = kept(&"0".repeat(64));
+    assert_eq!((code, broken["first_broken"].as_str()), (1, Some("1")));
 }

@@ -68,6 +68,9 @@ pub struct Payment {
     /// needs. Not part of the content that a payment_id stands for. Empty: no more than the value itself, and always with XRP.
     #[prost(string, tag = "23")]
     pub send_max: ::prost::alloc::string::String,
+    /// While AWAITING_APPROVAL: it expires unless it is approved before. Otherwise absent.
+    #[prost(message, optional, tag = "24")]
+    pub approve_before: ::core::option::Option<::prost_types::Timestamp>,
     /// What the destination is to receive, exactly.
     #[prost(oneof = "payment::Amount", tags = "9, 10")]
     pub amount: ::core::option::Option<payment::Amount>,
@@ -617,12 +620,16 @@ pub struct ApprovePaymentRequest {
     /// Required: the classic address that the approver saw. Refused with FAILED_PRECONDITION if it differs.
     #[prost(string, tag = "3")]
     pub expected_destination: ::prost::alloc::string::String,
-    /// Required: the amount in drops that the approver saw. Refused with FAILED_PRECONDITION if it differs.
+    /// Required for XRP: the amount in drops that the approver saw. Refused with FAILED_PRECONDITION if it differs. 0 for an issued
+    /// currency.
     #[prost(uint64, tag = "4")]
     pub expected_xrp_drops: u64,
-    /// For the audit, at most 200 characters.
+    /// For the timeline and the audit, at most 200 characters.
     #[prost(string, tag = "5")]
     pub comment: ::prost::alloc::string::String,
+    /// Required for an issued currency: the amount that the approver saw. Refused with FAILED_PRECONDITION if it differs.
+    #[prost(message, optional, tag = "6")]
+    pub expected_issued: ::core::option::Option<IssuedAmount>,
 }
 /// ApprovePaymentResponse holds the payment.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -640,7 +647,7 @@ pub struct RejectPaymentRequest {
     /// Required: its id.
     #[prost(string, tag = "2")]
     pub payment_id: ::prost::alloc::string::String,
-    /// Required, for the caller and the audit: 1 to 200 characters.
+    /// Required, for the timeline and the audit: 1 to 200 characters.
     #[prost(string, tag = "3")]
     pub comment: ::prost::alloc::string::String,
 }
@@ -662,8 +669,8 @@ pub mod approval_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// ApprovalService decides about payments above the approval threshold. Scope `approve`; never the payment's creator.
-    /// This version has no approval threshold: all its calls answer UNIMPLEMENTED.
+    /// ApprovalService decides about payments above `limits.approval_threshold_xrp`, or `assets.approval_threshold` of their asset. Scope
+    /// `approve`; never the payment's creator. Whoever approves is told of new ones by WatchPayments, state AWAITING_APPROVAL.
     #[derive(Debug, Clone)]
     pub struct ApprovalServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -744,7 +751,7 @@ pub mod approval_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// ListPendingApprovals answers with payments in AWAITING_APPROVAL, oldest first. This version answers UNIMPLEMENTED.
+        /// ListPendingApprovals answers with everybody's payments in AWAITING_APPROVAL, oldest first.
         pub async fn list_pending_approvals(
             &mut self,
             request: impl tonic::IntoRequest<super::ListPendingApprovalsRequest>,
@@ -771,7 +778,8 @@ pub mod approval_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// ApprovePayment lets a payment go on. Safe to repeat by the same approver. This version answers UNIMPLEMENTED.
+        /// ApprovePayment lets a payment go on: it becomes ACCEPTED. Safe to repeat by the same approver. Refused with APPROVER_IS_CREATOR to
+        /// its own client, and with STATE_FORBIDS if somebody else has decided, if its time is over, or if what is expected differs.
         pub async fn approve_payment(
             &mut self,
             request: impl tonic::IntoRequest<super::ApprovePaymentRequest>,
@@ -796,7 +804,8 @@ pub mod approval_service_client {
                 .insert(GrpcMethod::new("paygate.v1.ApprovalService", "ApprovePayment"));
             self.inner.unary(req, path, codec).await
         }
-        /// RejectPayment ends a payment. Safe to repeat by the same approver. This version answers UNIMPLEMENTED.
+        /// RejectPayment ends a payment: it becomes REJECTED. Safe to repeat by the same approver. Refused like ApprovePayment, and in a
+        /// quarantine, in which nothing ends unpaid.
         pub async fn reject_payment(
             &mut self,
             request: impl tonic::IntoRequest<super::RejectPaymentRequest>,
@@ -836,7 +845,7 @@ pub mod approval_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with ApprovalServiceServer.
     #[async_trait]
     pub trait ApprovalService: std::marker::Send + std::marker::Sync + 'static {
-        /// ListPendingApprovals answers with payments in AWAITING_APPROVAL, oldest first. This version answers UNIMPLEMENTED.
+        /// ListPendingApprovals answers with everybody's payments in AWAITING_APPROVAL, oldest first.
         async fn list_pending_approvals(
             &self,
             request: tonic::Request<super::ListPendingApprovalsRequest>,
@@ -844,7 +853,8 @@ pub mod approval_service_server {
             tonic::Response<super::ListPendingApprovalsResponse>,
             tonic::Status,
         >;
-        /// ApprovePayment lets a payment go on. Safe to repeat by the same approver. This version answers UNIMPLEMENTED.
+        /// ApprovePayment lets a payment go on: it becomes ACCEPTED. Safe to repeat by the same approver. Refused with APPROVER_IS_CREATOR to
+        /// its own client, and with STATE_FORBIDS if somebody else has decided, if its time is over, or if what is expected differs.
         async fn approve_payment(
             &self,
             request: tonic::Request<super::ApprovePaymentRequest>,
@@ -852,7 +862,8 @@ pub mod approval_service_server {
             tonic::Response<super::ApprovePaymentResponse>,
             tonic::Status,
         >;
-        /// RejectPayment ends a payment. Safe to repeat by the same approver. This version answers UNIMPLEMENTED.
+        /// RejectPayment ends a payment: it becomes REJECTED. Safe to repeat by the same approver. Refused like ApprovePayment, and in a
+        /// quarantine, in which nothing ends unpaid.
         async fn reject_payment(
             &self,
             request: tonic::Request<super::RejectPaymentRequest>,
@@ -861,8 +872,8 @@ pub mod approval_service_server {
             tonic::Status,
         >;
     }
-    /// ApprovalService decides about payments above the approval threshold. Scope `approve`; never the payment's creator.
-    /// This version has no approval threshold: all its calls answer UNIMPLEMENTED.
+    /// ApprovalService decides about payments above `limits.approval_threshold_xrp`, or `assets.approval_threshold` of their asset. Scope
+    /// `approve`; never the payment's creator. Whoever approves is told of new ones by WatchPayments, state AWAITING_APPROVAL.
     #[derive(Debug)]
     pub struct ApprovalServiceServer<T> {
         inner: Arc<T>,
@@ -1863,6 +1874,9 @@ pub struct GetStatusResponse {
     /// Transactions made outside that were announced and have not come: meanwhile nothing is bound.
     #[prost(message, repeated, tag = "16")]
     pub announced: ::prost::alloc::vec::Vec<AnnouncedTransaction>,
+    /// Pauses of single clients and destinations. That of the wallet is in `pause`.
+    #[prost(message, repeated, tag = "17")]
+    pub scoped_pauses: ::prost::alloc::vec::Vec<PauseStatus>,
 }
 /// LedgerStatus describes the connections to the XRP Ledger.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1980,6 +1994,24 @@ pub struct Freeze {
     #[prost(message, optional, tag = "3")]
     pub since: ::core::option::Option<::prost_types::Timestamp>,
 }
+/// PauseScope says of what. Absent: of the wallet as a whole.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseScope {
+    #[prost(oneof = "pause_scope::Of", tags = "1, 2")]
+    pub of: ::core::option::Option<pause_scope::Of>,
+}
+/// Nested message and enum types in `PauseScope`.
+pub mod pause_scope {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Of {
+        /// Payments of this client.
+        #[prost(string, tag = "1")]
+        ClientId(::prost::alloc::string::String),
+        /// Payments to this classic address, whatever their tag.
+        #[prost(string, tag = "2")]
+        Destination(::prost::alloc::string::String),
+    }
+}
 /// PauseStatus tells whether an operator has paused sending.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PauseStatus {
@@ -1995,6 +2027,9 @@ pub struct PauseStatus {
     /// Identity of the operator.
     #[prost(string, tag = "4")]
     pub paused_by: ::prost::alloc::string::String,
+    /// Of what. Absent: of the wallet as a whole.
+    #[prost(message, optional, tag = "5")]
+    pub scope: ::core::option::Option<PauseScope>,
 }
 /// PendingPayments counts payments that have not ended.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2038,6 +2073,9 @@ pub struct PauseRequest {
     /// Required, for the audit: 1 to 200 characters.
     #[prost(string, tag = "1")]
     pub reason: ::prost::alloc::string::String,
+    /// Of what. Absent: of the wallet as a whole.
+    #[prost(message, optional, tag = "2")]
+    pub scope: ::core::option::Option<PauseScope>,
 }
 /// PauseResponse tells what holds now.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2052,6 +2090,9 @@ pub struct ResumeRequest {
     /// Required, for the audit: 1 to 200 characters.
     #[prost(string, tag = "1")]
     pub reason: ::prost::alloc::string::String,
+    /// Of what. Absent: of the wallet as a whole.
+    #[prost(message, optional, tag = "2")]
+    pub scope: ::core::option::Option<PauseScope>,
 }
 /// ResumeResponse tells what holds now.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2247,8 +2288,25 @@ pub struct ListAuditEntriesResponse {
     /// Empty: this was the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// The newest entry as it was kept beside the entries. Absent: nothing was audited yet.
+    #[prost(message, optional, tag = "3")]
+    pub head: ::core::option::Option<AuditHead>,
 }
-/// AuditEntry is one thing that somebody did.
+/// AuditHead names the newest entry. Kept elsewhere too, it shows later that nothing before it was changed or left out.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditHead {
+    /// Its sequence.
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+    /// Its hash: 64 lower-case hex digits.
+    #[prost(string, tag = "2")]
+    pub hash: ::prost::alloc::string::String,
+}
+/// AuditEntry is one thing that somebody did, or was refused on the ground of what is stored.
+///
+/// `hash` is SHA-256 over: the 32 bytes of `previous_hash`; `sequence`, 8 bytes; `time` in milliseconds since 1970, 8 bytes; `code`, 4
+/// bytes, all big-endian; then client_id, credential, method, subject, reason and trace_id, each as its length in 4 bytes big-endian and
+/// its UTF-8. The `previous_hash` of the first entry is SHA-256 over the text `paygate.audit.v1` and the 16 bytes of the store's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AuditEntry {
     /// Order of commits. At least 1.
@@ -2263,7 +2321,7 @@ pub struct AuditEntry {
     /// With which credential, for example `uri:spiffe://...` or `token:id`.
     #[prost(string, tag = "4")]
     pub credential: ::prost::alloc::string::String,
-    /// Full name of the RPC.
+    /// Full name of the RPC, for example paygate.v1.OperationsService/Pause.
     #[prost(string, tag = "5")]
     pub method: ::prost::alloc::string::String,
     /// As the operator gave it.
@@ -2275,6 +2333,15 @@ pub struct AuditEntry {
     /// W3C trace id: 32 lower-case hex digits, or empty.
     #[prost(string, tag = "8")]
     pub trace_id: ::prost::alloc::string::String,
+    /// What it was done to, for example `payment shop/invoice-17`, `wallet`, `client shop`.
+    #[prost(string, tag = "9")]
+    pub subject: ::prost::alloc::string::String,
+    /// The chain: 64 lower-case hex digits.
+    #[prost(string, tag = "10")]
+    pub hash: ::prost::alloc::string::String,
+    /// `hash` of the entry before: 64 lower-case hex digits.
+    #[prost(string, tag = "11")]
+    pub previous_hash: ::prost::alloc::string::String,
 }
 /// Generated client implementations.
 pub mod operations_service_client {
@@ -2393,8 +2460,9 @@ pub mod operations_service_client {
                 .insert(GrpcMethod::new("paygate.v1.OperationsService", "GetStatus"));
             self.inner.unary(req, path, codec).await
         }
-        /// Pause stops binding and signing; accepting goes on, and what is at large is followed to its end. Lasts over restarts. Safe to repeat.
-        /// This version answers UNIMPLEMENTED.
+        /// Pause stops binding: of the wallet's payments, or of those of one client, or to one destination. Accepting goes on, a payment that
+        /// waits is ACCEPTED with reason PAUSED, and what is bound already is followed to its end, with further versions if it needs them.
+        /// Lasts over restarts until Resume. Safe to repeat: the first reason stays.
         pub async fn pause(
             &mut self,
             request: impl tonic::IntoRequest<super::PauseRequest>,
@@ -2416,7 +2484,7 @@ pub mod operations_service_client {
                 .insert(GrpcMethod::new("paygate.v1.OperationsService", "Pause"));
             self.inner.unary(req, path, codec).await
         }
-        /// Resume ends a pause. Safe to repeat. This version answers UNIMPLEMENTED.
+        /// Resume ends the pause of the same scope, and no other. Safe to repeat.
         pub async fn resume(
             &mut self,
             request: impl tonic::IntoRequest<super::ResumeRequest>,
@@ -2604,7 +2672,8 @@ pub mod operations_service_client {
                 );
             self.inner.server_streaming(req, path, codec).await
         }
-        /// ListAuditEntries answers with who did what, newest first, in pages. This version answers UNIMPLEMENTED.
+        /// ListAuditEntries answers with who did what, newest first, in pages. Entries are written in the transaction of what they record, and
+        /// chained by hashes: see AuditEntry.
         pub async fn list_audit_entries(
             &mut self,
             request: impl tonic::IntoRequest<super::ListAuditEntriesRequest>,
@@ -2654,13 +2723,14 @@ pub mod operations_service_server {
             tonic::Response<super::GetStatusResponse>,
             tonic::Status,
         >;
-        /// Pause stops binding and signing; accepting goes on, and what is at large is followed to its end. Lasts over restarts. Safe to repeat.
-        /// This version answers UNIMPLEMENTED.
+        /// Pause stops binding: of the wallet's payments, or of those of one client, or to one destination. Accepting goes on, a payment that
+        /// waits is ACCEPTED with reason PAUSED, and what is bound already is followed to its end, with further versions if it needs them.
+        /// Lasts over restarts until Resume. Safe to repeat: the first reason stays.
         async fn pause(
             &self,
             request: tonic::Request<super::PauseRequest>,
         ) -> std::result::Result<tonic::Response<super::PauseResponse>, tonic::Status>;
-        /// Resume ends a pause. Safe to repeat. This version answers UNIMPLEMENTED.
+        /// Resume ends the pause of the same scope, and no other. Safe to repeat.
         async fn resume(
             &self,
             request: tonic::Request<super::ResumeRequest>,
@@ -2724,7 +2794,8 @@ pub mod operations_service_server {
             tonic::Response<Self::ReconcileWalletStream>,
             tonic::Status,
         >;
-        /// ListAuditEntries answers with who did what, newest first, in pages. This version answers UNIMPLEMENTED.
+        /// ListAuditEntries answers with who did what, newest first, in pages. Entries are written in the transaction of what they record, and
+        /// chained by hashes: see AuditEntry.
         async fn list_audit_entries(
             &self,
             request: tonic::Request<super::ListAuditEntriesRequest>,

@@ -379,6 +379,9 @@ impl Client {
         .await
     }
 
+    /// Largest answer that is read.
+    pub(crate) const ANSWER_MAX_BYTES: usize = ANSWER_MAX_BYTES;
+
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -405,7 +408,7 @@ impl Client {
         request
     }
 
-    fn request<T>(&self, message: T, time: Duration) -> Request<T> {
+    pub(crate) fn request<T>(&self, message: T, time: Duration) -> Request<T> {
         let mut request = self.traced(message);
         request.set_timeout(time);
         request

@@ -29,9 +29,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod amount;
+pub mod audit;
 mod client;
 mod currency;
 mod error;
+mod operator;
 mod payment;
 mod random;
 mod repeat;
@@ -41,7 +43,7 @@ mod watch;
 pub use amount::{AmountError, DROPS_PER_XRP, MAX_DROPS, drops_from_xrp, xrp_from_drops};
 pub use client::{Client, EndpointError, Settings};
 pub use currency::{CurrencyError, currency_code, currency_name};
-pub use error::{CallError, FieldViolation, Refusal, Unanswered};
+pub use error::{CallError, FieldViolation, Refusal, Unanswered, code_name};
 pub use paygate_proto::v1 as proto;
 pub use paygate_telemetry::TraceParent;
 pub use payment::{Outcome, PaymentIdError, check_payment_id, outcome, safe_to_repay};

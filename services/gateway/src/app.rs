@@ -140,7 +140,7 @@ impl App {
         let options = StoreOptions {
             path: config.store.path.clone(),
             wallet: wallet.clone(),
-            limits: limits.clone(),
+            limits,
         };
         // Opening replays the log and may take a disk's time; nothing else runs yet.
         let store = tokio::task::block_in_place(|| Store::open(options))?;
@@ -152,7 +152,7 @@ impl App {
         let wake = Arc::new(Notify::new());
         let (health, _) = Health::new(api::HEALTH_NAMES);
         let engine = Engine::take_over(engine::Parts {
-            settings: engine_settings(&config, wallet.clone(), limits.clone()),
+            settings: engine_settings(&config, wallet.clone()),
             store: store.clone(),
             fleet,
             signer,
@@ -174,7 +174,6 @@ impl App {
             view,
             metrics: metrics.clone(),
             wallet,
-            limits,
             wake,
             inquiry: Some(engine.inquiry()),
             started: clock::now(),
@@ -368,6 +367,9 @@ fn limits(config: &Config) -> Limits {
         day_max: config.limits.daily_limit_xrp.0,
         pending_max: u64::from(config.limits.max_pending_payments),
         assets: config.assets.iter().map(asset_limits).collect(),
+        approval_threshold: config.limits.approval_threshold_xrp.map(|most| most.0),
+        approval_window: Duration::from_millis(config.limits.approval_window_ms),
+        clients: Vec::new(),
     }
 }
 
@@ -378,6 +380,7 @@ fn asset_limits(asset: &config::Asset) -> AssetLimits {
         payment_max: asset.max_payment.0,
         day_max: asset.daily_limit.0,
         transfer_fee_max_ppm: asset.max_transfer_fee_ppm,
+        approval_threshold: asset.approval_threshold.map(|most| most.0),
     }
 }
 
@@ -423,7 +426,7 @@ fn server_names(servers: &[config::Server]) -> Vec<String> {
     servers.iter().enumerate().map(name).collect()
 }
 
-fn engine_settings(config: &Config, wallet: Wallet, limits: Limits) -> engine::Settings {
+fn engine_settings(config: &Config, wallet: Wallet) -> engine::Settings {
     let pause = Duration::from_secs(1) / config.xrpl.submit_rate_per_second.max(1);
     engine::Settings {
         wallet,
@@ -432,7 +435,6 @@ fn engine_settings(config: &Config, wallet: Wallet, limits: Limits) -> engine::S
             fee_max: Drops::new(config.fees.max_drops).unwrap_or(Drops::MAX),
             window: config.xrpl.last_ledger_window,
         },
-        limits,
         at_large_max: usize::try_from(config.xrpl.max_at_large).unwrap_or(usize::MAX),
         submit_pause: pause,
         halt_after: config.xrpl.halted_after(),

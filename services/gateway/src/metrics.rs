@@ -46,8 +46,8 @@ use xrpl_tx::{Asset, Drops, IssuedValue};
 
 use self::labels::{
     AssetLabels, CallLabels, CapabilityLabel, CommandLabel, EntryLabel, FileLabel, LimitLabel,
-    MethodLabels, ReasonLabel, ReloadLabels, ResultLabel, ServerLabel, StageLabel, StatusLabel,
-    TraceLabel, WalletLabel,
+    MethodLabels, ReasonLabel, ReloadLabels, ResultLabel, ScopeLabel, ServerLabel, StageLabel,
+    StatusLabel, TraceLabel, WalletLabel,
 };
 use self::pulled::{FromSigner, PulledMetrics};
 use crate::clock::{self, Millis};
@@ -147,6 +147,8 @@ struct Inner {
     spendable: FloatGauge,
     frozen: Gauge,
     quarantine: Gauge,
+    paused: Family<ScopeLabel, Gauge>,
+    awaiting_approval: Gauge,
     capabilities: Family<CapabilityLabel, Gauge>,
     open_watches: Gauge,
     connection: Family<ServerLabel, Gauge>,
@@ -198,6 +200,8 @@ impl Metrics {
             spendable: FloatGauge::default(),
             frozen: Gauge::default(),
             quarantine: Gauge::default(),
+            paused: Family::default(),
+            awaiting_approval: Gauge::default(),
             capabilities: Family::default(),
             open_watches: Gauge::default(),
             connection: Family::default(),
@@ -294,6 +298,21 @@ impl Metrics {
     pub fn standstill(&self, frozen: bool, quarantine: bool) {
         self.inner.frozen.set(i64::from(frozen));
         self.inner.quarantine.set(i64::from(quarantine));
+    }
+
+    /// So many pauses of this scope are in force: `wallet`, `client` or `destination`.
+    pub fn paused(&self, scope: &'static str, count: usize) {
+        self.inner
+            .paused
+            .get_or_create(&ScopeLabel { scope })
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// So many payments wait for approval.
+    pub fn awaiting_approval(&self, count: u64) {
+        self.inner
+            .awaiting_approval
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// What the health service says of a capability.
@@ -617,6 +636,8 @@ impl Inner {
         add(r, "paygate_fee_bumps", &self.fee_bumps);
         add(r, "paygate_wallet_frozen", &self.frozen);
         add(r, "paygate_quarantine", &self.quarantine);
+        add(r, "paygate_paused", &self.paused);
+        add(r, "paygate_awaiting_approval", &self.awaiting_approval);
         add(r, "paygate_capability_serving", &self.capabilities);
         add(r, "paygate_validated_ledger_index", &self.validated_index);
         add(r, "paygate_ledger_lag_seconds", &self.ledger_lag);
@@ -644,6 +665,9 @@ impl Inner {
     fn begin(&self) {
         for status in reference::STATUSES {
             let _ = self.payments.get_or_create(&StatusLabel { status });
+        }
+        for scope in reference::PAUSE_SCOPES {
+            let _ = self.paused.get_or_create(&ScopeLabel { scope });
         }
         for stage in Stage::ALL {
             let stage = stage.name();

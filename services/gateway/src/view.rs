@@ -11,7 +11,7 @@ use paygate_payments::codes::Advice;
 use paygate_payments::codes::errors::Trouble;
 use paygate_payments::codes::guide::{self, Guide};
 use paygate_payments::continuity::{Doubt, Quarantine};
-use paygate_payments::intent::PaymentKey;
+use paygate_payments::intent::{Intent, PaymentKey};
 use paygate_payments::preflight::AssetFacts;
 use paygate_payments::proof::Observed;
 use paygate_payments::{LedgerIndex, LedgerRef};
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use xrpl_tx::{Asset, Drops, IssuedValue, Slot};
 
 use crate::clock::Millis;
-use crate::store::{Announcement, Freeze};
+use crate::store::{Announcement, Freeze, Pause, PauseScope};
 use crate::xrpl::ServerPicture;
 
 /// The picture.
@@ -49,6 +49,8 @@ pub struct EngineView {
     pub frozen: Option<Freeze>,
     /// Transactions made outside that were announced and may still come: meanwhile nothing is bound.
     pub announced: Vec<Announcement>,
+    /// What people have paused, the oldest first.
+    pub pauses: Arc<Vec<Pause>>,
     /// Why the next accepted payment is not bound now. `None`: nothing waits, or it is about to be bound.
     pub blocked: Option<Blocked>,
     /// What the ledger's server answered last to what was sent for each open slot. A hint for people, lost with the process.
@@ -209,6 +211,19 @@ impl EngineView {
             why => format!("; the wallet's earlier history cannot be imported: {why}"),
         };
         Some(format!("{quarantine}{store}{import}"))
+    }
+
+    /// Why a payment of this content is paused. `None`: it is not.
+    #[must_use]
+    pub fn pause_of(&self, intent: &Intent) -> Option<&Pause> {
+        self.pauses.iter().find(|pause| pause.covers(intent))
+    }
+
+    /// The pause of the wallet as a whole.
+    #[must_use]
+    pub fn wallet_pause(&self) -> Option<&Pause> {
+        let of_all = |pause: &&Pause| pause.scope == PauseScope::Wallet;
+        self.pauses.iter().find(of_all)
     }
 
     /// How many ledgers the server has announced that are not reconciled here.

@@ -17,7 +17,7 @@
 //! - [`books`]: whether the ledger's balance is what payments, fees and inflows make of it.
 //! - [`displaced`]: the evidence that a payment whose slot went to something else was never paid.
 //! - [`money`]: an amount together with what it is an amount of.
-//! - [`limits`]: what is let in.
+//! - [`limits`]: what is let in; [`clients`]: of one client.
 //! - [`continuity`]: whether store, signer and ledger tell one story; when to quarantine.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -26,6 +26,7 @@ pub mod agreement;
 pub mod books;
 pub mod budget;
 pub mod bump;
+pub mod clients;
 pub mod codes;
 pub mod continuity;
 pub mod displaced;

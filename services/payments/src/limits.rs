@@ -9,9 +9,11 @@
 )]
 
 use std::fmt;
+use std::time::Duration;
 
 use xrpl_tx::{Amount, Asset, Drops, IssuedAmount, IssuedValue};
 
+use crate::clients::{ClientLimits, OverClientLimit};
 use crate::money::Money;
 
 /// The gateway's limits.
@@ -27,6 +29,12 @@ pub struct Limits {
     pub pending_max: u64,
     /// The issued currencies that may be paid, each at most once. All others are refused.
     pub assets: Vec<AssetLimits>,
+    /// Payments in XRP above so much wait for another identity's approval. `None`: no payment in XRP does.
+    pub approval_threshold: Option<Drops>,
+    /// How long such a payment waits before it expires.
+    pub approval_window: Duration,
+    /// What single clients may do. One that is not here has the wallet's limits alone.
+    pub clients: Vec<ClientLimits>,
 }
 
 /// The limits of one issued currency of one issuer.
@@ -42,6 +50,8 @@ pub struct AssetLimits {
     pub day_max: IssuedValue,
     /// What the issuer may take of each transfer at most, in millionths of the value: it becomes the payment's SendMax.
     pub transfer_fee_max_ppm: u32,
+    /// Payments that may take more than this wait for another identity's approval. `None`: none does.
+    pub approval_threshold: Option<IssuedValue>,
 }
 
 /// What the rolling day counts in: drops for XRP, and for an asset units of the last digit of its daily limit. What a payment
@@ -94,7 +104,12 @@ pub enum OverLimit {
         /// At most so many.
         max: u64,
     },
+    /// A limit of the client who asks.
+    Client(OverClientLimit),
 }
+
+/// How long a payment waits for approval if nothing is configured.
+pub const APPROVAL_WINDOW_DEFAULT: Duration = Duration::from_secs(60 * 60);
 
 /// One payment's units at most: so many times the largest limit that nothing fits beside it, and far from overflow.
 const PAYMENT_UNITS_MAX: u128 = 1_000_000_000_000_000_000_000;
@@ -140,6 +155,24 @@ impl Limits {
             });
         }
         Ok(())
+    }
+
+    /// Whether a payment waits for another identity's approval: it may take more than the threshold of its asset.
+    #[must_use]
+    pub fn needs_approval(&self, amount: Amount) -> bool {
+        match Money::taken_by(amount) {
+            Money::Xrp(drops) => self.approval_threshold.is_some_and(|most| drops > most),
+            Money::Issued { asset, value } => self
+                .asset(asset)
+                .and_then(|limits| limits.approval_threshold)
+                .is_some_and(|threshold| {
+                    let most = Money::Issued {
+                        asset,
+                        value: threshold,
+                    };
+                    !Money::Issued { asset, value }.is_at_most(most)
+                }),
+        }
     }
 
     /// The part of [`Self::admit`] that needs no store.
@@ -303,6 +336,7 @@ impl OverLimit {
             }
             Self::Day { max, .. } => of(max, "limits.daily_limit_xrp", "assets.daily_limit"),
             Self::Pending { .. } => "limits.max_pending_payments",
+            Self::Client(over) => over.key(),
         }
     }
 }
@@ -327,6 +361,7 @@ impl fmt::Display for OverLimit {
                 )
             }
             Self::Pending { max } => write!(f, "{key} {max} payments are not final yet"),
+            Self::Client(over) => over.fmt(f),
         }
     }
 }

@@ -61,6 +61,9 @@ pub enum Event {
     Approved,
     /// An approver refused it, when this ledger was the validated one.
     Refused(LedgerIndex),
+    /// Nobody approved it in time, and this ledger is the validated one. The only event that a clock brings: it reaches no payment
+    /// that was ever bound, or that an approver let through.
+    ApprovalWindowOver(LedgerIndex),
     /// It got a slot, and its first version was chosen.
     Bound {
         /// The slot.
@@ -189,8 +192,9 @@ pub struct IllegalEvent {
 pub fn step(payment: &Payment, event: Event, context: Context<'_>) -> Result<Step, IllegalEvent> {
     let moves = Moves { payment, context };
     match (&payment.state, event) {
-        (State::AwaitingApproval, Event::Approved) => {
-            Ok(moves.to(State::Accepted, vec![Fact::Approved]))
+        (State::AwaitingApproval, Event::Approved) => moves.approved(),
+        (State::AwaitingApproval, Event::ApprovalWindowOver(validated)) => {
+            moves.end_unbound(State::Expired, validated)
         }
         (State::AwaitingApproval, Event::Refused(validated)) => {
             moves.end_unbound(State::Rejected, validated)
@@ -287,6 +291,7 @@ impl Event {
         match self {
             Self::Approved => "approved",
             Self::Refused(_) => "refused",
+            Self::ApprovalWindowOver(_) => "approval window over",
             Self::Bound { .. } => "bound",
             Self::Signed { .. } => "signed",
             Self::Sealed(_) => "sealed",

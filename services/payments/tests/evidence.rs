@@ -36,6 +36,7 @@ fn brings(event: &Event) -> Brings {
         Event::Sealed(_) => Brings::Seal,
         Event::Approved
         | Event::Refused(_)
+        | Event::ApprovalWindowOver(_)
         | Event::Bound { .. }
         | Event::Signed { .. }
         | Event::CancelAsked { .. }
@@ -103,6 +104,7 @@ fn events() -> Vec<Event> {
     vec![
         Event::Approved,
         Event::Refused(LedgerIndex(200)),
+        Event::ApprovalWindowOver(LedgerIndex(200)),
         bound_event(250),
         Event::Signed {
             number: 0,

@@ -24,6 +24,7 @@ fn usd() -> AssetLimits {
         payment_max: value("1000"),
         day_max: value("1500"),
         transfer_fee_max_ppm: 2_000,
+        approval_threshold: None,
     }
 }
 
@@ -34,6 +35,9 @@ fn limits() -> Limits {
         day_max: Drops::from_const(1_500),
         pending_max: 3,
         assets: vec![usd()],
+        approval_threshold: None,
+        approval_window: paygate_payments::limits::APPROVAL_WINDOW_DEFAULT,
+        clients: Vec::new(),
     }
 }
 

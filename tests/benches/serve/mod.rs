@@ -103,6 +103,9 @@ pub(crate) fn options(directory: &Path) -> StoreOptions {
             day_max: Drops::MAX,
             pending_max: 1_000_000_000,
             assets: Vec::new(),
+            approval_threshold: None,
+            approval_window: paygate_payments::limits::APPROVAL_WINDOW_DEFAULT,
+            clients: Vec::new(),
         },
     }
 }
@@ -110,7 +113,7 @@ pub(crate) fn options(directory: &Path) -> StoreOptions {
 /// Serves the store in `directory`, limits raised: 10^11 XRP a day, 10^9 pending. Its address.
 pub(crate) async fn gateway(directory: &Path) -> String {
     let options = options(directory);
-    let (wallet, limits) = (options.wallet.clone(), options.limits.clone());
+    let wallet = options.wallet.clone();
     let store = Store::open(options).unwrap();
     let build = BuildInfo {
         version: "bench",
@@ -136,7 +139,6 @@ pub(crate) async fn gateway(directory: &Path) -> String {
         view: View::default(),
         metrics,
         wallet,
-        limits,
         wake: Arc::new(Notify::new()),
         started: clock::now(),
         health: Health::new(api::HEALTH_NAMES).0,

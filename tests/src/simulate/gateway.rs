@@ -15,10 +15,12 @@ use paygate::clock;
 use paygate::engine::{self, Engine, EngineError, Outputs};
 use paygate::metrics::{BuildInfo, Metrics};
 use paygate::signer::{Port, SignerClient};
-use paygate::store::{Gate, OpenError, Passing, Point, Store, StoreError, StoreOptions, Unfrozen};
+use paygate::store::{
+    Actor, Gate, OpenError, Passing, Point, Store, StoreError, StoreOptions, Unfrozen,
+};
 use paygate::view::View;
 use paygate::xrpl::{Fleet, FleetSettings, LinkSettings};
-use paygate_payments::intent::Wallet;
+use paygate_payments::intent::{Id, Wallet};
 use paygate_payments::limits::Limits;
 use paygate_payments::proof::{Quorum, Source};
 use paygate_payments::terms::TermsPolicy;
@@ -104,12 +106,14 @@ impl Life {
         tokio::spawn(async move {
             let reason = "everything is in order again".to_owned();
             let mut lifted = store
-                .unfreeze(reason.clone(), BTreeSet::new(), clock::now())
+                .unfreeze(operator(), reason.clone(), BTreeSet::new(), clock::now())
                 .await;
             if let Ok(Unfrozen::Unnamed(foreign)) = lifted {
                 // Each of them was looked at, and the key is safe again.
                 let named = foreign.into_iter().collect();
-                lifted = store.unfreeze(reason, named, clock::now()).await;
+                lifted = store
+                    .unfreeze(operator(), reason, named, clock::now())
+                    .await;
             }
             if let Ok(Unfrozen::Now) = lifted {
                 view.update(|view| view.frozen = None);
@@ -117,6 +121,11 @@ impl Life {
             }
         });
     }
+}
+
+/// The person on duty.
+fn operator() -> Actor {
+    Actor::of(Id::new("operator").expect("eight letters are an id"))
 }
 
 /// How a life ended by itself.
@@ -290,7 +299,6 @@ impl Setup {
             wallet: self.wallet.clone(),
             anchor: LedgerIndex(self.anchor.0),
             terms: self.terms,
-            limits: self.limits.clone(),
             at_large_max: self.at_large_max,
             submit_pause: SUBMIT_PAUSE,
             halt_after: Duration::from_secs(20),

@@ -739,6 +739,9 @@ fn limits() -> Limits {
         day_max: Drops::from_const(100_000_000_000),
         pending_max: 10_000,
         assets: Vec::new(),
+        approval_threshold: None,
+        approval_window: paygate_payments::limits::APPROVAL_WINDOW_DEFAULT,
+        clients: Vec::new(),
     }
 }
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use paygate_client::proto::PaymentState;
+use paygate_client::proto::{AuditHead, PaymentState};
 
 use super::parse::{
-    When, currency, decimal, drops, duration, payment_id, state, tx_hash, when, xrp,
+    When, audit_head, currency, decimal, drops, duration, payment_id, state, tx_hash, when, xrp,
 };
 use super::token::Token;
 
@@ -119,6 +119,30 @@ else, run the same command with the same file again: what is stored already is n
 payment, with its evidence.
 
 Ends with 0 only if all are PAID, with 1 if some ended unpaid, with 2 if some are not decided, with 3 if some were refused.";
+const PAUSE_HELP: &str = "\
+Examples:
+  paygatectl pause --reason 'looking at odd payments, ticket 4711'
+  paygatectl pause --client shop --reason 'shop repeats invoices under new ids'
+  paygatectl resume --client shop --reason 'shop repaired'
+
+Payments go on being accepted, and wait with the reason PAUSED. What is bound already is followed to its end. It lasts over restarts;
+several pauses may be in force, and resume ends the one of the same scope.";
+
+const APPROVE_HELP: &str = "\
+Examples:
+  paygatectl approvals
+  paygatectl approve shop invoice-17 2500 --to rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe --comment 'called the payee'
+  paygatectl reject shop invoice-18 --comment 'the payee knows nothing of it'
+
+Type what you saw: it is refused if the payment is another one. A client never approves its own payments.";
+
+const VERIFY_HELP: &str = "\
+Examples:
+  paygatectl audit verify
+  paygatectl audit verify --head 17:9f0c...e1
+
+Ends with 0 if the log is whole, with 1 if it is not, and names the first entry that is not what was written. Whoever can write to the
+store's file can make a whole log anew; a head that you kept elsewhere shows that too.";
 
 const COMPLETIONS_HELP: &str = "\
 Examples:
@@ -207,6 +231,20 @@ pub(crate) enum Command {
     /// Make tokens for callers. Nothing is sent.
     #[command(subcommand)]
     Token(Token),
+    /// Keep payments from being bound: all, those of one client, or those to one destination.
+    #[command(after_help = PAUSE_HELP)]
+    Pause(Pause),
+    /// End a pause.
+    Resume(Pause),
+    /// List payments that wait for approval, oldest first.
+    Approvals(Approvals),
+    /// Let a payment of another client go on.
+    Approve(Approve),
+    /// End a payment of another client that waits for approval.
+    Reject(Reject),
+    /// Show what people did, or check that the log of it is whole.
+    #[command(subcommand)]
+    Audit(Audit),
     /// Print completions for a shell.
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {
@@ -386,6 +424,113 @@ pub(crate) struct Announce {
     /// What it is for, for the events: at most 200 characters, not a secret.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pause {
+    /// Only payments of this client.
+    #[arg(long, value_name = "CLIENT_ID", value_parser = payment_id, conflicts_with = "destination")]
+    pub(crate) client: Option<String>,
+    /// Only payments to this classic address, whatever their tag.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) destination: Option<String>,
+    /// Why, for the audit log: at most 200 characters, not a secret.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Approvals {
+    /// Payments of a page.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i32).range(1..=1000))]
+    pub(crate) limit: i32,
+    /// Where to go on, as the page before said.
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) page_token: String,
+    /// All pages.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = APPROVE_HELP, group = ArgGroup::new("seen").required(true).args(["xrp", "drops", "amount"]))]
+pub(crate) struct Approve {
+    /// Whose payment.
+    #[arg(value_parser = payment_id)]
+    pub(crate) client_id: String,
+    /// The payment.
+    #[arg(value_parser = payment_id)]
+    pub(crate) payment_id: String,
+    /// The amount that you saw, in XRP.
+    #[arg(value_parser = xrp, value_name = "XRP")]
+    pub(crate) xrp: Option<u64>,
+    /// The amount that you saw, in drops, instead.
+    #[arg(long, value_parser = drops)]
+    pub(crate) drops: Option<u64>,
+    /// The amount that you saw, in an issued currency, instead.
+    #[arg(long, value_parser = decimal, value_name = "VALUE", requires = "currency", requires = "issuer")]
+    pub(crate) amount: Option<String>,
+    /// The issued currency.
+    #[arg(long, value_parser = currency, requires = "amount")]
+    pub(crate) currency: Option<String>,
+    /// Who issues it.
+    #[arg(long, value_name = "ADDRESS", requires = "amount")]
+    pub(crate) issuer: Option<String>,
+    /// The destination that you saw: its classic address.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) to: String,
+    /// Why, for the timeline and the audit log: at most 200 characters, not a secret.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) comment: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reject {
+    /// Whose payment.
+    #[arg(value_parser = payment_id)]
+    pub(crate) client_id: String,
+    /// The payment.
+    #[arg(value_parser = payment_id)]
+    pub(crate) payment_id: String,
+    /// Why, for the payment's client and the audit log: at most 200 characters, not a secret.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) comment: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// The newest entries, the newest last.
+    Tail(AuditTail),
+    /// Recompute the log's chain from all of its entries.
+    #[command(after_help = VERIFY_HELP)]
+    Verify(AuditVerify),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditTail {
+    /// So many.
+    #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(i32).range(1..=1000))]
+    pub(crate) limit: i32,
+    /// Only by this client.
+    #[arg(
+        long,
+        value_name = "CLIENT_ID",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) client: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditVerify {
+    /// A head that was kept elsewhere, from an earlier verification or from the gateway's own log: SEQUENCE:HASH.
+    #[arg(long, value_name = "SEQUENCE:HASH", value_parser = audit_head)]
+    pub(crate) head: Option<AuditHead>,
 }
 
 #[derive(Debug, Args)]

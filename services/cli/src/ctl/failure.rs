@@ -21,6 +21,10 @@ pub(crate) enum Asked<'a> {
     Watch,
     /// To let sending go on.
     Unfreeze,
+    /// To pause or to resume.
+    Pause,
+    /// To approve or to reject.
+    Decide,
     /// To say which transaction will be made outside.
     Announce,
     /// Anything that changes nothing and is about no single payment.
@@ -33,7 +37,12 @@ impl<'a> Asked<'a> {
             Asked::Pay { payment_id }
             | Asked::Cancel { payment_id }
             | Asked::Look { payment_id } => Some(payment_id),
-            Asked::Watch | Asked::Unfreeze | Asked::Announce | Asked::Read => None,
+            Asked::Watch
+            | Asked::Unfreeze
+            | Asked::Announce
+            | Asked::Pause
+            | Asked::Decide
+            | Asked::Read => None,
         }
     }
 }
@@ -115,6 +124,12 @@ fn advice(error: &CallError, asked: Asked<'_>) -> Option<String> {
         (CallError::Unanswered(_), Asked::Unfreeze) => {
             Some("It is UNKNOWN whether sending goes on. Look: paygatectl status. Repeating the same command is safe.".to_owned())
         }
+        (CallError::Unanswered(_), Asked::Pause) => Some(
+            "It is UNKNOWN whether it is in force. Look: paygatectl status. Repeating the same command is safe.".to_owned(),
+        ),
+        (CallError::Unanswered(_), Asked::Decide) => Some(
+            "It is UNKNOWN whether the decision is stored. Repeating the same command is safe.".to_owned(),
+        ),
         (CallError::Unanswered(_), Asked::Announce) => Some(
             "It is UNKNOWN whether it is announced. Repeating the same command is safe; do not send the transaction before it succeeds."
                 .to_owned(),

@@ -44,6 +44,7 @@ pub(crate) fn payment(payment: &Payment) -> Value {
         "retry_of": payment.retry_of,
         "create_time": time(&payment.create_time),
         "update_time": time(&payment.update_time),
+        "approve_before": time(&payment.approve_before),
         "deadline_ledger": payment.deadline_ledger,
         "cancel_requested": payment.cancel_requested,
         "slot": slot,

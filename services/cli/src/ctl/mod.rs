@@ -4,7 +4,9 @@
 //! `json` for a script, `words` holds what both a result and an error say about the money, `exit` how it ends.
 
 mod announce;
+mod approvals;
 pub(crate) mod args;
+mod audit;
 mod batch;
 pub(crate) mod exit;
 mod failure;
@@ -12,6 +14,7 @@ mod json;
 mod names;
 mod out;
 mod parse;
+mod pause;
 mod pay;
 pub(crate) mod run;
 mod show;

@@ -5,7 +5,7 @@
 use std::str::FromStr as _;
 use std::time::{Duration, SystemTime};
 
-use paygate_client::proto::PaymentState;
+use paygate_client::proto::{AuditHead, PaymentState};
 use paygate_client::{MAX_DROPS, check_payment_id, currency_code, drops_from_xrp};
 use prost_types::Timestamp;
 
@@ -80,6 +80,20 @@ pub(crate) fn tx_hash(text: &str) -> Result<String, String> {
             "{text} is no transaction hash: {TX_HASH_DIGITS} hex digits"
         ))
     }
+}
+
+/// The head of an audit log, as `audit verify` shows it.
+pub(crate) fn audit_head(text: &str) -> Result<AuditHead, String> {
+    let wrong = || "must be a sequence and 64 hex digits, like 17:9f0c...".to_owned();
+    let (sequence, hash) = text.split_once(':').ok_or_else(wrong)?;
+    let sequence = sequence.parse().map_err(|_| wrong())?;
+    if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    Ok(AuditHead {
+        sequence,
+        hash: hash.to_ascii_lowercase(),
+    })
 }
 
 pub(crate) fn payment_id(text: &str) -> Result<String, String> {

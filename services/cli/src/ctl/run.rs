@@ -13,7 +13,10 @@ use super::args::{Batch, Cli, Command, Common, List, One};
 use super::exit::Exit;
 use super::failure::{self, Asked};
 use super::out::{Out, WriteError, clean, note, print};
-use super::{announce, batch, json, pay, show, status, timeline, token, unfreeze, wallet, watch};
+use super::{
+    announce, approvals, audit, batch, json, pause, pay, show, status, timeline, token, unfreeze,
+    wallet, watch,
+};
 
 /// One attempt of a call: short against the whole time, so that a gateway that restarts is found by the next one.
 const ATTEMPT_MAX: Duration = Duration::from_secs(5);
@@ -48,6 +51,12 @@ pub(crate) async fn run(cli: Cli) -> Exit {
         Command::Batch(Batch::Pay(asked)) => batch::pay(&context, asked).await,
         Command::Unfreeze(asked) => unfreeze::unfreeze(&context, asked).await,
         Command::Announce(asked) => announce::announce(&context, asked).await,
+        Command::Pause(asked) => pause::pause(&context, asked).await,
+        Command::Resume(asked) => pause::resume(&context, asked).await,
+        Command::Approvals(asked) => approvals::list(&context, asked).await,
+        Command::Approve(asked) => approvals::approve(&context, asked).await,
+        Command::Reject(asked) => approvals::reject(&context, asked).await,
+        Command::Audit(asked) => audit::audit(&context, asked).await,
         Command::Watch(asked) => watch::watch(&context, asked).await,
         Command::Get(one) => get(&context, &one).await,
         Command::Explain(one) => explain(&context, &one).await,

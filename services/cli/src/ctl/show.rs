@@ -71,6 +71,7 @@ pub(crate) fn payment(out: Out, payment: &Payment) -> String {
         ("replaces", clean(&payment.retry_of)),
         ("created", time(&payment.create_time)),
         ("changed", time(&payment.update_time)),
+        ("approve before", time(&payment.approve_before)),
         ("deadline ledger", index(payment.deadline_ledger)),
         ("slot", slot.unwrap_or_default()),
         ("transactions", versions),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::json::{duration, number, time};
 use super::out::{Column, Out, Tone, clean, fields, table};
 use super::words::xrp;
-use super::{announce, names, show, wallet};
+use super::{announce, names, pause, show, wallet};
 
 pub(crate) fn text(out: Out, status: &GetStatusResponse) -> String {
     let mut text = stops(out, status);
@@ -120,6 +120,7 @@ fn stops(out: Out, status: &GetStatusResponse) -> String {
             pause.reason
         ));
     }
+    stops.extend(status.scoped_pauses.iter().map(pause::text));
     if let Some(quarantine) = status
         .quarantine
         .as_ref()
@@ -285,6 +286,7 @@ pub(crate) fn json(status: &GetStatusResponse) -> Value {
         "quarantine": { "active": quarantine.active, "reason": quarantine.reason, "until_ledger": quarantine.until_ledger },
         "freeze": { "active": freeze.active, "reason": freeze.reason, "since": time(&freeze.since) },
         "pause": { "active": pause.active, "reason": pause.reason, "since": time(&pause.since), "paused_by": pause.paused_by },
+        "scoped_pauses": status.scoped_pauses.iter().map(pause::shown).collect::<Vec<_>>(),
         "pending": { "counts": counts, "oldest_age": duration(&pending.oldest_age) },
         "capabilities": capabilities.collect::<Vec<_>>(),
         "books": status.books.as_ref().map(wallet::books_json),

@@ -12,7 +12,7 @@ use tonic::{Response, Status};
 use super::errors::{self, Violation};
 use super::{Api, decode};
 use crate::clock;
-use crate::store::{Announced, Announcement};
+use crate::store::{Actor, Announced, Announcement};
 
 /// The request's fields, or everything that is wrong with them.
 pub(super) fn decode(
@@ -48,13 +48,14 @@ pub(super) fn decode(
 /// Stores it, and tells what is awaited.
 pub(super) async fn announce(
     api: &Api,
+    by: Actor,
     announcement: Announcement,
 ) -> Result<Response<AnnounceTransactionResponse>, Status> {
     let failed = |error| errors::store("announce_transaction", &error);
     let told = announcement.clone();
     match api
         .store
-        .announce(announcement, clock::now())
+        .announce(by, announcement, clock::now())
         .await
         .map_err(failed)?
     {

@@ -2,7 +2,7 @@
 //!
 //! Owns: what a field may hold. May not: read a clock or the store, nor repeat text that it did not understand.
 
-mod amount;
+pub(super) mod amount;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -288,11 +288,11 @@ pub(super) fn reason(text: &str, bad: &mut Vec<Violation>) {
     }
 }
 
-fn keep<T>(field: Result<T, Violation>, bad: &mut Vec<Violation>) -> Option<T> {
+pub(super) fn keep<T>(field: Result<T, Violation>, bad: &mut Vec<Violation>) -> Option<T> {
     field.map_err(|violation| bad.push(violation)).ok()
 }
 
-fn payment_id(text: &str, field: &'static str) -> Result<Id, Violation> {
+pub(super) fn payment_id(text: &str, field: &'static str) -> Result<Id, Violation> {
     Id::new(text).map_err(|error| Violation::malformed(field, error.to_string()))
 }
 
@@ -351,7 +351,7 @@ fn destination(
 }
 
 /// The text is not repeated: whoever mixes up two fields may have put a secret here.
-fn address<T>(
+pub(super) fn address<T>(
     field: &'static str,
     text: &str,
     read: fn(&str) -> Result<T, AddressError>,
@@ -441,7 +441,7 @@ fn millis(at: &Timestamp, field: &'static str) -> Result<Millis, Violation> {
 }
 
 /// 0 stands for the default, which the store knows.
-fn page_size(asked: i32) -> Result<usize, Violation> {
+pub(super) fn page_size(asked: i32) -> Result<usize, Violation> {
     match usize::try_from(asked) {
         Ok(size) if size <= PAGE_MAX => Ok(size),
         _ => Err(
@@ -452,7 +452,7 @@ fn page_size(asked: i32) -> Result<usize, Violation> {
     }
 }
 
-fn comment(text: &str) -> Result<String, Violation> {
+pub(super) fn comment(text: &str) -> Result<String, Violation> {
     let chars = text.chars().count();
     if chars > COMMENT_CHARS_MAX {
         let problem = format!("has {chars} characters, at most {COMMENT_CHARS_MAX} are kept");

@@ -62,6 +62,7 @@ pub(super) fn payment(record: &Record, view: &EngineView) -> v1::Payment {
         invoice_id: payment.invoice_id.to_string(),
         trace_id: trace_id(record),
         evidence: evidence(record),
+        approve_before: record.approve_before.map(Millis::timestamp),
     }
 }
 
@@ -84,7 +85,13 @@ pub(super) fn state(name: StateName) -> PaymentState {
 
 fn why(record: &Record, view: &EngineView) -> Why {
     match &record.payment.state {
-        State::AwaitingApproval => (PaymentReason::None, "waits for an approver".to_owned()),
+        State::AwaitingApproval if record.payment.cancel.is_some() => {
+            why_not_bound(&record.payment, view)
+        }
+        State::AwaitingApproval => {
+            let detail = "waits for approval by another identity than its client".to_owned();
+            (PaymentReason::None, detail)
+        }
         State::Accepted => why_not_bound(&record.payment, view),
         State::AtLarge(at_large) => why_at_large(at_large, record.payment.cancel, view),
         State::OnHold(held) => why_held(held.why),
@@ -145,7 +152,12 @@ fn why_not_bound(payment: &Payment, view: &EngineView) -> Why {
             .or(view.blocked.as_ref())
             .map(|blocked| (blocked.reason, blocked.detail.clone()))
     };
+    let paused = || {
+        view.pause_of(&payment.intent)
+            .map(|pause| (PaymentReason::Paused, pause.to_string()))
+    };
     stopped(view)
+        .or_else(paused)
         .or_else(|| signer_away(view))
         .or_else(blocked)
         .or_else(|| link_down(view))
@@ -256,11 +268,11 @@ fn why_failed(settled: &Settled) -> Why {
 
 fn why_expired(record: &Record, ended: &Ended) -> Why {
     match (&ended.proof, record.payment.deadline) {
-        (EndProof::NeverBound { validated }, Some(deadline)) => (
+        (EndProof::NeverBound { validated }, Some(deadline)) if *validated >= deadline => (
             PaymentReason::DeadlinePassed,
             format!("ledger {validated} is past its deadline {deadline}; it was never bound"),
         ),
-        (EndProof::NeverBound { .. }, None) => (
+        (EndProof::NeverBound { .. }, _) => (
             PaymentReason::ApprovalWindowOver,
             "nobody approved it in time".to_owned(),
         ),

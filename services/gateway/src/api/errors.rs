@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use paygate_payments::intent::{IntentField, PaymentKey};
+use paygate_payments::clients::OverClientLimit;
+use paygate_payments::intent::{Id, IntentField, PaymentKey};
 use paygate_payments::limits::OverLimit;
 use paygate_payments::money::Money;
 use paygate_payments::payment::{CannotReceive, StateName};
@@ -102,18 +103,39 @@ pub(super) fn retry_of_invalid(predecessor: &str, refusal: &RetryRefusal) -> Sta
 }
 
 /// A limit over several payments is used up. `wait`: until what blocks may be gone. `None`: it does not pass by itself.
-pub(super) fn limit_used_up(wallet: AccountId, over: &OverLimit, wait: Option<Duration>) -> Status {
+pub(super) fn limit_used_up(
+    wallet: AccountId,
+    client: &Id,
+    over: &OverLimit,
+    wait: Option<Duration>,
+) -> Status {
     let (reason, value, limit) = match over {
         OverLimit::NotConfigured { .. }
         | OverLimit::BelowMinimum { .. }
-        | OverLimit::AboveMaximum { .. } => {
+        | OverLimit::AboveMaximum { .. }
+        | OverLimit::Client(OverClientLimit::Payment { .. }) => {
             return invalid(&[amount_limit(over)]);
         }
+        OverLimit::Client(OverClientLimit::Destination { destination }) => {
+            return destination_not_allowed(client, *destination);
+        }
+        OverLimit::Client(OverClientLimit::Day { used, max, .. }) => (
+            ErrorReason::LimitDaily,
+            used.get().to_string(),
+            max.get().to_string(),
+        ),
+        OverLimit::Client(
+            OverClientLimit::Pending { max } | OverClientLimit::Share { share: max },
+        ) => (ErrorReason::LimitPending, max.to_string(), max.to_string()),
         OverLimit::Day { used, max, .. } => (ErrorReason::LimitDaily, used.number(), max.number()),
         OverLimit::Pending { max } => (ErrorReason::LimitPending, max.to_string(), max.to_string()),
     };
     let id = over.key();
-    let mut quota = QuotaViolation::new(format!("wallet:{wallet}"), over.to_string());
+    let subject = match over {
+        OverLimit::Client(_) => format!("client:{client}"),
+        _ => format!("wallet:{wallet}"),
+    };
+    let mut quota = QuotaViolation::new(subject, over.to_string());
     quota.quota_id = id.to_owned();
     // A whole number by its type: of an issued currency the limit is in the metadata only.
     quota.quota_value = limit.parse().unwrap_or_default();
@@ -144,6 +166,24 @@ pub(super) fn amount_limit(over: &OverLimit) -> Violation {
         }
         OverLimit::BelowMinimum { amount, min } => (ErrorReason::LimitPaymentMin, amount, min),
         OverLimit::AboveMaximum { amount, max } => (ErrorReason::LimitPaymentMax, amount, max),
+        OverLimit::Client(OverClientLimit::Payment { amount, max }) => {
+            return Violation {
+                field: "xrp_drops".to_owned(),
+                problem: over.to_string(),
+                reason: ErrorReason::LimitPaymentMax,
+                value: Some(amount.get().to_string()),
+                limit: Some(max.get().to_string()),
+            };
+        }
+        OverLimit::Client(_) => {
+            return Violation {
+                field: "amount".to_owned(),
+                problem: over.to_string(),
+                reason: ErrorReason::LimitPending,
+                value: None,
+                limit: None,
+            };
+        }
         // Those of several payments are told by `limit_used_up`; as a violation they keep their words.
         OverLimit::Day { amount, max, .. } => (ErrorReason::LimitDaily, amount, max),
         OverLimit::Pending { max } => {
@@ -167,6 +207,64 @@ pub(super) fn amount_limit(over: &OverLimit) -> Violation {
         value: Some(value.number()),
         limit: Some(limit.number()),
     }
+}
+
+/// The client may not pay this account.
+fn destination_not_allowed(client: &Id, destination: AccountId) -> Status {
+    let metadata = vec![
+        ("field", "destination".to_owned()),
+        ("value", destination.to_address()),
+        ("client_id", client.to_string()),
+    ];
+    let mut details = info(ErrorReason::DestinationNotAllowed, metadata);
+    details.add_bad_request_violation("destination", "is none of clients.destinations");
+    let message = format!(
+        "destination: {destination} is none of the destinations that client {client} may pay; nothing was stored"
+    );
+    Status::with_error_details(Code::PermissionDenied, message, details)
+}
+
+/// An approver is the payment's own client.
+pub(super) fn approver_is_creator(key: &PaymentKey) -> Status {
+    let metadata = vec![
+        ("client_id", key.client.to_string()),
+        ("payment_id", key.payment.to_string()),
+    ];
+    let message = format!(
+        "payment {key} was created by client {}, which cannot decide about it: another identity must; it is unchanged",
+        key.client
+    );
+    Status::with_error_details(
+        Code::PermissionDenied,
+        message,
+        info(ErrorReason::ApproverIsCreator, metadata),
+    )
+}
+
+/// A decision about a payment cannot be carried out. `field`: what the approver saw otherwise.
+pub(super) fn cannot_decide(key: &PaymentKey, field: Option<&'static str>, why: &str) -> Status {
+    let mut metadata = vec![
+        ("client_id", key.client.to_string()),
+        ("payment_id", key.payment.to_string()),
+    ];
+    metadata.extend(field.map(|field| ("field", field.to_owned())));
+    Status::with_error_details(
+        Code::FailedPrecondition,
+        format!("payment {key} {why}"),
+        info(ErrorReason::StateForbids, metadata),
+    )
+}
+
+/// As many pauses as there can be are in force.
+pub(super) fn too_many_pauses(max: usize) -> Status {
+    let message = format!(
+        "{max} pauses are in force, as many as there can be: resume what is over, or pause the wallet as a whole"
+    );
+    Status::with_error_details(
+        Code::FailedPrecondition,
+        message,
+        info(ErrorReason::StateForbids, vec![("limit", max.to_string())]),
+    )
 }
 
 /// The ledger knows the payment and the store does not. The caller must not pay elsewhere.

@@ -8,6 +8,7 @@
 //! - `errors.rs`: every error there is.
 //! - `access/`: who may call, decided once for all methods; `identity.rs`: who calls; `reach.rs`: whose payments he may see.
 //! - `payments.rs`, `wallet.rs`, `operations.rs`, `approvals.rs`: the services.
+//! - `announce.rs`, `pause.rs`, `audit.rs`: parts of OperationsService.
 //! - `watch.rs`: streams of changes.
 //! - `gate.rs`: the concurrency cap.
 //! - `settings.rs`: what of the configuration matters here.
@@ -15,6 +16,7 @@
 pub mod access;
 mod announce;
 pub mod approvals;
+mod audit;
 mod decode;
 mod encode;
 mod errors;
@@ -22,6 +24,7 @@ mod gate;
 mod identity;
 mod next;
 pub mod operations;
+mod pause;
 pub mod payments;
 mod reach;
 mod settings;
@@ -36,7 +39,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paygate_payments::intent::Wallet;
-use paygate_payments::limits::Limits;
 use paygate_proto::v1::approval_service_server::ApprovalServiceServer;
 use paygate_proto::v1::operations_service_server::OperationsServiceServer;
 use paygate_proto::v1::payment_service_server::PaymentServiceServer;
@@ -108,8 +110,6 @@ pub struct Api {
     pub metrics: Metrics,
     /// The wallet that pays.
     pub wallet: Wallet,
-    /// What is let in; the store has the same.
-    pub limits: Limits,
     /// Woken after a payment was stored.
     pub wake: Arc<Notify>,
     /// What `validate_only` asks the ledger with. `None`: it does not ask.
@@ -188,8 +188,8 @@ fn routes(api: &Api) -> Result<Routes, ServeError> {
         WalletServiceServer::new(wallet::WalletApi(api.clone())).max_decoding_message_size(max);
     let operations = OperationsServiceServer::new(operations::OperationsApi(api.clone()))
         .max_decoding_message_size(max);
-    let approvals =
-        ApprovalServiceServer::new(approvals::ApprovalApi).max_decoding_message_size(max);
+    let approvals = ApprovalServiceServer::new(approvals::ApprovalApi(api.clone()))
+        .max_decoding_message_size(max);
     let health = api.health.server().max_decoding_message_size(max);
     let routes = Routes::new(payments)
         .add_service(wallet)

@@ -28,7 +28,7 @@ pub(super) fn after(record: &Record, reason: PaymentReason, view: &EngineView) -
     match &record.payment.state {
         State::AwaitingApproval => next(
             "It keeps the payment until somebody decides, or until its window is over.",
-            "Have another identity than the creator approve or reject it.",
+            "Have another identity than its client approve or reject it: paygatectl approvals. Do not pay elsewhere meanwhile.",
         ),
         State::Accepted => waiting(
             reason,

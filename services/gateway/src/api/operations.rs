@@ -9,7 +9,7 @@ use paygate_proto::v1::operations_service_server::OperationsService;
 use paygate_proto::v1::{
     AnnounceTransactionRequest, AnnounceTransactionResponse, Capability, Freeze, GetRolloutRequest,
     GetRolloutResponse, GetStatusRequest, GetStatusResponse, LedgerServer, LedgerStatus,
-    ListAuditEntriesRequest, ListAuditEntriesResponse, PauseRequest, PauseResponse, PauseStatus,
+    ListAuditEntriesRequest, ListAuditEntriesResponse, PauseRequest, PauseResponse,
     PendingPayments, PromoteRolloutRequest, PromoteRolloutResponse, Quarantine,
     ReconcileWalletRequest, ReconcileWalletResponse, ResumeRequest, ResumeResponse,
     RollbackRolloutRequest, RollbackRolloutResponse, SignerStatus, StateCount, UnfreezeRequest,
@@ -19,14 +19,11 @@ use paygate_telemetry::health::{NameState, Serving};
 use tokio_stream::Empty;
 use tonic::{Request, Response, Status};
 
-use super::{Api, announce, decode, encode, errors, identity, wallet};
+use super::{Api, announce, audit, decode, encode, errors, identity, pause, wallet};
 use crate::clock::{self, Millis};
 use crate::store::{Summary, Unfrozen};
 use crate::view::EngineView;
 use crate::xrpl::ServerPicture;
-
-/// What an operator does instead of pausing, for example.
-const STOP_INSTEAD: &str = "stop the signer to stop sending: accepting goes on, and what is at large is followed to its end";
 
 /// What an operator does about the roll-out.
 const LIMITS_INSTEAD: &str = "change the limits in the configuration and restart";
@@ -59,34 +56,37 @@ impl OperationsService for OperationsApi {
 
     async fn pause(
         &self,
-        _request: Request<PauseRequest>,
+        request: Request<PauseRequest>,
     ) -> Result<Response<PauseResponse>, Status> {
-        Err(errors::not_implemented("Pause", STOP_INSTEAD))
+        let by = audit::actor(&request)?;
+        pause::pause(&self.0, by, request.get_ref()).await
     }
 
     async fn resume(
         &self,
-        _request: Request<ResumeRequest>,
+        request: Request<ResumeRequest>,
     ) -> Result<Response<ResumeResponse>, Status> {
-        Err(errors::not_implemented("Resume", "nothing can be paused"))
+        let by = audit::actor(&request)?;
+        pause::resume(&self.0, by, request.get_ref()).await
     }
 
     async fn unfreeze(
         &self,
         request: Request<UnfreezeRequest>,
     ) -> Result<Response<UnfreezeResponse>, Status> {
-        let caller = identity::caller(&request)?;
+        let by = audit::actor(&request)?;
+        let told = by.clone();
         let (reason, acknowledged) = decode::unfreeze(&request.into_inner())?;
         let unfrozen = self
             .0
             .store
-            .unfreeze(reason.clone(), acknowledged, clock::now())
+            .unfreeze(by, reason.clone(), acknowledged, clock::now())
             .await
             .map_err(|error| errors::store("unfreeze", &error))?;
         match unfrozen {
             Unfrozen::Unnamed(unnamed) => return Err(errors::unnamed_foreign(&unnamed)),
             Unfrozen::Now => {
-                tracing::warn!(client_id = %caller.client_id, credential = %caller.credential, %reason, "a person has unfrozen the wallet");
+                tracing::warn!(client_id = %told.client, credential = %told.credential, %reason, "a person has unfrozen the wallet");
                 self.0.view.update(|view| view.frozen = None);
                 self.0.wake.notify_one();
             }
@@ -101,9 +101,9 @@ impl OperationsService for OperationsApi {
         &self,
         request: Request<AnnounceTransactionRequest>,
     ) -> Result<Response<AnnounceTransactionResponse>, Status> {
-        let caller = identity::caller(&request)?;
-        let announcement = announce::decode(&request.into_inner(), &caller.client_id)?;
-        announce::announce(&self.0, announcement).await
+        let by = audit::actor(&request)?;
+        let announcement = announce::decode(&request.into_inner(), &by.client)?;
+        announce::announce(&self.0, by, announcement).await
     }
 
     async fn get_rollout(
@@ -144,12 +144,10 @@ impl OperationsService for OperationsApi {
 
     async fn list_audit_entries(
         &self,
-        _request: Request<ListAuditEntriesRequest>,
+        request: Request<ListAuditEntriesRequest>,
     ) -> Result<Response<ListAuditEntriesResponse>, Status> {
-        Err(errors::not_implemented(
-            "ListAuditEntries",
-            "no call that is audited is built; payments have ExplainPayment",
-        ))
+        identity::caller(&request)?;
+        audit::list(&self.0, request.get_ref()).await
     }
 }
 
@@ -166,7 +164,8 @@ fn status(api: &Api, view: &EngineView, summary: &Summary, now: Millis) -> GetSt
         signer: Some(signer(view)),
         quarantine: Some(quarantine(view)),
         freeze: Some(freeze(view)),
-        pause: Some(PauseStatus::default()),
+        pause: Some(pause::of_wallet(&summary.pauses)),
+        scoped_pauses: pause::scoped(&summary.pauses),
         pending: Some(pending(summary, now)),
         capabilities: api.health.snapshot().into_iter().map(capability).collect(),
         books: summary.book.as_ref().map(wallet::books),

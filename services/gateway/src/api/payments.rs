@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use paygate_payments::clients::OverClientLimit;
 use paygate_payments::intent::{Id, Intent, PaymentKey};
 use paygate_payments::limits::OverLimit;
 use paygate_payments::preflight::Verdict;
@@ -13,7 +14,7 @@ use paygate_proto::v1::{
     BatchCreatePaymentsRequest, BatchCreatePaymentsResponse, CancelPaymentRequest,
     CancelPaymentResponse, CreatePaymentRequest, CreatePaymentResponse, ExplainPaymentRequest,
     ExplainPaymentResponse, GetPaymentRequest, GetPaymentResponse, ListPaymentsRequest,
-    ListPaymentsResponse, WatchPaymentsRequest,
+    ListPaymentsResponse, Payment, PaymentState, WatchPaymentsRequest,
 };
 use paygate_telemetry::{TraceParent, propagation};
 use tonic::{Request, Response, Status};
@@ -224,9 +225,10 @@ impl PaymentApi {
         if view.draining {
             return Err(errors::draining());
         }
+        let limits = self.api.store.limits();
         let rules = Rules {
             wallet: &self.api.wallet,
-            limits: &self.api.limits,
+            limits: &limits,
             validated: view.validated.map(|ledger| ledger.index),
             now,
         };
@@ -239,7 +241,11 @@ impl PaymentApi {
         let validate_only = asked.validate_only;
         let answer = self.accept(asked, trace, now).instrument(span).await?;
         if !answer.existed && !validate_only {
-            self.api.metrics.payment_entered("ACCEPTED");
+            let state = answer.payment.as_ref().map(Payment::state);
+            self.api.metrics.payment_entered(match state {
+                Some(PaymentState::AwaitingApproval) => "AWAITING_APPROVAL",
+                _ => "ACCEPTED",
+            });
             let trace = propagation::traceparent_of(&tracing::Span::current());
             self.api
                 .metrics
@@ -302,8 +308,13 @@ impl PaymentApi {
                 ));
             }
             Accept::OverLimit(over) => {
-                let wait = self.until_free(&over, now).await;
-                return Err(errors::limit_used_up(self.api.wallet.account, &over, wait));
+                let wait = self.until_free(&over, &key.client, now).await;
+                return Err(errors::limit_used_up(
+                    self.api.wallet.account,
+                    &key.client,
+                    &over,
+                    wait,
+                ));
             }
             Accept::BadRetry(refusal) => {
                 let predecessor = retry_of.as_ref().map_or("", Id::as_str);
@@ -347,23 +358,31 @@ impl PaymentApi {
     }
 
     /// How long until what blocks may be gone: a guess that saves calls, not a promise. `None`: it does not pass by itself.
-    async fn until_free(&self, over: &OverLimit, now: Millis) -> Option<Duration> {
+    async fn until_free(&self, over: &OverLimit, client: &Id, now: Millis) -> Option<Duration> {
         match over {
-            OverLimit::Pending { .. } => Some(LEDGER),
+            OverLimit::Pending { .. }
+            | OverLimit::Client(OverClientLimit::Pending { .. } | OverClientLimit::Share { .. }) => {
+                Some(LEDGER)
+            }
+            OverLimit::Client(OverClientLimit::Day { amount, max, .. }) if amount <= max => {
+                let oldest = self.oldest_of_day(now, Some(client)).await?;
+                Some(oldest.plus(DAY).since(now).max(LEDGER))
+            }
             OverLimit::Day { amount, max, .. } if amount.is_at_most(*max) => {
-                let oldest = self.oldest_of_day(now).await?;
+                let oldest = self.oldest_of_day(now, None).await?;
                 Some(oldest.plus(DAY).since(now).max(LEDGER))
             }
             OverLimit::Day { .. }
             | OverLimit::NotConfigured { .. }
             | OverLimit::BelowMinimum { .. }
-            | OverLimit::AboveMaximum { .. } => None,
+            | OverLimit::AboveMaximum { .. }
+            | OverLimit::Client(_) => None,
         }
     }
 
-    /// A time shortly before the oldest payment of the last 24 hours, in whatever asset, was stored; nothing leaves the daily sum before it is a day
+    /// A time shortly before the oldest payment of the last 24 hours, in whatever asset, of this client or of all, was stored; nothing leaves the daily sum before it is a day
     /// old, unless it ends unpaid.
-    async fn oldest_of_day(&self, now: Millis) -> Option<Millis> {
+    async fn oldest_of_day(&self, now: Millis, client: Option<&Id>) -> Option<Millis> {
         let mut from = now.minus(DAY);
         let mut step = DAY;
         for _ in 0..DAY_HALVINGS {
@@ -373,6 +392,7 @@ impl PaymentApi {
                 limit: 1,
                 from: Some(from),
                 before: Some(middle),
+                client: client.cloned(),
                 ..ListQuery::default()
             };
             if self.api.store.list(query).await.ok()?.records.is_empty() {

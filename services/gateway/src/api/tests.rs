@@ -3,6 +3,7 @@
 mod accepting;
 mod cancelling;
 mod issued;
+mod people;
 mod reading;
 mod refusals;
 mod watching;
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use paygate_payments::continuity::{Doubt, Quarantine};
-use paygate_payments::intent::Wallet;
+use paygate_payments::intent::{Id, Wallet};
 use paygate_payments::limits::Limits;
 use paygate_payments::{LedgerIndex, LedgerRef};
 use paygate_proto::signer::v1::DescribeSignerRequest;
@@ -37,7 +38,7 @@ use super::access::Access;
 use super::{Api, HEALTH_NAMES, LedgerServerSettings, Settings, serve};
 use crate::clock;
 use crate::metrics::{BuildInfo, Metrics};
-use crate::store::{Store, StoreOptions};
+use crate::store::{Actor, Store, StoreOptions};
 use crate::view::View;
 
 const REQUEST_BYTES_MAX: usize = 10_240;
@@ -74,12 +75,15 @@ impl Gateway {
             day_max: Drops::from_const(1_000_000_000),
             pending_max: 50,
             assets: vec![],
+            approval_threshold: None,
+            approval_window: paygate_payments::limits::APPROVAL_WINDOW_DEFAULT,
+            clients: vec![],
         };
         change(&mut limits);
         let options = StoreOptions {
             path: dir.path().join("paygate.db"),
             wallet: wallet.clone(),
-            limits: limits.clone(),
+            limits,
         };
         let (health, _) = Health::new(HEALTH_NAMES);
         let server = LedgerServerSettings {
@@ -107,7 +111,6 @@ impl Gateway {
             view: View::default(),
             metrics,
             wallet,
-            limits,
             wake: Arc::new(Notify::new()),
             inquiry: None,
             started: clock::now(),
@@ -176,6 +179,16 @@ impl Gateway {
             .into_inner()
             .payment
             .unwrap())
+    }
+
+    /// The configuration was read anew.
+    async fn relimit(&self, change: impl FnOnce(&mut Limits)) {
+        let mut limits = Limits::clone(&self.api.store.limits());
+        change(&mut limits);
+        let by = Actor::of(Id::new("operator").unwrap());
+        let told = "a story".to_owned();
+        let changed = self.api.store.set_limits(by, limits, told, clock::now());
+        changed.await.unwrap();
     }
 
     async fn stored(&self) -> usize {

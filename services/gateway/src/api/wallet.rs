@@ -99,7 +99,7 @@ fn in_flight(open: &OpenSlot) -> SlotInFlight {
 }
 
 fn limits(api: &Api, summary: &Summary) -> WalletLimits {
-    let limits = &api.limits;
+    let limits = api.store.limits();
     // More than fits is as good as no limit.
     let count = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
     WalletLimits {
@@ -160,7 +160,8 @@ fn assets(api: &Api, view: &EngineView, summary: &Summary, slots: &[OpenSlot]) -
             }),
         }
     };
-    api.limits.assets.iter().map(one).collect()
+    let limits = api.store.limits();
+    limits.assets.iter().map(one).collect()
 }
 
 fn key_status(wallet: AccountId, view: &EngineView) -> KeyStatus {

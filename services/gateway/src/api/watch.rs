@@ -265,6 +265,9 @@ mod tests {
                 day_max: Drops::MAX,
                 pending_max: 1,
                 assets: Vec::new(),
+                approval_threshold: None,
+                approval_window: Duration::ZERO,
+                clients: Vec::new(),
             },
         })
         .unwrap();

@@ -20,6 +20,9 @@ const MAX_PAYMENT_WARNS_ABOVE: Drops = Drops::from_const(10_000_000_000);
 /// Timeouts: nothing useful happens in no time, and nobody waits longer than ten minutes.
 const MILLISECONDS: RangeInclusive<u64> = 1..=600_000;
 
+/// People need a second to read, and what nobody looked at for a month is not wanted any more.
+const APPROVAL_WINDOW_MS: RangeInclusive<u64> = 1_000..=2_678_400_000;
+
 /// A server queues a blob only two ledgers or more before its LastLedgerSequence; a long window is a long uncertainty.
 const WINDOW_LEDGERS: RangeInclusive<u64> = 4..=200;
 
@@ -107,6 +110,15 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
             "clients",
             &config.clients.len(),
             "without effect: security.require_authentication is false, and every caller of this host may do everything",
+        );
+    }
+    if !config.security.require_authentication
+        && let Some(threshold) = config.limits.approval_threshold_xrp
+    {
+        warn(
+            "limits.approval_threshold_xrp",
+            &threshold.0,
+            "without authentication there is one client, which cannot approve its own payments: all above it expire",
         );
     }
     let own = config.xrpl.servers.iter().any(|server| server.own);
@@ -307,6 +319,11 @@ impl Checker<'_> {
                 "tls.max_handshakes",
                 u64::from(config.tls.max_handshakes),
                 1..=65_536,
+            ),
+            (
+                "limits.approval_window_ms",
+                config.limits.approval_window_ms,
+                APPROVAL_WINDOW_MS,
             ),
             (
                 "shutdown.timeout_ms",

@@ -85,7 +85,7 @@ const CLIENTS: &str = "[{client_id=\"shop\",scopes=[\"pay\"]}]";
 const SERVERS: &str = "[{url=\"ws://127.0.0.1:6006\",operator=\"us\",own=true}]";
 
 #[rustfmt::skip]
-pub(super) const KEYS: [Key; 61] = [
+pub(super) const KEYS: [Key; 64] = [
     text("profile", "dev", "dev or production", "dev", "production turns the refusals on that protect real money"),
     text("role", "all", "all", "all", "all accepts payments and sends them; accept comes with a store for several gateways"),
     text("listen", "127.0.0.1:50051", "address:port", "127.0.0.1:0", "where the gRPC API listens; other than loopback only with tls.cert_file and authentication"),
@@ -120,6 +120,8 @@ pub(super) const KEYS: [Key; 61] = [
     text("limits.min_payment_xrp", "0.001", "XRP, decimal in quotes", "1", "lowest amount of one payment"),
     text("limits.daily_limit_xrp", "1000", "XRP, decimal in quotes", "1", "highest sum of payments in a rolling day"),
     parsed("limits.max_pending_payments", "50", "payments", "1", "payments that are not final; past it new ones are refused with a delay"),
+    text("limits.approval_threshold_xrp", "unset", "XRP, decimal in quotes", "1", "payments above it wait until another identity than their client approves; unset, none does"),
+    parsed("limits.approval_window_ms", "3600000", "milliseconds", "60000", "how long a payment waits for approval before it expires"),
     parsed("assets", "[]", "list of tables, [[assets]]", ASSETS, "issued currencies that may be paid, each with its own limits; any other is refused by name"),
     text("assets.currency", "required", "3 characters or 40 hex digits", "USD", "the currency; RLUSD is 524C555344000000000000000000000000000000"),
     text("assets.issuer", "required", "classic address", ISSUER, "who issues it; RLUSD on mainnet is issued by rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De"),
@@ -131,6 +133,7 @@ pub(super) const KEYS: [Key; 61] = [
     text("security.tokens_file", "unset", "path", "/x", "the tokens' hashes with their clients, as paygatectl token new prints them; read again when it changes"),
     parsed("security.allowed_ips", "[]", "list of networks", "[\"127.0.0.0/8\"]", "networks from which calls are answered, like 10.1.0.0/16; empty is all; behind a trusted proxy its caller's address counts"),
     parsed("security.trusted_proxies", "[]", "list of uri:, dns: or cn: names", "[]", "certificates of proxies whose x-forwarded-client-cert and x-forwarded-for are believed; from anybody else such calls are refused"),
+    text("assets.approval_threshold", "unset", "decimal in quotes", "1", "payments that may take more than it wait until another identity than their client approves; unset, none does"),
     parsed("security.max_request_bytes", "10240", "bytes", "10240", "largest request"),
     parsed("security.reflection", "true", "true or false", "true", "whether gRPC server reflection is offered, for tools like grpcurl"),
     text("tls.cert_file", "unset", "path", "/x", "the gateway's certificate, PEM, with what leads to its CA; unset, there is no TLS"),

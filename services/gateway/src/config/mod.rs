@@ -250,6 +250,11 @@ pub struct Limits {
     pub daily_limit_xrp: Xrp,
     /// Payments that are not final; past it new ones are refused with a delay.
     pub max_pending_payments: u32,
+    /// Payments above so much wait for another identity's approval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval_threshold_xrp: Option<Xrp>,
+    /// How long they wait before they expire.
+    pub approval_window_ms: u64,
 }
 
 /// One entry of `assets`. Its values are decimals in quotes, in the currency itself.
@@ -269,6 +274,9 @@ pub struct Asset {
     /// What the issuer may take of a transfer at most.
     #[serde(default)]
     pub max_transfer_fee_ppm: u32,
+    /// Payments that may take more than this wait for another identity's approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_threshold: Option<Value>,
 }
 
 /// Section `security`.
@@ -411,6 +419,8 @@ impl Default for Limits {
             min_payment_xrp: Xrp(Drops::from_const(1_000)),
             daily_limit_xrp: Xrp(Drops::from_const(1_000_000_000)),
             max_pending_payments: 50,
+            approval_threshold_xrp: None,
+            approval_window_ms: 3_600_000,
         }
     }
 }

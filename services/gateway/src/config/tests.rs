@@ -140,13 +140,16 @@ fn the_reference_lists_exactly_the_keys_of_the_structs() {
             }
         }
     }
+    let fee = "max_transfer_fee_ppm";
+    let asset = RLUSD.replace(fee, &format!("approval_threshold = \"9\", {fee}"));
     let set = [
+        ("PAYGATE__LIMITS__APPROVAL_THRESHOLD_XRP", "50"),
         (
             "PAYGATE__MONITORING__OTLP_ENDPOINT",
             "http://127.0.0.1:4317",
         ),
         ("PAYGATE__WALLET__SOURCE_TAG", "7"),
-        ("PAYGATE__ASSETS", RLUSD),
+        ("PAYGATE__ASSETS", asset.as_str()),
         ("PAYGATE__TLS__CERT_FILE", "/c"),
         ("PAYGATE__TLS__KEY_FILE", "/k"),
         ("PAYGATE__TLS__CLIENT_CA_FILE", "/a"),
@@ -197,7 +200,7 @@ fn all_problems_are_told_at_once() {
         last_ledger_window = 0
         [limits]
         max_payment_xrp = 0.1
-        approval_threshold_xrp = "10"
+        no_such_limit_xrp = "10"
         min_payment_xrp = "0"
     "#;
     let told = problems(text, &[("PAYGATE__LIMITS__NO_SUCH", "1")]);
@@ -205,9 +208,9 @@ fn all_problems_are_told_at_once() {
     let expected = [
         "PAYGATE__LIMITS__NO_SUCH",
         "colour",
-        "limits.approval_threshold_xrp",
         "limits.max_payment_xrp",
         "limits.min_payment_xrp",
+        "limits.no_such_limit_xrp",
         "security.require_authentication",
         "wallet.address",
         "wallet.anchor",

@@ -59,6 +59,11 @@ impl Dispatcher {
             why,
             waits,
         };
+        let view = engine.view.now();
+        if let Some(pause) = view.wallet_pause() {
+            let why = blocked(PaymentReason::Paused, &pause.to_string());
+            return Ok(stopped(Some(why), waits));
+        }
         if clear.is_empty() {
             return Ok(stopped(None, waits));
         }

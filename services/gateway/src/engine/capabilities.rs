@@ -298,6 +298,12 @@ fn pending(summary: Option<&Summary>, now: Millis) -> Check {
                 )
             } else if held > 0 {
                 (CheckStatus::Degraded, text)
+            } else if let Some(pause) = summary.pauses.first() {
+                let more = match summary.pauses.len() {
+                    1 => String::new(),
+                    all => format!(" (and {} more pauses)", all - 1),
+                };
+                (CheckStatus::Degraded, format!("{text}; {pause}{more}"))
             } else {
                 (CheckStatus::Healthy, text)
             }
@@ -313,11 +319,13 @@ fn pending(summary: Option<&Summary>, now: Millis) -> Check {
 
 /// Payments whose evidence does not decide.
 pub(super) fn on_hold(summary: &Summary) -> u64 {
-    summary
-        .by_state
-        .iter()
-        .find(|(name, _)| *name == StateName::OnHold)
-        .map_or(0, |(_, n)| *n)
+    in_state(summary, StateName::OnHold)
+}
+
+/// Payments in this state.
+pub(super) fn in_state(summary: &Summary, state: StateName) -> u64 {
+    let of = |(name, _): &&(StateName, u64)| *name == state;
+    summary.by_state.iter().find(of).map_or(0, |(_, n)| *n)
 }
 
 #[cfg(test)]

@@ -275,7 +275,8 @@ async fn publish(
         .and_then(|n| Drops::new(n).ok())
         .and_then(|d| newest.reserve_base.checked_add(d));
     let reserve = reserve.unwrap_or(Drops::MAX);
-    let payable = engine.settings.limits.assets.iter();
+    let limits = engine.store.limits();
+    let payable = limits.assets.iter();
     let assets = engine
         .inquiry
         .assets(payable.map(|limits| limits.asset), ledger)

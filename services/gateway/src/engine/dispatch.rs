@@ -263,6 +263,9 @@ impl Dispatcher {
     /// The oldest accepted payments: one more than there is room for, so that it is known whether more wait, and as many more
     /// as were held back by something of their own.
     async fn waiting(&self, at_large: usize) -> Result<Vec<Record>, StoreError> {
+        if self.engine.view.now().wallet_pause().is_some() {
+            return Ok(Vec::new());
+        }
         let left = self.engine.settings.at_large_max.saturating_sub(at_large);
         if left == 0 {
             return self.engine.store.waiting(1).await;

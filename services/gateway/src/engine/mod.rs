@@ -51,7 +51,6 @@ use std::time::{Duration, Instant};
 
 use paygate_payments::LedgerIndex;
 use paygate_payments::intent::Wallet;
-use paygate_payments::limits::Limits;
 use paygate_payments::terms::TermsPolicy;
 use paygate_telemetry::shutdown::StopToken;
 use paygate_telemetry::{SpanForwarder, TraceParent, propagation};
@@ -80,8 +79,6 @@ pub struct Settings {
     pub anchor: LedgerIndex,
     /// Bounds of fee and LastLedgerSequence.
     pub terms: TermsPolicy,
-    /// Limits of acceptance, for metrics.
-    pub limits: Limits,
     /// At most so many slots undecided.
     pub at_large_max: usize,
     /// Least time between two submits to a server that is not our own.
@@ -176,7 +173,11 @@ impl Engine {
             hash,
         });
         let announced = store.awaited().await?;
-        view.update(|v| v.announced = announced);
+        let pauses = Arc::new(store.pauses().await?);
+        view.update(|v| {
+            v.announced = announced;
+            v.pauses = pauses;
+        });
         let inquiry = Inquiry::new(fleet.clone(), settings.wallet.clone());
         let fan_out = FanOut::new(fleet.members().len());
         tracing::info!(epoch, "took over the store");

@@ -4,23 +4,26 @@
 //! that hangs hide the state of the others: all are asked at the same time, and nobody is asked again before he has answered.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use paygate_payments::LedgerIndex;
+use paygate_payments::payment::StateName;
 use paygate_telemetry::health::Health;
 use paygate_telemetry::shutdown::StopToken;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use xrpl_tx::Drops;
 
-use super::capabilities::{Capabilities, Seen, on_hold};
+use super::capabilities::{Capabilities, Seen, in_state, on_hold};
 use super::confirm::is_fatal;
 use super::{Engine, EngineError};
 use crate::admin::HealthReport;
 use crate::chance;
 use crate::clock;
+use crate::metrics::Metrics;
 use crate::signer::CallFailed;
-use crate::store::{StoreError, Summary};
+use crate::store::{Pause, PauseScope, StoreError, Summary};
 use crate::view::{EngineView, LinkView};
 use crate::xrpl::{LedgerEvent, Picture, Progress, ServerPicture};
 
@@ -140,7 +143,12 @@ impl<'a> Eyes<'a> {
         match rows {
             Look::Answer(Ok(summary)) => {
                 let announced = summary.announced.clone();
-                engine.view.update(|v| v.announced = announced);
+                let pauses = Arc::new(summary.pauses.clone());
+                engine.view.update(|v| {
+                    v.announced = announced;
+                    v.pauses = pauses;
+                });
+                expire_approvals(engine, &summary).await?;
                 self.summary = Some(summary);
             }
             Look::Answer(Err(err)) if is_fatal(&err) => return Err(err.into()),
@@ -299,12 +307,52 @@ fn see_signer(engine: &Engine, look: Look<DescribedAndServing>) {
     });
 }
 
+fn tell_pauses(metrics: &Metrics, pauses: &[Pause]) {
+    let (mut wallet, mut clients, mut destinations) = (0, 0, 0);
+    for pause in pauses {
+        match pause.scope {
+            PauseScope::Wallet => wallet += 1,
+            PauseScope::Client(_) => clients += 1,
+            PauseScope::Destination(_) => destinations += 1,
+        }
+    }
+    metrics.paused("wallet", wallet);
+    metrics.paused("client", clients);
+    metrics.paused("destination", destinations);
+}
+
+/// Payments whose time for an approval is over expire.
+async fn expire_approvals(engine: &Engine, summary: &Summary) -> Result<(), EngineError> {
+    if in_state(summary, StateName::AwaitingApproval) == 0 {
+        return Ok(());
+    }
+    // Beside the dispatcher: the generation must not be raised in between.
+    let _generation = engine.generation.read().await;
+    match engine
+        .store
+        .expire_approvals(engine.epoch(), clock::now())
+        .await
+    {
+        Ok(expired) => {
+            for record in expired {
+                let key = &record.payment.intent.key;
+                tracing::info!(payment_id = %key.payment, client_id = %key.client, "nobody approved it in time: expired");
+                engine.metrics.payment_entered(StateName::Expired.as_str());
+            }
+            Ok(())
+        }
+        Err(err) if is_fatal(&err) => Err(err.into()),
+        // The next round tries again.
+        Err(_) => Ok(()),
+    }
+}
+
 fn count(engine: &Engine, view: &EngineView, summary: Option<&Summary>) {
     let metrics = &engine.metrics;
     metrics.standstill(view.frozen.is_some(), view.quarantine.is_some());
     let blocked = view.blocked.as_ref().map(|why| why.reason.as_str_name());
     metrics.sending_blocked(blocked.map(|name| name.trim_start_matches("PAYMENT_REASON_")));
-    let limits = &engine.settings.limits;
+    let limits = engine.store.limits();
     if let Some(summary) = summary {
         let oldest = summary.oldest_pending.map(|at| clock::now().since(at));
         metrics.pending_payments(summary.pending, oldest);
@@ -316,6 +364,8 @@ fn count(engine: &Engine, view: &EngineView, summary: Option<&Summary>) {
         metrics.limit("fees_hour", fees.left(), fees.max);
         metrics.books(summary.book.as_ref());
         metrics.announced(summary.announced.len());
+        tell_pauses(metrics, &summary.pauses);
+        metrics.awaiting_approval(in_state(summary, StateName::AwaitingApproval));
     }
     let Some(signer) = &view.signer.described else {
         return;

@@ -76,6 +76,11 @@ pub(super) struct LimitLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ScopeLabel {
+    pub(super) scope: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct EntryLabel {
     pub(super) entry: &'static str,
 }

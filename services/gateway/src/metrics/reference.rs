@@ -52,7 +52,8 @@ pub enum Values {
 }
 
 /// States that a payment comes into, as `payments_total` counts them.
-pub(super) const STATUSES: [&str; 8] = [
+pub(super) const STATUSES: [&str; 9] = [
+    "AWAITING_APPROVAL",
     "ACCEPTED",
     "AT_LARGE",
     "ON_HOLD",
@@ -62,6 +63,9 @@ pub(super) const STATUSES: [&str; 8] = [
     "CANCELLED",
     "REJECTED",
 ];
+
+/// What a pause can stop.
+pub(super) const PAUSE_SCOPES: [&str; 3] = ["wallet", "client", "destination"];
 
 /// Status codes of gRPC.
 const CODES: [&str; 17] = [
@@ -216,7 +220,7 @@ const fn metric(
 }
 
 /// Every metric, in the order of the page.
-pub const METRICS: [MetricDoc; 51] = [
+pub const METRICS: [MetricDoc; 53] = [
     metric(
         "payments_total",
         Kind::Counter,
@@ -384,6 +388,22 @@ pub const METRICS: [MetricDoc; 51] = [
         &[],
         "1 while continuity of store, ledger and signer is in doubt",
         "1 for longer than the window of ledgers that GetStatus names",
+    ),
+    metric(
+        "paygate_paused",
+        Kind::Gauge,
+        "pauses",
+        &[words("scope", &PAUSE_SCOPES)],
+        "Pauses in force, by what they stop: the wallet as a whole, single clients, single destinations",
+        "above 0 for longer than the planned work",
+    ),
+    metric(
+        "paygate_awaiting_approval",
+        Kind::Gauge,
+        "payments",
+        &[],
+        "Payments above the approval threshold that wait for another identity",
+        "above 0 for longer than approvers need: they expire after limits.approval_window_ms",
     ),
     metric(
         "paygate_capability_serving",

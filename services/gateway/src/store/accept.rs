@@ -2,6 +2,7 @@
 //!
 //! Owns: the insert of a payment. May not: check what needs no store; that was done before.
 
+use paygate_payments::clients::ClientUse;
 use paygate_payments::intent::{Id, PaymentKey};
 use paygate_payments::limits::{DayUnits, Usage};
 use paygate_payments::payment::{Payment, State, StateName};
@@ -11,6 +12,8 @@ use rusqlite::{OptionalExtension, params};
 use xrpl_tx::Hash256;
 
 use super::amounts;
+use super::approvals;
+use super::clients;
 use super::codec;
 use super::counts;
 use super::day::{self, DAY};
@@ -22,6 +25,10 @@ use super::timeline;
 use super::types::{Accept, NewPayment, Record, RetryRefusal};
 use super::write;
 use super::writer::Scope;
+use crate::clock::Millis;
+
+/// How a payment begins that needs nobody's approval.
+const ACCEPTED: (StateName, Option<Millis>) = (StateName::Accepted, None);
 
 pub(super) fn create(scope: &mut Scope<'_>, new: &NewPayment) -> Result<Accept, StoreError> {
     let view = scope.view();
@@ -32,16 +39,21 @@ pub(super) fn create(scope: &mut Scope<'_>, new: &NewPayment) -> Result<Accept, 
     if let Some(presence) = imported::of_payment(view, &new.intent.key, invoice_id)? {
         return found(scope, new, invoice_id, presence);
     }
+    scope.day.fit(&view.limits());
     let asset = day::asset_of(&new.intent);
     let used = day::used(scope, asset, new.at)?;
     let pending = scope.counts.pending(scope.conn)?;
-    if let Some(refusal) = refusal(view, new, invoice_id, used, pending)? {
+    let clients = clients::used(scope, new.at)?;
+    let used = (used, pending, &clients);
+    if let Some(refusal) = refusal(view, new, invoice_id, used)? {
         return Ok(refusal);
     }
-    let record = insert(scope, new, invoice_id)?;
-    let units = view.identity.limits.day_units(new.intent.amount);
-    scope.day.add(asset, units);
-    scope.counts.entered(StateName::Accepted);
+    let (state, until) = approvals::beginning(view, &new.intent, new.at);
+    let record = insert(scope, record(new, invoice_id, (state, until)))?;
+    let limits = view.limits();
+    scope.day.add(asset, limits.day_units(new.intent.amount));
+    scope.day.clients.stored(&limits, &record);
+    scope.counts.entered(record.payment.state.name());
     Ok(Accept::Created(record))
 }
 
@@ -51,7 +63,7 @@ pub(super) fn preview(view: View<'_>, new: &NewPayment) -> Result<Accept, StoreE
     }
     let invoice_id = view.identity.wallet.invoice_id(&new.intent.key);
     if let Some(presence) = imported::of_payment(view, &new.intent.key, invoice_id)? {
-        let mut record = record(new, invoice_id, 0);
+        let mut record = record(new, invoice_id, ACCEPTED);
         return Ok(match decide(view, &record, presence) {
             Ok(step) => {
                 record.payment = step.next;
@@ -61,10 +73,13 @@ pub(super) fn preview(view: View<'_>, new: &NewPayment) -> Result<Accept, StoreE
         });
     }
     let used = day::sum(view, day::asset_of(&new.intent), new.at.minus(DAY))?;
-    match refusal(view, new, invoice_id, used, counts::pending(view.conn)?)? {
-        Some(refusal) => Ok(refusal),
-        None => Ok(Accept::Created(record(new, invoice_id, 0))),
+    let clients = clients::committed(view, new.at)?;
+    let used = (used, counts::pending(view.conn)?, &clients);
+    if let Some(refusal) = refusal(view, new, invoice_id, used)? {
+        return Ok(refusal);
     }
+    let beginning = approvals::beginning(view, &new.intent, new.at);
+    Ok(Accept::Created(record(new, invoice_id, beginning)))
 }
 
 /// A payment whose row was lost and which the ledger has decided: it is stored anew, with its fate. No limit stands against what has
@@ -82,16 +97,19 @@ fn found(
     {
         return Ok(Accept::BadRetry(refusal));
     }
-    let step = match decide(view, &record(new, invoice_id, 0), presence) {
+    let step = match decide(view, &record(new, invoice_id, ACCEPTED), presence) {
         Ok(step) => step,
         Err(tx_hash) => return Ok(Accept::OnLedger { tx_hash }),
     };
+    scope.day.fit(&view.limits());
     let asset = day::asset_of(&new.intent);
     day::used(scope, asset, new.at)?;
     scope.counts.pending(scope.conn)?;
-    let record = insert(scope, new, invoice_id)?;
-    let units = view.identity.limits.day_units(new.intent.amount);
-    scope.day.add(asset, units);
+    clients::used(scope, new.at)?;
+    let record = insert(scope, record(new, invoice_id, ACCEPTED))?;
+    let limits = view.limits();
+    scope.day.add(asset, limits.day_units(new.intent.amount));
+    scope.day.clients.stored(&limits, &record);
     scope.counts.entered(StateName::Accepted);
     let record = write::write_step(scope, &record, &step, new.at)?;
     Ok(Accept::Created(record))
@@ -130,8 +148,7 @@ fn refusal(
     view: View<'_>,
     new: &NewPayment,
     invoice: Hash256,
-    day: DayUnits,
-    pending: u64,
+    (day, pending, clients): (DayUnits, u64, &ClientUse),
 ) -> Result<Option<Accept>, StoreError> {
     if let Some(tx_hash) = rows::foreign_with_invoice(view, invoice)? {
         return Ok(Some(Accept::OnLedger { tx_hash }));
@@ -141,8 +158,13 @@ fn refusal(
     {
         return Ok(Some(Accept::BadRetry(refusal)));
     }
+    let limits = view.limits();
     let usage = Usage { day, pending };
-    let admitted = view.identity.limits.admit(new.intent.amount, usage);
+    if let Err(over) = limits.admit(new.intent.amount, usage) {
+        return Ok(Some(Accept::OverLimit(over)));
+    }
+    let at = limits.client(&new.intent.key.client);
+    let admitted = limits.admit_client(at, &new.intent, clients, pending);
     Ok(admitted.err().map(Accept::OverLimit))
 }
 
@@ -182,50 +204,61 @@ fn retry_refusal(
     }
 }
 
-fn record(new: &NewPayment, invoice_id: Hash256, number: u64) -> Record {
+/// A payment as it begins, without its number.
+fn record(
+    new: &NewPayment,
+    invoice_id: Hash256,
+    (state, until): (StateName, Option<Millis>),
+) -> Record {
     Record {
         payment: Payment {
             intent: new.intent.clone(),
             invoice_id,
             deadline: new.deadline,
             cancel: None,
-            state: State::Accepted,
+            state: match state {
+                StateName::AwaitingApproval => State::AwaitingApproval,
+                _ => State::Accepted,
+            },
         },
         created: new.at,
         updated: new.at,
         trace_parent: new.trace_parent.clone(),
-        number,
+        number: 0,
         ledger_closed: None,
+        approve_before: until,
         versions: None,
     }
 }
 
-fn insert(scope: &Scope<'_>, new: &NewPayment, invoice_id: Hash256) -> Result<Record, StoreError> {
+fn insert(scope: &Scope<'_>, mut record: Record) -> Result<Record, StoreError> {
     let sql = "INSERT INTO payments (client_id, payment_id, invoice_id, destination, destination_tag, drops, memos, retry_of, \
                deadline, trace_parent, created_ms, updated_ms, state, live, counts, asset, value, send_max) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, 1, 1, ?13, ?14, ?15)";
-    let intent = &new.intent;
+    let intent = &record.payment.intent;
     let amount = amounts::amount_columns(intent.amount);
     let number = scope.conn.prepare_cached(sql)?.insert(params![
         intent.key.client.as_str(),
         intent.key.payment.as_str(),
-        invoice_id.as_bytes(),
+        record.payment.invoice_id.as_bytes(),
         intent.destination.as_bytes(),
         intent.destination_tag,
         codec::count(amount.drops)?,
         codec::memos_column(&intent.memos),
         intent.retry_of.as_ref().map(Id::as_str),
-        new.deadline.map(|deadline| deadline.0),
-        new.trace_parent,
-        new.at.0,
-        StateName::Accepted.as_str(),
+        record.payment.deadline.map(|deadline| deadline.0),
+        record.trace_parent,
+        record.created.0,
+        record.payment.state.name().as_str(),
         amount.asset,
         amount.value,
         amount.send_max,
     ])?;
-    let number =
+    record.number =
         u64::try_from(number).map_err(|_| StoreError::corrupt("a payment's number is negative"))?;
-    let record = record(new, invoice_id, number);
+    if let Some(until) = record.approve_before {
+        approvals::begin(scope.conn, record.number, until)?;
+    }
     timeline::of_accepted(scope.conn, &record)?;
     Ok(record)
 }

@@ -7,14 +7,19 @@ use paygate_payments::LedgerIndex;
 use paygate_payments::proof::Presence;
 use paygate_proto::v1::TimelineStage;
 use rusqlite::{Connection, params};
+use tonic::Code;
 use xrpl_tx::Hash256;
 
+use super::audit::{self, Deed};
 use super::error::StoreError;
+use super::people::{Actor, AuditHead};
 use super::timeline;
 use super::types::{Announced, Announcement};
 use super::wallet;
 use super::writer::Scope;
 use crate::clock::Millis;
+
+const ANNOUNCE: &str = "paygate.v1.OperationsService/AnnounceTransaction";
 
 /// Announcements that may be awaited at once: a change of keys takes two or three transactions.
 const AWAITED_MAX: usize = 8;
@@ -25,22 +30,31 @@ const AWAITED_LEDGERS_MAX: u32 = 1000;
 /// Lets an announcement in, or says why not. Safe to repeat.
 pub(super) fn announce(
     scope: &Scope<'_>,
+    by: &Actor,
     announcement: &Announcement,
     at: Millis,
-) -> Result<Announced, StoreError> {
+) -> Result<(Announced, Option<AuditHead>), StoreError> {
+    let deed = |code| Deed {
+        by,
+        method: ANNOUNCE,
+        subject: format!("transaction {}", announcement.tx_hash),
+        reason: &announcement.reason,
+        code,
+    };
     let sql = "SELECT last_ledger FROM announcements WHERE tx_hash = ?1";
     let mut statement = scope.conn.prepare_cached(sql)?;
     let mut rows = statement.query([announcement.tx_hash.as_bytes()])?;
     if let Some(row) = rows.next()? {
         let last_ledger = LedgerIndex(row.get(0)?);
-        return Ok(if last_ledger == announcement.last_ledger {
-            Announced::Now
-        } else {
-            Announced::OtherLastLedger(last_ledger)
-        });
+        if last_ledger == announcement.last_ledger {
+            return Ok((Announced::Now, None));
+        }
+        let head = audit::append(scope, deed(Code::FailedPrecondition), at)?;
+        return Ok((Announced::OtherLastLedger(last_ledger), Some(head)));
     }
     if let Some(refused) = obstacle(scope, announcement.last_ledger)? {
-        return Ok(refused);
+        let head = audit::append(scope, deed(Code::FailedPrecondition), at)?;
+        return Ok((refused, Some(head)));
     }
     let sql = "INSERT INTO announcements (tx_hash, last_ledger, reason, client_id, at_ms) VALUES (?1, ?2, ?3, ?4, ?5)";
     scope.conn.prepare_cached(sql)?.execute(params![
@@ -61,7 +75,8 @@ pub(super) fn announce(
         ("last_ledger_sequence", announcement.last_ledger.to_string()),
     ];
     timeline::of_wallet(scope.conn, TimelineStage::Waiting, &summary, &details, at)?;
-    Ok(Announced::Now)
+    let head = audit::append(scope, deed(Code::Ok), at)?;
+    Ok((Announced::Now, Some(head)))
 }
 
 fn obstacle(scope: &Scope<'_>, last: LedgerIndex) -> Result<Option<Announced>, StoreError> {

@@ -4,14 +4,16 @@
 //! sums with limits. A sum is exact in XRP, and in an issued currency never too low.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use paygate_payments::intent::Intent;
-use paygate_payments::limits::DayUnits;
+use paygate_payments::limits::{DayUnits, Limits};
 use rusqlite::params;
 use xrpl_tx::Asset;
 
 use super::amounts::{self, ValueBytes};
+use super::clients::Carried;
 use super::codec::Whole;
 use super::error::StoreError;
 use super::open::View;
@@ -24,13 +26,17 @@ pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Callers read the clock before they wait in line, so that times arrive a little out of order. Only a clock that went back
 /// further than this makes the day's sum be counted anew.
-const CLOCK_DISORDER: Duration = Duration::from_secs(10);
+pub(super) const CLOCK_DISORDER: Duration = Duration::from_secs(10);
 
 /// The rolling day's sums, carried from job to job so that a busy day costs no scan. Derived from rows, dropped on any doubt.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DaySums {
     xrp: Option<DayUsed>,
     assets: BTreeMap<Asset, DayUsed>,
+    /// What of it single clients took, and their payments that are not final.
+    pub(super) clients: Carried,
+    /// The limits by whose units all this is counted.
+    under: Option<Arc<Limits>>,
 }
 
 /// One sum.
@@ -43,6 +49,20 @@ struct DayUsed {
 }
 
 impl DaySums {
+    /// Drops what was counted under other limits, whose units may be others.
+    pub(super) fn fit(&mut self, limits: &Arc<Limits>) {
+        if !self
+            .under
+            .as_ref()
+            .is_some_and(|under| Arc::ptr_eq(under, limits))
+        {
+            *self = Self {
+                under: Some(Arc::clone(limits)),
+                ..Self::default()
+            };
+        }
+    }
+
     fn of(&self, asset: Option<Asset>) -> Option<DayUsed> {
         match asset {
             None => self.xrp,
@@ -135,7 +155,8 @@ fn between(
         let Whole(drops) = statement.query_row([from.0, before.0], |row| row.get(0))?;
         return Ok(DayUnits::of_drops_sum(drops));
     };
-    let Some(limits) = view.identity.limits.asset(asset) else {
+    let all = view.limits();
+    let Some(limits) = all.asset(asset) else {
         return Ok(DayUnits::default());
     };
     let sql = "SELECT value, send_max FROM payments \

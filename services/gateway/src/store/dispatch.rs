@@ -14,6 +14,7 @@ use super::announce;
 use super::error::StoreError;
 use super::imported;
 use super::open::View;
+use super::pause;
 use super::rows::{self, SlotRow};
 use super::timeline;
 use super::types::{Advanced, Bind, Note, Record};
@@ -120,6 +121,7 @@ pub(super) fn decide(
             if let Some(awaited) = announce::awaited(view.conn)?.first() {
                 return Err(StoreError::Awaited(awaited.tx_hash));
             }
+            pause::open(view.conn, &before.payment.intent)?;
             not_on_ledger(view, before)?;
         }
         Event::NoOpAdded(_) => {
@@ -127,10 +129,12 @@ pub(super) fn decide(
             not_on_ledger(view, before)?;
         }
         Event::FeeRaised(_) => gate.open()?,
+        Event::Approved => not_on_ledger(view, before)?,
         // These would end a payment that was never bound, on the ground that nothing of it was ever sent.
         Event::CancelAsked { .. }
         | Event::LedgerValidated(_)
         | Event::Refused(_)
+        | Event::ApprovalWindowOver(_)
         | Event::CannotReceive(_)
             if before.payment.state.slot().is_none() =>
         {

@@ -48,6 +48,9 @@ pub enum StoreError {
     /// A person awaits a transaction made outside: wait until it came or its time is over. Nothing was stored.
     #[error("transaction {0}, made outside, is awaited: nothing is bound meanwhile")]
     Awaited(Hash256),
+    /// A person has paused it: wait until somebody resumes. Nothing was stored.
+    #[error("{0}; nothing of it is bound meanwhile")]
+    Paused(String),
     /// The ledger holds a transaction with this payment's InvoiceID that no row made: page somebody. Nothing was stored.
     #[error("transaction {tx_hash} on the ledger carries the InvoiceID of payment {key}")]
     OnLedger {

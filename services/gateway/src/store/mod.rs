@@ -9,21 +9,25 @@
 //! because it may rest on a row of the same transaction.
 //!
 //! # Layout
-//! - [`types`] and [`error`]: the words of the interface.
+//! - [`types`], [`people`] and [`error`]: the words of the interface.
 //! - `open.rs`, `schema.rs`: lock, pragmas, migrations, the wallet's identity.
 //! - `writer.rs`, `readers.rs`: the thread and the connections. `inline.rs`: both without threads.
 //! - `rows.rs`, `write.rs`, `codec.rs`, `amounts.rs`: rows to core types and back.
-//! - `day.rs`: the sums of the rolling day. `counts.rs`: how many payments are in each state.
+//! - `day.rs`: the sums of the rolling day. `clients.rs`: those of single clients. `counts.rs`: how many payments are in each state.
 //! - `accept.rs`, `cancel.rs`, `dispatch.rs`, `confirm.rs`, `wallet.rs`, `read.rs`, `watch.rs`: what is done, by who asks for it.
 //! - `books.rs`, `fees.rs`, `announce.rs`, `displaced.rs`: the books, the fees of the hour, announced transactions, lost slots.
 //! - `foreign.rs`: transactions that nobody here made. `imported.rs`: what the ledger shows of rows that were lost.
+//! - `pause.rs`, `approvals.rs`, `audit.rs`: what people do, and the log of it.
 //! - `timeline.rs`, `sentences.rs`: what a person reads at night.
 
 mod accept;
 mod amounts;
 mod announce;
+mod approvals;
+mod audit;
 mod books;
 mod cancel;
+mod clients;
 mod codec;
 mod confirm;
 mod counts;
@@ -36,6 +40,8 @@ mod foreign;
 mod imported;
 mod inline;
 mod open;
+mod pause;
+pub mod people;
 mod read;
 mod readers;
 mod rows;
@@ -58,6 +64,7 @@ use std::time::Duration;
 use paygate_payments::budget::FeeBudget;
 use paygate_payments::continuity::Quarantine;
 use paygate_payments::intent::PaymentKey;
+use paygate_payments::limits::Limits;
 use paygate_payments::preflight::Refusal;
 use paygate_payments::proof::Presence;
 use paygate_payments::step::Event;
@@ -70,6 +77,10 @@ use crate::clock::{self, Millis};
 
 pub use error::{OpenError, StoreError};
 pub use inline::{Gate, Passing, Point};
+pub use people::{
+    Actor, ApprovalPage, AuditEntry, AuditHead, AuditPage, AuditQuery, Decided, Decision, Pause,
+    PauseScope, Paused, Verdict,
+};
 pub use types::{
     Accept, Advanced, Announced, Announcement, AssetSummary, Bind, Change, Changes, Cursor, Freeze,
     Guards, ListPage, ListQuery, Moved, NewPayment, Note, OpenSlot, OwnMove, Reconciled,
@@ -438,12 +449,98 @@ impl Store {
     /// Lets sending go on for a person who gives a reason and names every foreign transaction that is not acknowledged.
     pub async fn unfreeze(
         &self,
+        by: Actor,
         reason: String,
         acknowledged: BTreeSet<Hash256>,
         at: Millis,
     ) -> Result<Unfrozen, StoreError> {
-        self.write(move |scope| wallet::unfreeze(scope, &reason, &acknowledged, at))
+        self.audited(move |scope| wallet::unfreeze(scope, &by, &reason, &acknowledged, at))
             .await
+    }
+
+    /// Keeps what `scope` says from being bound, until somebody resumes.
+    pub async fn pause(
+        &self,
+        by: Actor,
+        what: PauseScope,
+        reason: String,
+        at: Millis,
+    ) -> Result<Paused, StoreError> {
+        self.audited(move |scope| pause::pause(scope, &what, &by, &reason, at))
+            .await
+    }
+
+    /// Ends the pause of this scope. False: there was none.
+    pub async fn resume(
+        &self,
+        by: Actor,
+        what: PauseScope,
+        reason: String,
+        at: Millis,
+    ) -> Result<bool, StoreError> {
+        self.audited(move |scope| pause::resume(scope, &what, &by, &reason, at))
+            .await
+    }
+
+    /// Every pause in force, the oldest first.
+    pub async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        self.read(|view| pause::all(view.conn)).await
+    }
+
+    /// Carries out what an approver decides about a payment.
+    pub async fn decide(&self, decision: Decision, at: Millis) -> Result<Decided, StoreError> {
+        self.audited(move |scope| approvals::decide(scope, &decision, at))
+            .await
+    }
+
+    /// Payments that wait for approval, oldest first.
+    pub async fn awaiting_approval(
+        &self,
+        limit: usize,
+        token: Option<String>,
+    ) -> Result<ApprovalPage, StoreError> {
+        self.read(move |view| approvals::list(view, limit, token.as_deref()))
+            .await
+    }
+
+    /// Payments that nobody approved in time expire. Answers those that did.
+    pub async fn expire_approvals(
+        &self,
+        epoch: u64,
+        at: Millis,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.write(move |scope| approvals::expire(scope, epoch, at))
+            .await
+    }
+
+    /// A page of the audit log, newest first.
+    pub async fn audit(&self, query: AuditQuery) -> Result<AuditPage, StoreError> {
+        self.read(move |view| audit::list(view, &query)).await
+    }
+
+    /// What is let in now.
+    #[must_use]
+    pub fn limits(&self) -> Arc<Limits> {
+        self.inner.identity.limits()
+    }
+
+    /// What is let in from now on; audited as `summary`. What is stored already stays.
+    pub async fn set_limits(
+        &self,
+        by: Actor,
+        limits: Limits,
+        summary: String,
+        at: Millis,
+    ) -> Result<(), StoreError> {
+        let (limits, before) = (Arc::new(limits), self.limits());
+        self.audited(move |scope| {
+            let head = audit::limits_changed(scope, &by, &summary, at)?;
+            // In the order of jobs: each payment is measured by the limits that the log says.
+            scope.identity.set_limits(Arc::clone(&limits));
+            Ok(((), Some(head)))
+        })
+        .await
+        .inspect_err(|_| self.inner.identity.set_limits(before))
     }
 
     /// What may go to fees within an hour. Told once, before anything is bound.
@@ -461,10 +558,11 @@ impl Store {
     /// Takes note of a transaction of the wallet that a person makes outside, so that it does not freeze.
     pub async fn announce(
         &self,
+        by: Actor,
         announcement: Announcement,
         at: Millis,
     ) -> Result<Announced, StoreError> {
-        self.write(move |scope| announce::announce(scope, &announcement, at))
+        self.audited(move |scope| announce::announce(scope, &by, &announcement, at))
             .await
     }
 
@@ -530,6 +628,25 @@ impl Store {
             Way::Inline(inline) => inline.write(job).await,
         }
         answer.await.unwrap_or(Err(StoreError::Unknown))
+    }
+
+    /// Work of a person. Once it is committed, the new head of the audit log also goes into the process's log, which is kept elsewhere.
+    async fn audited<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: Fn(&mut writer::Scope<'_>) -> Result<(T, Option<AuditHead>), StoreError>
+            + Send
+            + 'static,
+    {
+        let (answer, head) = self.write(work).await?;
+        if let Some(AuditHead { sequence, hash }) = head {
+            tracing::info!(
+                audit_sequence = sequence,
+                audit_hash = hex::encode(hash.as_bytes()),
+                "audited"
+            );
+        }
+        Ok(answer)
     }
 
     async fn read<T, W>(&self, work: W) -> Result<T, StoreError>

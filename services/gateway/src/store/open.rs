@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use paygate_payments::intent::Wallet;
 use paygate_payments::limits::Limits;
@@ -43,12 +43,13 @@ const LOG_PAGES_FOLDED: i64 = 4000;
 const LOG_BYTES_KEPT: i64 = 16 * 1024 * 1024;
 
 /// Whose store it is, fixed while it is open.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Identity {
     pub(super) path: PathBuf,
     pub(super) store_id: [u8; 16],
     pub(super) wallet: Wallet,
-    pub(super) limits: Limits,
+    /// What is let in. Changed by [`super::Store::set_limits`] alone.
+    limits: RwLock<Arc<Limits>>,
     /// What may go to fees within an hour. Told once, at the start; without it there is no limit.
     pub(super) fees_hour: OnceLock<Drops>,
 }
@@ -56,6 +57,24 @@ pub(super) struct Identity {
 impl Identity {
     pub(super) fn fees_hour_max(&self) -> Drops {
         self.fees_hour.get().copied().unwrap_or(Drops::MAX)
+    }
+}
+
+impl Identity {
+    pub(super) fn limits(&self) -> Arc<Limits> {
+        let limits = self.limits.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&limits)
+    }
+
+    pub(super) fn set_limits(&self, limits: Arc<Limits>) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+    }
+}
+
+impl View<'_> {
+    /// What is let in now.
+    pub(super) fn limits(&self) -> Arc<Limits> {
+        self.identity.limits()
     }
 }
 
@@ -113,7 +132,7 @@ pub(super) fn open(options: StoreOptions) -> Result<Opened, OpenError> {
         path: path.clone(),
         store_id,
         wallet: options.wallet,
-        limits: options.limits,
+        limits: RwLock::new(Arc::new(options.limits)),
         fees_hour: OnceLock::new(),
     };
     Ok(Opened {

@@ -22,6 +22,7 @@ use super::dispatch;
 use super::error::StoreError;
 use super::fees;
 use super::open::View;
+use super::pause;
 use super::rows::{self, columns};
 use super::timeline as lines;
 use super::types::{
@@ -114,11 +115,13 @@ pub(super) fn summary(view: View<'_>, now: Millis) -> Result<Summary, StoreError
         fees_hour: fees::budget(view, now)?,
         book: books::read(view.conn)?,
         announced: announce::awaited(view.conn)?,
+        pauses: pause::all(view.conn)?,
     })
 }
 
 fn assets(view: View<'_>, now: Millis) -> Result<Vec<AssetSummary>, StoreError> {
-    let limits = &view.identity.limits.assets;
+    let all = view.limits();
+    let limits = &all.assets;
     if limits.is_empty() {
         return Ok(Vec::new());
     }
@@ -147,14 +150,17 @@ fn assets(view: View<'_>, now: Millis) -> Result<Vec<AssetSummary>, StoreError> 
 
 // === for the dispatcher ===
 
-/// ACCEPTED payments. One whose InvoiceID stands on the ledger under other content is never bound, and holds up no other.
+/// ACCEPTED payments. One whose InvoiceID stands on the ledger under other content is never bound, and one that is paused not yet;
+/// neither holds up another.
 pub(super) fn waiting(view: View<'_>, limit: usize) -> Result<Vec<Record>, StoreError> {
     let sql = concat!(
         "SELECT ",
         columns!(),
         " FROM payments WHERE state = 'ACCEPTED' AND cancel IS NULL \
          AND NOT EXISTS (SELECT 1 FROM foreign_transactions f WHERE f.invoice_id = payments.invoice_id) \
-         AND NOT EXISTS (SELECT 1 FROM imported i WHERE i.invoice_id = payments.invoice_id) ORDER BY number LIMIT ?1"
+         AND NOT EXISTS (SELECT 1 FROM imported i WHERE i.invoice_id = payments.invoice_id) \
+         AND NOT EXISTS (SELECT 1 FROM pauses p WHERE (p.client_id IS NULL AND p.destination IS NULL) \
+         OR p.client_id = payments.client_id OR p.destination = payments.destination) ORDER BY number LIMIT ?1"
     );
     rows::select(view, sql, &[&i64::try_from(limit).unwrap_or(i64::MAX)])
 }

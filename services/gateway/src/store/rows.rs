@@ -9,6 +9,7 @@ use rusqlite::{Row, ToSql, params};
 use xrpl_tx::{AccountId, Hash256, Signed, Slot};
 
 use super::amounts;
+use super::approvals;
 use super::codec::{self, StateParts, Whole};
 use super::error::StoreError;
 use super::open::View;
@@ -135,6 +136,10 @@ fn decode(view: View<'_>, number: u64, row: &Row<'_>) -> Result<Record, StoreErr
         trace_parent: row.get(10)?,
         number,
         ledger_closed: row.get::<_, Option<i64>>(21)?.map(Millis),
+        approve_before: match name {
+            StateName::AwaitingApproval => approvals::until(view.conn, number)?,
+            _ => None,
+        },
         versions,
     })
 }

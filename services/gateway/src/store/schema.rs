@@ -6,7 +6,7 @@
 pub(super) const APPLICATION_ID: i32 = 0x5047_5445;
 
 /// Migration n brings a file from `user_version` n to n + 1. Each runs in one transaction with the new number.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, ISSUED, COUNTS, GUARDS, IMPORTED];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, ISSUED, COUNTS, GUARDS, IMPORTED, PEOPLE];
 
 const FIRST: &str = "
 -- The store itself: who it is, whom it serves, how far it is. One row.
@@ -222,4 +222,53 @@ ALTER TABLE meta ADD COLUMN recovery_hash BLOB;
 -- The next ledger of the history before the first one that is still to be imported. None: nothing is.
 ALTER TABLE meta ADD COLUMN import_from INTEGER;
 ALTER TABLE meta ADD COLUMN import_done INTEGER NOT NULL DEFAULT 0;
+";
+
+/// What people do: the audit log, pauses, approvals.
+const PEOPLE: &str = "
+-- Who did what, chained by hashes, in the order of commits. Sequences have no gaps.
+CREATE TABLE audit (
+    sequence   INTEGER PRIMARY KEY,
+    at_ms      INTEGER NOT NULL,
+    client_id  TEXT    NOT NULL,
+    credential TEXT    NOT NULL,
+    method     TEXT    NOT NULL,
+    subject    TEXT    NOT NULL,
+    reason     TEXT    NOT NULL,
+    code       INTEGER NOT NULL,
+    trace_id   TEXT    NOT NULL,
+    previous   BLOB    NOT NULL CHECK (length(previous) = 32),
+    hash       BLOB    NOT NULL CHECK (length(hash) = 32)
+) STRICT;
+CREATE INDEX audit_client ON audit (client_id, sequence);
+CREATE TRIGGER audit_kept BEFORE DELETE ON audit BEGIN
+    SELECT RAISE(ABORT, 'an audit entry is never deleted');
+END;
+CREATE TRIGGER audit_fixed BEFORE UPDATE ON audit BEGIN
+    SELECT RAISE(ABORT, 'an audit entry is never changed');
+END;
+-- The newest entry once more, so that entries cut off at the end are missed.
+CREATE TABLE audit_head (
+    id       INTEGER PRIMARY KEY CHECK (id = 1),
+    sequence INTEGER NOT NULL,
+    hash     BLOB    NOT NULL CHECK (length(hash) = 32)
+) STRICT;
+-- What is not bound until a person resumes. Neither client nor destination: everything.
+CREATE TABLE pauses (
+    what        TEXT PRIMARY KEY,
+    client_id   TEXT,
+    destination BLOB CHECK (destination IS NULL OR (client_id IS NULL AND length(destination) = 20)),
+    reason      TEXT NOT NULL,
+    paused_by   TEXT NOT NULL,
+    since_ms    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+-- One row for each payment that waits or waited for approval. Decision: 1 approved, 2 rejected, absent: by nobody.
+CREATE TABLE approvals (
+    payment    INTEGER PRIMARY KEY REFERENCES payments (number),
+    until_ms   INTEGER NOT NULL,
+    decision   INTEGER CHECK (decision IN (1, 2)),
+    client_id  TEXT,
+    decided_ms INTEGER,
+    CHECK ((decision IS NULL) = (client_id IS NULL))
+) STRICT;
 ";

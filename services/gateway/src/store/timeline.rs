@@ -45,10 +45,17 @@ pub(super) fn of_accepted(conn: &Connection, record: &Record) -> Result<(), Stor
         .as_ref()
         .map(|id| format!(" It replaces payment {id}."))
         .unwrap_or_default();
+    let (stage, how) = match record.approve_before {
+        None => (TimelineStage::Accepted, "Accepted"),
+        Some(_) => (
+            TimelineStage::ApprovalRequested,
+            "Stored, and waits for approval by another identity",
+        ),
+    };
     let line = Line {
-        stage: TimelineStage::Accepted,
+        stage,
         summary: format!(
-            "Accepted: {} to {}{tag}{at_most}. {deadline}{replaces}",
+            "{how}: {} to {}{tag}{at_most}. {deadline}{replaces}",
             intent.gets(),
             intent.destination
         ),

@@ -19,6 +19,7 @@ use paygate_payments::{LedgerIndex, LedgerRef};
 use paygate_proto::v1::{TimelineEvent, TimelineStage};
 use xrpl_tx::{Asset, Drops, Hash256, IssuedValue, Slot};
 
+use super::people::Pause;
 use super::watch::Position;
 use crate::clock::Millis;
 
@@ -100,6 +101,8 @@ pub struct Record {
     pub number: u64,
     /// When the network closed the ledger that decided it, if that is known.
     pub ledger_closed: Option<Millis>,
+    /// While it waits for approval: until when.
+    pub approve_before: Option<Millis>,
     /// Every version ever committed for its slot, also after evidence has decided. `None`: never bound.
     pub versions: Option<Versions>,
 }
@@ -164,6 +167,8 @@ pub struct Summary {
     pub book: Option<Book>,
     /// Transactions made outside that were announced and have not come.
     pub announced: Vec<Announcement>,
+    /// Pauses in force, the oldest first.
+    pub pauses: Vec<Pause>,
 }
 
 /// The store in numbers of one issued currency. Sums are rounded up to what a value can say.

@@ -10,14 +10,19 @@ use paygate_payments::step::{Effect, Step};
 use paygate_payments::{LedgerIndex, LedgerRef};
 use paygate_proto::v1::TimelineStage;
 use rusqlite::{Connection, params};
+use tonic::Code;
 use xrpl_tx::{Drops, Hash256};
 
+use super::audit::{self, Deed};
 use super::codec::{self, Whole};
 use super::error::StoreError;
+use super::people::{Actor, AuditHead};
 use super::timeline;
 use super::types::{Cursor, Freeze, Record, Unfrozen};
 use super::writer::Scope;
 use crate::clock::Millis;
+
+const UNFREEZE: &str = "paygate.v1.OperationsService/Unfreeze";
 
 /// Every doubt.
 const DOUBTS: [Doubt; 8] = [
@@ -285,13 +290,21 @@ pub(super) fn set_quarantine(
 /// Thaws, if the person who asks has named every foreign transaction that nobody has acknowledged yet. Decides no payment.
 pub(super) fn unfreeze(
     scope: &Scope<'_>,
+    by: &Actor,
     reason: &str,
     acknowledged: &BTreeSet<Hash256>,
     at: Millis,
-) -> Result<Unfrozen, StoreError> {
+) -> Result<(Unfrozen, Option<AuditHead>), StoreError> {
     if cursor(scope.conn)?.frozen.is_none() {
-        return Ok(Unfrozen::WasNotFrozen);
+        return Ok((Unfrozen::WasNotFrozen, None));
     }
+    let deed = |code| Deed {
+        by,
+        method: UNFREEZE,
+        subject: "wallet".to_owned(),
+        reason,
+        code,
+    };
     let sql = "SELECT tx_hash FROM foreign_transactions WHERE acknowledged_ms IS NULL ORDER BY ledger_index, tx_hash";
     let mut statement = scope.conn.prepare_cached(sql)?;
     let known = statement.query_map([], |row| row.get::<_, [u8; 32]>(0))?;
@@ -302,7 +315,8 @@ pub(super) fn unfreeze(
         .filter(|hash| !acknowledged.contains(hash))
         .collect();
     if !unnamed.is_empty() {
-        return Ok(Unfrozen::Unnamed(unnamed));
+        let head = audit::append(scope, deed(Code::FailedPrecondition), at)?;
+        return Ok((Unfrozen::Unnamed(unnamed), Some(head)));
     }
     let sql = "UPDATE foreign_transactions SET acknowledged_ms = ?1 WHERE acknowledged_ms IS NULL";
     scope.conn.prepare_cached(sql)?.execute([at.0])?;
@@ -315,7 +329,8 @@ pub(super) fn unfreeze(
         ("acknowledged", named.join(",")),
     ];
     timeline::of_wallet(scope.conn, TimelineStage::Waiting, &summary, &details, at)?;
-    Ok(Unfrozen::Now)
+    let head = audit::append(scope, deed(Code::Ok), at)?;
+    Ok((Unfrozen::Now, Some(head)))
 }
 
 /// Freezes. Frozen already: the first reason stays.

@@ -4,11 +4,12 @@
 //! leave a row that does not decode to what was written.
 
 use paygate_payments::LedgerIndex;
-use paygate_payments::payment::{Binding, EndProof, HoldCause, Payment, State, Version};
+use paygate_payments::payment::{Binding, EndProof, HoldCause, Payment, State, StateName, Version};
 use paygate_payments::step::Step;
 use rusqlite::params;
 use xrpl_tx::{Hash256, Signed, Slot};
 
+use super::clients;
 use super::codec;
 use super::error::StoreError;
 use super::fees;
@@ -41,13 +42,13 @@ pub(super) fn write_step(
         scope.counts.left(was);
         scope.counts.entered(is);
     }
+    let limits = scope.identity.limits();
+    scope.day.fit(&limits);
     if codec::counts(was) && !codec::counts(is) {
-        let units = scope
-            .identity
-            .limits
-            .day_units(before.payment.intent.amount);
+        let units = limits.day_units(before.payment.intent.amount);
         scope.day.give_back(before, units);
     }
+    clients::moved(scope, &limits, before, is);
     let versions = step
         .next
         .state
@@ -58,6 +59,9 @@ pub(super) fn write_step(
         payment: step.next.clone(),
         updated: at,
         versions,
+        approve_before: before
+            .approve_before
+            .filter(|_| is == StateName::AwaitingApproval),
         ..before.clone()
     })
 }

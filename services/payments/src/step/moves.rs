@@ -94,6 +94,14 @@ impl Moves<'_> {
         Ok(self.end(end(Self::never_bound(validated))))
     }
 
+    /// Another identity approved it. One that is to be cancelled stays what it is until the cancel is carried out.
+    pub(super) fn approved(&self) -> Result<Step, IllegalEvent> {
+        if self.payment.cancel.is_some() {
+            return Err(self.illegal("approved", "a cancel was committed"));
+        }
+        Ok(self.to(State::Accepted, vec![Fact::Approved]))
+    }
+
     /// Nothing of it can be on the network, unless rows were lost: in quarantine the cancel is committed and waits.
     pub(super) fn cancel_unbound(&self, cause: CancelCause, validated: LedgerIndex) -> Step {
         if self.context.quarantined {

@@ -12,7 +12,7 @@ use xrpl_tx::{
 use super::{Violation, address, keep};
 
 /// Drops that can be paid.
-pub(super) fn xrp(drops: u64) -> Result<Drops, Violation> {
+pub(in crate::api) fn xrp(drops: u64) -> Result<Drops, Violation> {
     let limit = Drops::MAX.get();
     match Drops::new(drops) {
         Ok(Drops::ZERO) => Err(Violation::malformed(
@@ -32,7 +32,10 @@ pub(super) fn xrp(drops: u64) -> Result<Drops, Violation> {
 }
 
 /// An amount that the ledger, and both of our own implementations, can hold. Each part that is wrong is named.
-pub(super) fn issued(asked: &AskedIssued, bad: &mut Vec<Violation>) -> Option<IssuedAmount> {
+pub(in crate::api) fn issued(
+    asked: &AskedIssued,
+    bad: &mut Vec<Violation>,
+) -> Option<IssuedAmount> {
     // Texts are not repeated: whoever mixes up two fields may have put a secret here.
     let currency = asked
         .currency

@@ -44,6 +44,7 @@ fn record(state: State) -> Record {
         trace_parent: None,
         number: 1,
         ledger_closed: Some(Millis(7_000)),
+        approve_before: None,
         versions,
     }
 }

@@ -109,11 +109,11 @@ async fn pay_before_becomes_a_ledger_and_a_repeated_call_does_not_care() {
 
 #[tokio::test]
 async fn a_stored_payment_is_found_after_its_limit_was_lowered() {
-    let mut gateway = Gateway::start().await;
+    let gateway = Gateway::start().await;
     gateway.create(pay("old")).await.unwrap();
-    gateway.api.limits.payment_max = Drops::from_const(10_000);
-    let Gateway { api, _dir, .. } = gateway;
-    let gateway = Gateway::serve(api, _dir).await;
+    gateway
+        .relimit(|limits| limits.payment_max = Drops::from_const(10_000))
+        .await;
     assert!(gateway.create(pay("old")).await.unwrap().existed);
     assert_eq!(
         reason(&gateway.refused(pay("new")).await),

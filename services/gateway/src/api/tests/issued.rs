@@ -20,6 +20,7 @@ fn limits_of(currency: &str) -> AssetLimits {
         payment_max: "1000".parse().unwrap(),
         day_max: "1500".parse().unwrap(),
         transfer_fee_max_ppm: 2_000,
+        approval_threshold: None,
     }
 }
 
@@ -222,7 +223,7 @@ async fn a_day_of_one_currency_says_which_one_is_used_up() {
 
 #[tokio::test]
 async fn another_issuer_under_the_same_id_is_named_and_a_removed_asset_still_finds_its_payment() {
-    let mut gateway = gateway().await;
+    let gateway = gateway().await;
     gateway
         .create(pay_issued("a", amount("USD", "5")))
         .await
@@ -244,9 +245,7 @@ async fn another_issuer_under_the_same_id_is_named_and_a_removed_asset_still_fin
         );
         assert_eq!(fields(&refusal), [field]);
     }
-    gateway.api.limits.assets.clear();
-    let Gateway { api, _dir, .. } = gateway;
-    let gateway = Gateway::serve(api, _dir).await;
+    gateway.relimit(|limits| limits.assets.clear()).await;
     let again = gateway
         .create(pay_issued("a", amount("USD", "5")))
         .await

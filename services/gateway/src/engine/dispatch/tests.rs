@@ -61,6 +61,7 @@ fn slot(versions: Vec<Version>, cancel: Option<CancelCause>) -> OpenSlot {
             trace_parent: None,
             number: 1,
             ledger_closed: None,
+            approve_before: None,
             versions: Some(versions),
         }),
         filler: None,

@@ -54,6 +54,7 @@ fn accepted(to: u8, drops: u64) -> Record {
         trace_parent: None,
         number: 1,
         ledger_closed: None,
+        approve_before: None,
         versions: None,
     }
 }

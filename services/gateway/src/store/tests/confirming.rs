@@ -9,8 +9,8 @@ use paygate_proto::v1::TimelineStage;
 use xrpl_tx::{Hash256, Slot, filler_memo, noop_memo};
 
 use super::world::{
-    NOON, World, XRP, drops, hash, key, ledger, new, noop_tx, payment_tx, shown, signed, terms,
-    wallet,
+    NOON, World, XRP, drops, hash, key, ledger, new, noop_tx, ops, payment_tx, shown, signed,
+    terms, wallet,
 };
 use crate::store::{Accept, Bind, NewPayment, Note, StoreError, Unfrozen};
 
@@ -251,7 +251,7 @@ async fn a_foreign_transaction_is_reported_once_and_freezes() {
         let named = named.iter().copied().collect();
         world
             .store
-            .unfreeze("it was the treasury".to_owned(), named, NOON)
+            .unfreeze(ops(), "it was the treasury".to_owned(), named, NOON)
     };
     assert_eq!(thaw(&[]).await, Ok(Unfrozen::Unnamed(vec![hash(66)])));
     assert!(world.frozen().await);

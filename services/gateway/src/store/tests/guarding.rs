@@ -11,7 +11,7 @@ use paygate_payments::terms::Terms;
 use xrpl_tx::{Drops, Slot};
 
 use super::world::{
-    NOON, World, XRP, drops, hash, key, ledger, new, payment_tx, shown, signed, terms, wallet,
+    NOON, World, XRP, drops, hash, key, ledger, new, ops, payment_tx, shown, signed, terms, wallet,
 };
 use crate::clock::Millis;
 use crate::store::{
@@ -69,7 +69,7 @@ impl World {
     async fn unfrozen(&self, known: &[u8]) -> Unfrozen {
         let known: BTreeSet<_> = known.iter().map(|byte| hash(*byte)).collect();
         self.store
-            .unfreeze("looked at".to_owned(), known, NOON)
+            .unfreeze(ops(), "looked at".to_owned(), known, NOON)
             .await
             .unwrap()
     }
@@ -81,7 +81,10 @@ impl World {
             reason: "keys are changed".to_owned(),
             client: "ops".to_owned(),
         };
-        self.store.announce(announcement, NOON).await.unwrap()
+        self.store
+            .announce(ops(), announcement, NOON)
+            .await
+            .unwrap()
     }
 }
 

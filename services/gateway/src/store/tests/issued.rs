@@ -49,6 +49,7 @@ fn with_assets() -> Limits {
         payment_max: value("100"),
         day_max: value("250"),
         transfer_fee_max_ppm: 2_000,
+        approval_threshold: None,
     };
     Limits {
         pending_max: 64,

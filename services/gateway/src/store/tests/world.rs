@@ -14,7 +14,8 @@ use xrpl_tx::{AccountId, Amount, Drops, Hash256, Memo, Memos, Signed, Slot};
 
 use crate::clock::Millis;
 use crate::store::{
-    Accept, Bind, NewPayment, Reconciled, Reconciliation, Record, Store, StoreError, StoreOptions,
+    Accept, Actor, Bind, NewPayment, Reconciled, Reconciliation, Record, Store, StoreError,
+    StoreOptions,
 };
 
 pub(super) const NOON: Millis = Millis(1_795_435_200_000);
@@ -41,6 +42,9 @@ pub(super) fn limits() -> Limits {
         day_max: Drops::from_const(1000 * XRP),
         pending_max: 50,
         assets: Vec::new(),
+        approval_threshold: None,
+        approval_window: paygate_payments::limits::APPROVAL_WINDOW_DEFAULT,
+        clients: Vec::new(),
     }
 }
 
@@ -58,6 +62,11 @@ pub(super) fn drops(n: u64) -> Drops {
 
 pub(super) fn id(text: &str) -> Id {
     Id::new(text).unwrap()
+}
+
+/// A person on duty.
+pub(super) fn ops() -> Actor {
+    Actor::of(id("ops"))
 }
 
 pub(super) fn key(payment: &str) -> PaymentKey {
