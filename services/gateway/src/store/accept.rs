@@ -25,43 +25,43 @@ use super::writer::Scope;
 
 pub(super) fn create(scope: &mut Scope<'_>, new: &NewPayment) -> Result<Accept, StoreError> {
     let view = scope.view();
-    if let Some(known) = known(view, new)? {
-        return Ok(known);
-    }
     let invoice_id = view.identity.wallet.invoice_id(&new.intent.key);
-    if let Some(presence) = imported::of_payment(view, &new.intent.key, invoice_id)? {
-        return found(scope, new, invoice_id, presence);
+    match earlier(view, new, invoice_id)? {
+        Some(Earlier::Answers(accept)) => return Ok(accept),
+        Some(Earlier::Decided(presence)) => return found(scope, new, invoice_id, presence),
+        None => {}
     }
     let asset = day::asset_of(&new.intent);
     let used = day::used(scope, asset, new.at)?;
     let pending = scope.counts.pending(scope.conn)?;
-    if let Some(refusal) = refusal(view, new, invoice_id, used, pending)? {
+    if let Some(refusal) = refusal(view, new, used, pending)? {
         return Ok(refusal);
     }
     let record = insert(scope, new, invoice_id)?;
     let units = view.identity.limits.day_units(new.intent.amount);
-    scope.day.add(asset, units);
+    scope.day.add(asset, units, new.at);
     scope.counts.entered(StateName::Accepted);
     Ok(Accept::Created(record))
 }
 
 pub(super) fn preview(view: View<'_>, new: &NewPayment) -> Result<Accept, StoreError> {
-    if let Some(known) = known(view, new)? {
-        return Ok(known);
-    }
     let invoice_id = view.identity.wallet.invoice_id(&new.intent.key);
-    if let Some(presence) = imported::of_payment(view, &new.intent.key, invoice_id)? {
-        let mut record = record(new, invoice_id, 0);
-        return Ok(match decide(view, &record, presence) {
-            Ok(step) => {
-                record.payment = step.next;
-                Accept::Created(record)
-            }
-            Err(tx_hash) => Accept::OnLedger { tx_hash },
-        });
+    match earlier(view, new, invoice_id)? {
+        Some(Earlier::Answers(accept)) => return Ok(accept),
+        Some(Earlier::Decided(presence)) => {
+            let mut record = record(new, invoice_id, 0);
+            return Ok(match decide(view, &record, presence) {
+                Ok(step) => {
+                    record.payment = step.next;
+                    Accept::Created(record)
+                }
+                Err(tx_hash) => Accept::OnLedger { tx_hash },
+            });
+        }
+        None => {}
     }
     let used = day::sum(view, day::asset_of(&new.intent), new.at.minus(DAY))?;
-    match refusal(view, new, invoice_id, used, counts::pending(view.conn)?)? {
+    match refusal(view, new, used, counts::pending(view.conn)?)? {
         Some(refusal) => Ok(refusal),
         None => Ok(Accept::Created(record(new, invoice_id, 0))),
     }
@@ -91,7 +91,7 @@ fn found(
     scope.counts.pending(scope.conn)?;
     let record = insert(scope, new, invoice_id)?;
     let units = view.identity.limits.day_units(new.intent.amount);
-    scope.day.add(asset, units);
+    scope.day.add(asset, units, new.at);
     scope.counts.entered(StateName::Accepted);
     let record = write::write_step(scope, &record, &step, new.at)?;
     Ok(Accept::Created(record))
@@ -126,16 +126,53 @@ fn known(view: View<'_>, new: &NewPayment) -> Result<Option<Accept>, StoreError>
     ))
 }
 
-fn refusal(
+/// What is known already of a payment that is asked for.
+enum Earlier {
+    /// It has its answer.
+    Answers(Accept),
+    /// Its row was lost, and the ledger has decided it.
+    Decided(Presence),
+}
+
+/// Nearly always nothing is known, which one look at four indexes tells.
+fn earlier(
     view: View<'_>,
     new: &NewPayment,
     invoice: Hash256,
+) -> Result<Option<Earlier>, StoreError> {
+    let key = &new.intent.key;
+    let sql = "SELECT EXISTS (SELECT 1 FROM payments WHERE client_id = ?1 AND payment_id = ?2) \
+               OR EXISTS (SELECT 1 FROM imported WHERE invoice_id = ?3) \
+               OR EXISTS (SELECT 1 FROM imported WHERE payment_key = ?1 || '/' || ?2) \
+               OR EXISTS (SELECT 1 FROM foreign_transactions WHERE invoice_id = ?3)";
+    let values = params![
+        key.client.as_str(),
+        key.payment.as_str(),
+        invoice.as_bytes()
+    ];
+    let is_known: bool = view
+        .conn
+        .prepare_cached(sql)?
+        .query_row(values, |row| row.get(0))?;
+    if !is_known {
+        return Ok(None);
+    }
+    if let Some(known) = known(view, new)? {
+        return Ok(Some(Earlier::Answers(known)));
+    }
+    if let Some(presence) = imported::of_payment(view, key, invoice)? {
+        return Ok(Some(Earlier::Decided(presence)));
+    }
+    let foreign = rows::foreign_with_invoice(view, invoice)?;
+    Ok(foreign.map(|tx_hash| Earlier::Answers(Accept::OnLedger { tx_hash })))
+}
+
+fn refusal(
+    view: View<'_>,
+    new: &NewPayment,
     day: DayUnits,
     pending: u64,
 ) -> Result<Option<Accept>, StoreError> {
-    if let Some(tx_hash) = rows::foreign_with_invoice(view, invoice)? {
-        return Ok(Some(Accept::OnLedger { tx_hash }));
-    }
     if let Some(predecessor) = &new.intent.retry_of
         && let Some(refusal) = retry_refusal(view, &new.intent.key, predecessor)?
     {

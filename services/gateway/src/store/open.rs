@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 
 use paygate_payments::intent::Wallet;
 use paygate_payments::limits::Limits;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use xrpl_tx::{AccountId, Drops};
 
@@ -194,6 +195,9 @@ fn set_up(conn: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     conn.pragma_update(None, "foreign_keys", true)?;
     conn.pragma_update(None, "trusted_schema", false)?;
+    // Plans do not depend on bound values. Otherwise SQLite takes a statement whose table has a partial index for outdated with each new
+    // value, and plans it anew: for a lookup by key that costs more than the lookup.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // What a statement may have to undo stays in memory: no file of its own, outside of our folder.
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     // Negative: KiB instead of pages.

@@ -9,6 +9,7 @@ mod guarding;
 mod inline;
 mod issued;
 mod losing;
+mod plans;
 mod schedules;
 mod watching;
 mod world;
