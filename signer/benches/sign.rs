@@ -1,6 +1,6 @@
 //! The vault's signing against the bare curve operation and against xrpl-rust's own signing of a payment.
 //!
-//! `cargo bench -p paygate-signer --bench sign`. The vault checks policy and journal, encodes, signs and records; its journal lies
+//! `cargo bench --workspace --bench sign`. The vault checks policy and journal, encodes, signs and records; its journal lies
 //! in memory (`/dev/shm`), so that a sync costs nothing while frame, checksums and `HEAD` are written all the same. One
 //! request is in flight: nothing shares a commit. Limits are raised to all there is. All three do the same payment in
 //! interleaved rounds on one thread, and the median round of each is told: only the ratios mean something. What is counted

@@ -7,8 +7,9 @@
 mod day;
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
 
-use xrpl_tx::{AccountId, Asset, Drops, IssuedValue, Slot, sha256};
+use xrpl_tx::{AccountId, Asset, Drops, IssuedValue, Slot};
 
 use crate::intent::PaymentKey;
 use crate::journal::record::ALIGNMENT_BYTES;
@@ -273,24 +274,21 @@ impl Slots {
 // === payments ===
 
 /// Lists by hash, each short enough to be searched from end to end: about 250 entries at a million payments. No list
-/// grows by more than an eighth, so that little room lies idle.
+/// grows by more than an eighth, so that little room lies idle. The hash is keyed at random in each life of the process: whoever
+/// chooses ids cannot choose which of them meet.
 #[derive(Debug, Default)]
 struct Payments {
     lists: Vec<Vec<(u32, Units)>>,
+    hasher: RandomState,
 }
 
 impl Payments {
     /// Lists are chosen by this many leading bits of the hash.
     const LIST_BITS: u32 = 12;
 
-    fn hash(key: &PaymentKey) -> u32 {
-        let digest = sha256(&[
-            key.client_id().as_bytes(),
-            b"/",
-            key.payment_id().as_bytes(),
-        ]);
-        let bytes = digest.as_bytes();
-        u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+    fn hash(&self, key: &PaymentKey) -> u32 {
+        let hash = self.hasher.hash_one(key);
+        u32::try_from(hash >> u32::BITS).expect("the upper half of 64 bits")
     }
 
     fn list(hash: u32) -> usize {
@@ -299,7 +297,7 @@ impl Payments {
 
     fn put(&mut self, key: &PaymentKey, units: Units) {
         self.lists.resize_with(1 << Payments::LIST_BITS, Vec::new);
-        let hash = Payments::hash(key);
+        let hash = self.hash(key);
         let list = &mut self.lists[Payments::list(hash)];
         if list.len() == list.capacity() {
             list.reserve_exact(list.len() / 8 + 1);
@@ -308,7 +306,7 @@ impl Payments {
     }
 
     fn candidates(&self, key: &PaymentKey) -> impl Iterator<Item = Units> {
-        let hash = Payments::hash(key);
+        let hash = self.hash(key);
         let list = self.lists.get(Payments::list(hash)).into_iter().flatten();
         list.filter(move |(found, _)| *found == hash)
             .map(|(_, units)| *units)

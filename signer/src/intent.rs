@@ -209,6 +209,11 @@ impl PaymentRequest {
 
     /// SHA-256 over everything that may never differ between versions of this payment.
     pub fn digest(&self, network_id: u32) -> [u8; 32] {
+        self.digest_with(self.invoice_id(network_id))
+    }
+
+    /// The same for whoever has the [`Self::invoice_id`] already.
+    pub(crate) fn digest_with(&self, invoice_id: Hash256) -> [u8; 32] {
         let mut text = Vec::with_capacity(512);
         text.extend_from_slice(TAG_INTENT);
         put_key(&mut text, &self.key);
@@ -230,7 +235,7 @@ impl PaymentRequest {
                 }
             }
         }
-        text.extend_from_slice(self.invoice_id(network_id).as_bytes());
+        text.extend_from_slice(invoice_id.as_bytes());
         *sha256(&[&text]).as_bytes()
     }
 }

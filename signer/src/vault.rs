@@ -273,8 +273,10 @@ impl Vault {
         request: &PaymentRequest,
         clock_ms: u64,
     ) -> Result<Outcome, JournalError> {
+        // Ours, whatever the request claims; both the digest and the transaction hold it.
+        let invoice_id = request.invoice_id(self.wallet.network_id);
         let mut state = self.state();
-        let claim = match self.claim_payment(&mut state, request) {
+        let claim = match self.claim_payment(&mut state, request, invoice_id) {
             Ok(Claim::Replay(recorded)) => {
                 drop(state);
                 return self.replay(recorded);
@@ -308,7 +310,7 @@ impl Vault {
             // It is at large already: no later opinion makes it never signed.
             Err(denial) => return self.denied(denial),
         };
-        let approved = match self.approve_payment(&mut state, request, memos, now_ms) {
+        let approved = match self.approve_payment(&mut state, request, invoice_id, memos, now_ms) {
             Ok(approved) => approved,
             Err(denial) => return self.denied(denial),
         };

@@ -1,6 +1,6 @@
 //! Claim: who asks, and what the slot and the payment already are. Reads the journal, decides nothing about money.
 
-use xrpl_tx::{AccountId, Slot};
+use xrpl_tx::{AccountId, Hash256, Slot};
 
 use super::{State, Vault};
 use crate::intent::{Fence, NoOpRequest, PaymentKey, PaymentRequest, TicketCreateRequest, Version};
@@ -88,9 +88,10 @@ impl Vault {
         &self,
         state: &mut State,
         request: &PaymentRequest,
+        invoice_id: Hash256,
     ) -> Result<Claim, Stop> {
         self.check_request(state, request.account, request.slot, request.fence)?;
-        if request.digest(self.wallet.network_id) != request.claimed_digest {
+        if request.digest_with(invoice_id) != request.claimed_digest {
             return Err(Denial::IntentDigest.into());
         }
         if let Some((position, first)) = state.payment(&request.key)? {

@@ -1,8 +1,8 @@
 //! Decide: the rules, and the only place where an [`Approved`] is made.
 
 use xrpl_tx::{
-    Amount, Asset, Body, Drops, IssuedValue, Memos, NoOp, Payment, Slot, Unsigned, filler_memo,
-    network_id_field, noop_memo, tickets_memo,
+    Amount, Asset, Body, Drops, Hash256, IssuedValue, Memos, NoOp, Payment, Slot, Unsigned,
+    filler_memo, network_id_field, noop_memo, tickets_memo,
 };
 
 use super::{State, Vault};
@@ -16,6 +16,7 @@ impl Vault {
         &self,
         state: &mut State,
         request: &PaymentRequest,
+        invoice_id: Hash256,
         memos: Memos,
         now_ms: u64,
     ) -> Result<Approved, Denial> {
@@ -42,7 +43,7 @@ impl Vault {
             destination: request.destination,
             destination_tag: request.destination_tag,
             amount: request.amount,
-            invoice_id: request.invoice_id(self.wallet.network_id),
+            invoice_id,
         });
         Ok(self.approved(
             request.slot,

@@ -32,12 +32,11 @@ const ACCEPTED: (StateName, Option<Millis>) = (StateName::Accepted, None);
 
 pub(super) fn create(scope: &mut Scope<'_>, new: &NewPayment) -> Result<Accept, StoreError> {
     let view = scope.view();
-    if let Some(known) = known(view, new)? {
-        return Ok(known);
-    }
     let invoice_id = view.identity.wallet.invoice_id(&new.intent.key);
-    if let Some(presence) = imported::of_payment(view, &new.intent.key, invoice_id)? {
-        return found(scope, new, invoice_id, presence);
+    match earlier(view, new, invoice_id)? {
+        Some(Earlier::Answers(accept)) => return Ok(accept),
+        Some(Earlier::Decided(presence)) => return found(scope, new, invoice_id, presence),
+        None => {}
     }
     scope.day.fit(&view.limits());
     let asset = day::asset_of(&new.intent);
@@ -45,37 +44,40 @@ pub(super) fn create(scope: &mut Scope<'_>, new: &NewPayment) -> Result<Accept, 
     let pending = scope.counts.pending(scope.conn)?;
     let clients = clients::used(scope, new.at)?;
     let used = (used, pending, &clients);
-    if let Some(refusal) = refusal(view, new, invoice_id, used)? {
+    if let Some(refusal) = refusal(view, new, used)? {
         return Ok(refusal);
     }
     let (state, until) = approvals::beginning(view, &new.intent, new.at);
     let record = insert(scope, record(new, invoice_id, (state, until)))?;
     let limits = view.limits();
-    scope.day.add(asset, limits.day_units(new.intent.amount));
+    scope
+        .day
+        .add(asset, limits.day_units(new.intent.amount), new.at);
     scope.day.clients.stored(&limits, &record);
     scope.counts.entered(record.payment.state.name());
     Ok(Accept::Created(record))
 }
 
 pub(super) fn preview(view: View<'_>, new: &NewPayment) -> Result<Accept, StoreError> {
-    if let Some(known) = known(view, new)? {
-        return Ok(known);
-    }
     let invoice_id = view.identity.wallet.invoice_id(&new.intent.key);
-    if let Some(presence) = imported::of_payment(view, &new.intent.key, invoice_id)? {
-        let mut record = record(new, invoice_id, ACCEPTED);
-        return Ok(match decide(view, &record, presence) {
-            Ok(step) => {
-                record.payment = step.next;
-                Accept::Created(record)
-            }
-            Err(tx_hash) => Accept::OnLedger { tx_hash },
-        });
+    match earlier(view, new, invoice_id)? {
+        Some(Earlier::Answers(accept)) => return Ok(accept),
+        Some(Earlier::Decided(presence)) => {
+            let mut record = record(new, invoice_id, ACCEPTED);
+            return Ok(match decide(view, &record, presence) {
+                Ok(step) => {
+                    record.payment = step.next;
+                    Accept::Created(record)
+                }
+                Err(tx_hash) => Accept::OnLedger { tx_hash },
+            });
+        }
+        None => {}
     }
     let used = day::sum(view, day::asset_of(&new.intent), new.at.minus(DAY))?;
     let clients = clients::committed(view, new.at)?;
     let used = (used, counts::pending(view.conn)?, &clients);
-    if let Some(refusal) = refusal(view, new, invoice_id, used)? {
+    if let Some(refusal) = refusal(view, new, used)? {
         return Ok(refusal);
     }
     let beginning = approvals::beginning(view, &new.intent, new.at);
@@ -108,7 +110,9 @@ fn found(
     clients::used(scope, new.at)?;
     let record = insert(scope, record(new, invoice_id, ACCEPTED))?;
     let limits = view.limits();
-    scope.day.add(asset, limits.day_units(new.intent.amount));
+    scope
+        .day
+        .add(asset, limits.day_units(new.intent.amount), new.at);
     scope.day.clients.stored(&limits, &record);
     scope.counts.entered(StateName::Accepted);
     let record = write::write_step(scope, &record, &step, new.at)?;
@@ -144,15 +148,52 @@ fn known(view: View<'_>, new: &NewPayment) -> Result<Option<Accept>, StoreError>
     ))
 }
 
-fn refusal(
+/// What is known already of a payment that is asked for.
+enum Earlier {
+    /// It has its answer.
+    Answers(Accept),
+    /// Its row was lost, and the ledger has decided it.
+    Decided(Presence),
+}
+
+/// Nearly always nothing is known, which one look at four indexes tells.
+fn earlier(
     view: View<'_>,
     new: &NewPayment,
     invoice: Hash256,
+) -> Result<Option<Earlier>, StoreError> {
+    let key = &new.intent.key;
+    let sql = "SELECT EXISTS (SELECT 1 FROM payments WHERE client_id = ?1 AND payment_id = ?2) \
+               OR EXISTS (SELECT 1 FROM imported WHERE invoice_id = ?3) \
+               OR EXISTS (SELECT 1 FROM imported WHERE payment_key = ?1 || '/' || ?2) \
+               OR EXISTS (SELECT 1 FROM foreign_transactions WHERE invoice_id = ?3)";
+    let values = params![
+        key.client.as_str(),
+        key.payment.as_str(),
+        invoice.as_bytes()
+    ];
+    let is_known: bool = view
+        .conn
+        .prepare_cached(sql)?
+        .query_row(values, |row| row.get(0))?;
+    if !is_known {
+        return Ok(None);
+    }
+    if let Some(known) = known(view, new)? {
+        return Ok(Some(Earlier::Answers(known)));
+    }
+    if let Some(presence) = imported::of_payment(view, key, invoice)? {
+        return Ok(Some(Earlier::Decided(presence)));
+    }
+    let foreign = rows::foreign_with_invoice(view, invoice)?;
+    Ok(foreign.map(|tx_hash| Earlier::Answers(Accept::OnLedger { tx_hash })))
+}
+
+fn refusal(
+    view: View<'_>,
+    new: &NewPayment,
     (day, pending, clients): (DayUnits, u64, &ClientUse),
 ) -> Result<Option<Accept>, StoreError> {
-    if let Some(tx_hash) = rows::foreign_with_invoice(view, invoice)? {
-        return Ok(Some(Accept::OnLedger { tx_hash }));
-    }
     if let Some(predecessor) = &new.intent.retry_of
         && let Some(refusal) = retry_refusal(view, &new.intent.key, predecessor)?
     {

@@ -46,6 +46,8 @@ struct DayUsed {
     from: Millis,
     /// Their sum.
     units: DayUnits,
+    /// None of them is older than this, so that nothing leaves the sum before then.
+    oldest: Millis,
 }
 
 impl DaySums {
@@ -82,11 +84,15 @@ impl DaySums {
         }
     }
 
-    /// A payment was stored.
-    pub(super) fn add(&mut self, asset: Option<Asset>, units: DayUnits) {
+    /// A payment was stored, created at `at`.
+    pub(super) fn add(&mut self, asset: Option<Asset>, units: DayUnits, at: Millis) {
         if let Some(sum) = self.of(asset) {
-            let units = sum.units.plus(units);
-            self.set(asset, Some(DayUsed { units, ..sum }));
+            let day = DayUsed {
+                units: sum.units.plus(units),
+                oldest: sum.oldest.min(at),
+                ..sum
+            };
+            self.set(asset, Some(day));
         }
     }
 
@@ -117,12 +123,19 @@ pub(super) fn used(
         Ok::<_, StoreError>(DayUsed {
             from,
             units: sum(view, asset, from)?,
+            oldest: oldest(view, asset, from)?,
         })
     };
     let day = match scope.day.of(asset) {
+        // Nobody's day is over yet.
+        Some(day) if from > day.from && from <= day.oldest => DayUsed { from, ..day },
         Some(day) if from > day.from => {
             match day.units.minus(between(view, asset, day.from, from)?) {
-                Some(units) => DayUsed { from, units },
+                Some(units) => DayUsed {
+                    from,
+                    units,
+                    oldest: oldest(view, asset, from)?,
+                },
                 None => anew()?,
             }
         }
@@ -140,6 +153,26 @@ pub(super) fn sum(
     from: Millis,
 ) -> Result<DayUnits, StoreError> {
     between(view, asset, from, Millis(i64::MAX))
+}
+
+/// When the oldest payment was created that counts from `from` on. In XRP those of other assets are among them, which only makes it
+/// earlier.
+fn oldest(view: View<'_>, asset: Option<Asset>, from: Millis) -> Result<Millis, StoreError> {
+    let found: Option<i64> = match asset {
+        None => {
+            let sql = "SELECT min(created_ms) FROM payments WHERE counts = 1 AND created_ms >= ?1";
+            let mut statement = view.conn.prepare_cached(sql)?;
+            statement.query_row([from.0], |row| row.get(0))?
+        }
+        Some(asset) => {
+            let sql = "SELECT min(created_ms) FROM payments \
+                       WHERE counts = 1 AND asset = ?1 AND created_ms >= ?2";
+            let mut statement = view.conn.prepare_cached(sql)?;
+            let asset = amounts::asset_column(asset);
+            statement.query_row(params![asset, from.0], |row| row.get(0))?
+        }
+    };
+    Ok(found.map_or(Millis(i64::MAX), Millis))
 }
 
 fn between(

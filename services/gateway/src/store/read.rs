@@ -216,10 +216,11 @@ pub(super) fn slot_facts(view: View<'_>) -> Result<StoreSlots, StoreError> {
         .conn
         .prepare_cached(sql)?
         .query_row(values, |row| row.get(0))?;
+    // CROSS JOIN keeps SQLite to the order of the tables: the few open slots first, never all versions there are.
     let sql = "SELECT coalesce(max(last_ledger), 0) FROM (\
                SELECT * FROM (SELECT last_ledger FROM versions WHERE account = ?1 AND slot_kind = ?2 \
                ORDER BY slot_number DESC, n DESC LIMIT ?3) \
-               UNION ALL SELECT v.last_ledger FROM slots s JOIN versions v \
+               UNION ALL SELECT v.last_ledger FROM slots s CROSS JOIN versions v \
                ON v.account = s.account AND v.slot_kind = s.kind AND v.slot_number = s.number \
                WHERE s.resolved_ledger IS NULL)";
     let values: [&dyn ToSql; 3] = [account.as_bytes(), &kind, &VERSIONS_LOOKED_AT];

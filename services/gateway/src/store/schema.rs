@@ -120,9 +120,9 @@ CREATE TABLE versions (
 ) STRICT;
 
 -- What happened, in the order of commits. Payment is absent for what concerns the wallet as a whole. Written in the same
--- transaction as what it tells.
+-- transaction as what it tells. None is ever deleted, so that no number is given twice.
 CREATE TABLE events (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    sequence INTEGER PRIMARY KEY,
     payment  INTEGER REFERENCES payments (number),
     at_ms    INTEGER NOT NULL,
     stage    INTEGER NOT NULL,

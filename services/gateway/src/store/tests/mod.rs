@@ -10,6 +10,7 @@ mod inline;
 mod issued;
 mod losing;
 mod people;
+mod plans;
 mod schedules;
 mod watching;
 mod world;
