@@ -178,6 +178,9 @@ fn try_mutants(arguments: &Arguments) -> ExitCode {
     ended(survived == 0)
 }
 
+/// Words that wait to be heard; who has more to say waits.
+const WORDS_MAX: usize = 256;
+
 /// What a run with a defect has to say.
 enum Word {
     Violated(u64, String),
@@ -195,7 +198,7 @@ fn try_mutant(name: &str, seeds: Range<u64>) -> ExitCode {
         println!("this program holds no defects: use --mutants");
         return ExitCode::FAILURE;
     }
-    let (says, words) = mpsc::channel();
+    let (says, words) = mpsc::sync_channel(WORDS_MAX);
     let of_runs = says.clone();
     listen(Box::new(move |seed, what| {
         let _ = of_runs.send(Word::Violated(seed, what.to_owned()));

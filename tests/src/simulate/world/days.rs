@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::{Day, Event, lock};
-use crate::sim::{Fault, How, Millis, WireFault};
+use crate::sim::{Fault, How, Lie, Millis, WireFault};
 use crate::simulate::facts::{ChainLedger, Hash};
 use crate::simulate::faults::People;
 use crate::simulate::fuse::Moment;
@@ -324,9 +324,14 @@ impl Day {
             }
             1 => {
                 self.note_act("servers have the same hole in their history");
-                let hole = Fault::MissingHistory {
-                    from_back: 0,
-                    ledgers: u32::try_from(self.acts.draws.between(3, 9)).unwrap_or(3),
+                let ledgers = u32::try_from(self.acts.draws.between(1, 9)).unwrap_or(3);
+                // Some servers refuse a range that they do not have, some tell that they have used a smaller one.
+                let hole = match self.acts.draws.permille(500) {
+                    true => Fault::Lie(Lie::ClampedPages(ledgers.div_ceil(3))),
+                    false => Fault::MissingHistory {
+                        from_back: 0,
+                        ledgers,
+                    },
                 };
                 let spared = self.acts.draws.below(4);
                 let mut network = self.setup.wires.network();
