@@ -3,6 +3,7 @@
 //! Owns: the words of these labels. May not: hold a name, an address or a credential.
 
 use super::labels::{FileLabel, ReasonLabel, ReloadLabels, ResultLabel};
+use super::reference::{DENIALS, HANDSHAKES};
 use super::{Inner, Metrics, add, saturating};
 
 /// How a TLS handshake ended.
@@ -85,6 +86,12 @@ impl Inner {
         );
         add(r, "paygate_access_reloads", &self.files_reloaded);
         // Shown before the first one, so that a rate has something to begin with.
+        for reason in DENIALS {
+            let _ = self.access_denied.get_or_create(&ReasonLabel { reason });
+        }
+        for result in HANDSHAKES {
+            let _ = self.handshakes.get_or_create(&ResultLabel { result });
+        }
         for result in ["ok", "failed"] {
             for files in ["tls", "tokens"] {
                 let _ = self

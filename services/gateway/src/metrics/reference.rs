@@ -140,7 +140,7 @@ pub(super) const BLOCKED: [&str; 12] = [
 ];
 
 /// Why a call was refused.
-const DENIALS: [&str; 15] = [
+pub(super) const DENIALS: [&str; 15] = [
     "not_loopback",
     "no_credential",
     "token_invalid",
@@ -159,7 +159,7 @@ const DENIALS: [&str; 15] = [
 ];
 
 /// How a handshake ended.
-const HANDSHAKES: [&str; 8] = [
+pub(super) const HANDSHAKES: [&str; 8] = [
     "ok",
     "no_certificate",
     "expired",
