@@ -36,6 +36,10 @@ ANSWER_WITHIN_S = 30.0
 VARIABLES = {"$__rate_interval": "1m", "$instance": ".*"}
 
 
+# Panels that are empty on a devnet, and why.
+EMPTY_HERE = {"Certificates": "a devnet's gateway has no TLS"}
+
+
 def main():
     with devnet.running("--close-ms", CLOSE_MS) as world, tempfile.TemporaryDirectory() as folder:
         gateway, metrics = world["endpoints"]["gateway"], world["endpoints"]["metrics"]
@@ -66,7 +70,7 @@ def judge(server):
                     wrong.append(f"{where}: {error.read().decode()}")
                     continue
                 values = [value for series in answer for _, value in series["values"] if value not in ("NaN", "+Inf", "-Inf")]
-                if not values:
+                if not values and panel["title"] not in EMPTY_HERE:
                     wrong.append(f"{where}: shows nothing")
     answer = get(server, "/api/v1/rules")
     for group in answer["groups"]:
