@@ -11,7 +11,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paygate_payments::intent::Wallet;
+use paygate_payments::clients::ClientLimits;
+use paygate_payments::intent::{Id, Wallet};
 use paygate_payments::limits::{AssetLimits, Limits};
 use paygate_payments::proof::{Quorum, Source};
 use paygate_payments::terms::TermsPolicy;
@@ -369,7 +370,21 @@ fn limits(config: &Config) -> Limits {
         assets: config.assets.iter().map(asset_limits).collect(),
         approval_threshold: config.limits.approval_threshold_xrp.map(|most| most.0),
         approval_window: Duration::from_millis(config.limits.approval_window_ms),
-        clients: Vec::new(),
+        // Without authentication nobody is one of them, and no places are kept for those who cannot come.
+        clients: match config.security.require_authentication {
+            true => config.clients.iter().map(client_limits).collect(),
+            false => Vec::new(),
+        },
+    }
+}
+
+fn client_limits(client: &config::Client) -> ClientLimits {
+    ClientLimits {
+        client: Id::new(client.client_id.clone()).expect("checked with the configuration"),
+        payment_max: client.max_payment_xrp.map(|most| most.0),
+        day_max: client.daily_limit_xrp.map(|most| most.0),
+        pending_max: client.max_pending_payments.map(u64::from),
+        destinations: client.destinations.iter().map(|to| to.0).collect(),
     }
 }
 

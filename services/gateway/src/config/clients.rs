@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Cidr;
+use super::{Address, Cidr, Xrp};
 
 /// What a caller may do. There is no scope that holds another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,4 +50,16 @@ pub struct Client {
     /// Where it may call from. Empty: from anywhere that `security.allowed_ips` lets in.
     #[serde(default)]
     pub allowed_ips: Vec<Cidr>,
+    /// Its largest payment in XRP, below the wallet's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_payment_xrp: Option<Xrp>,
+    /// Its largest sum of payments in XRP in a rolling day, below the wallet's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daily_limit_xrp: Option<Xrp>,
+    /// Its payments that are not final, at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_pending_payments: Option<u32>,
+    /// Whom it may pay. Empty: anybody.
+    #[serde(default)]
+    pub destinations: Vec<Address>,
 }

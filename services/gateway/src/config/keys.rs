@@ -85,7 +85,7 @@ const CLIENTS: &str = "[{client_id=\"shop\",scopes=[\"pay\"]}]";
 const SERVERS: &str = "[{url=\"ws://127.0.0.1:6006\",operator=\"us\",own=true}]";
 
 #[rustfmt::skip]
-pub(super) const KEYS: [Key; 64] = [
+pub(super) const KEYS: [Key; 68] = [
     text("profile", "dev", "dev or production", "dev", "production turns the refusals on that protect real money"),
     text("role", "all", "all", "all", "all accepts payments and sends them; accept comes with a store for several gateways"),
     text("listen", "127.0.0.1:50051", "address:port", "127.0.0.1:0", "where the gRPC API listens; other than loopback only with tls.cert_file and authentication"),
@@ -149,6 +149,10 @@ pub(super) const KEYS: [Key; 64] = [
     parsed("clients.credentials", "[]", "list of uri:, dns: or cn: names", "[]", "names in its certificates, like uri:spiffe://example.org/shop; one credential is one client"),
     parsed("clients.scopes", "required", "list of pay, read, approve, operate", "[\"pay\"]", "what it may do; no scope holds another"),
     parsed("clients.allowed_ips", "[]", "list of networks", "[]", "where it may call from, beside security.allowed_ips; empty is anywhere"),
+    text("clients.max_payment_xrp", "unset", "XRP, decimal in quotes", "1", "highest amount of one of its payments in XRP; unset, limits.max_payment_xrp alone"),
+    text("clients.daily_limit_xrp", "unset", "XRP, decimal in quotes", "1", "highest sum of its payments in XRP in a rolling day; unset, limits.daily_limit_xrp alone"),
+    parsed("clients.max_pending_payments", "unset", "payments", "1", "its payments that are not final; half of limits.max_pending_payments is kept for all clients in equal parts, whatever others do"),
+    parsed("clients.destinations", "[]", "list of classic addresses", "[]", "whom it may pay, whatever the tag; empty is anybody"),
     parsed("shutdown.timeout_ms", "30000", "milliseconds", "1", "time for work in hand after a signal"),
 ];
 

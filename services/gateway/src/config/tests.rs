@@ -23,7 +23,7 @@ require_authentication = false
 const RLUSD: &str = r#"[{ currency = "524C555344000000000000000000000000000000", issuer = "rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De", min_payment = "0.01", max_payment = "1000", daily_limit = "10000", max_transfer_fee_ppm = 2000 }]"#;
 
 /// A client as a variable has it.
-const SHOP: &str = r#"[{ client_id = "shop", credentials = ["dns:shop.example.org"], scopes = ["pay"], allowed_ips = ["10.0.0.0/8"] }]"#;
+const SHOP: &str = r#"[{ client_id = "shop", credentials = ["dns:shop.example.org"], scopes = ["pay"], allowed_ips = ["10.0.0.0/8"], max_payment_xrp = "10", daily_limit_xrp = "50", max_pending_payments = 5, destinations = ["rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh"] }]"#;
 
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let variables = variables
@@ -580,6 +580,18 @@ fn a_client_list_that_could_mean_two_things_is_refused() {
             "security.tokens_file",
         ),
         (r#"[{client_id="a",scopes=["everything"]}]"#, "variant"),
+        (
+            r#"[{client_id="a",scopes=["pay"],max_payment_xrp="1000000"}]"#,
+            "max_payment_xrp of a: above limits.max_payment_xrp",
+        ),
+        (
+            r#"[{client_id="a",scopes=["pay"],daily_limit_xrp="0.0001"}]"#,
+            "daily_limit_xrp of a: below limits.min_payment_xrp",
+        ),
+        (
+            r#"[{client_id="a",scopes=["pay"],max_pending_payments=0}]"#,
+            "max_pending_payments of a: not 1 to",
+        ),
         (
             r#"[{client_id="a",scopes=["pay"],allowed_ips=["10.0.0.1/8"]}]"#,
             "10.0.0.0/8",

@@ -206,6 +206,10 @@ mod tests {
             credentials: vec![],
             scopes: vec![Scope::Pay],
             allowed_ips: vec![],
+            max_payment_xrp: None,
+            daily_limit_xrp: None,
+            max_pending_payments: None,
+            destinations: vec![],
         }]
     }
 

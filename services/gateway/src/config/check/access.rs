@@ -7,13 +7,16 @@ use std::collections::BTreeMap;
 use paygate_payments::intent::Id;
 
 use super::Checker;
-use crate::config::{ClientCertificates, Profile};
+use crate::config::{Client, ClientCertificates, Profile};
 
 /// Clients are teams' services, not people; the list is held in memory and searched by name.
 const CLIENTS_MAX: usize = 1_000;
 
 /// Names of one client in certificates.
 const CREDENTIALS_MAX: usize = 64;
+
+/// Accounts that one client is confined to: more is a matter for the caller's own records.
+const DESTINATIONS_MAX: usize = 1_000;
 
 /// Longest name in a certificate that is of use.
 const CREDENTIAL_BYTES_MAX: usize = 512;
@@ -128,6 +131,7 @@ impl Checker<'_> {
                     "scopes: without one it may do nothing; leave the client out",
                 );
             }
+            self.limits_of(client);
             if client.credentials.len() > CREDENTIALS_MAX {
                 let why = format!("credentials: at most {CREDENTIALS_MAX}");
                 self.refuse(&["clients"], id, why);
@@ -141,6 +145,49 @@ impl Checker<'_> {
                     self.refuse(&["clients"], format_args!("{id}: {credential}"), why);
                 }
             }
+        }
+    }
+
+    /// A client's limits lie within the wallet's: a wider one would promise what is refused.
+    fn limits_of(&mut self, client: &Client) {
+        let config = self.config;
+        let (limits, id) = (&config.limits, &client.client_id);
+        let most = [
+            (
+                "max_payment_xrp",
+                client.max_payment_xrp,
+                ("limits.max_payment_xrp", limits.max_payment_xrp),
+            ),
+            (
+                "daily_limit_xrp",
+                client.daily_limit_xrp,
+                ("limits.daily_limit_xrp", limits.daily_limit_xrp),
+            ),
+        ];
+        for (name, own, (key, of_all)) in most {
+            let Some(own) = own else { continue };
+            if own > of_all {
+                let why = format!("{name} of {id}: above {key}, {}", of_all.0);
+                self.refuse(&["clients", key], own.0, why);
+            }
+            if own < limits.min_payment_xrp {
+                let key = "limits.min_payment_xrp";
+                let why = format!("{name} of {id}: below {key}, {}", limits.min_payment_xrp.0);
+                self.refuse(&["clients", key], own.0, why);
+            }
+        }
+        if let Some(pending) = client.max_pending_payments
+            && !(1..=limits.max_pending_payments).contains(&pending)
+        {
+            let why = format!(
+                "max_pending_payments of {id}: not 1 to limits.max_pending_payments, {}",
+                limits.max_pending_payments
+            );
+            self.refuse(&["clients", "limits.max_pending_payments"], pending, why);
+        }
+        if client.destinations.len() > DESTINATIONS_MAX {
+            let why = format!("destinations of {id}: at most {DESTINATIONS_MAX}");
+            self.refuse(&["clients"], client.destinations.len(), why);
         }
     }
 
