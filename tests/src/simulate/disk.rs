@@ -36,6 +36,8 @@ struct State {
     dies_at: Option<(u64, When)>,
     /// Syncs to come before one fails.
     fails_sync_in: Option<u64>,
+    /// Syncs that failed.
+    failed_syncs: u64,
     is_dead: bool,
 }
 
@@ -100,6 +102,7 @@ impl SimDisk {
             calls: 0,
             dies_at: None,
             fails_sync_in: None,
+            failed_syncs: 0,
             is_dead: false,
         })))
     }
@@ -122,6 +125,12 @@ impl SimDisk {
     /// The sync after so many more fails.
     pub fn fail_sync_in(&self, syncs: u64) {
         self.state().fails_sync_in = Some(syncs);
+    }
+
+    /// Syncs that failed so far.
+    #[must_use]
+    pub fn failed_syncs(&self) -> u64 {
+        self.state().failed_syncs
     }
 
     /// True if the power is gone.
@@ -224,6 +233,7 @@ impl State {
         match self.fails_sync_in {
             Some(0) => {
                 self.fails_sync_in = None;
+                self.failed_syncs += 1;
                 true
             }
             Some(more) => {

@@ -10,14 +10,10 @@ use crate::sim::FAULT_NAMES;
 pub const SEEDS_TO_MEET_ALL: u64 = 1000;
 
 /// Faults that no simulated day can meet, by their numbers, with the reason. Whoever makes one of them possible takes it off the list.
-const ABSENT: [(u8, &str); 8] = [
+const ABSENT: [(u8, &str); 5] = [
     (
         29,
         "no rule that the gateway uses depends on an amendment that could be switched",
-    ),
-    (
-        30,
-        "no day has somebody else with the key; tests/tests/guards.rs has, with real processes",
     ),
     (
         34,
@@ -34,14 +30,6 @@ const ABSENT: [(u8, &str); 8] = [
     (
         39,
         "the gateway asks no server for a transaction by its hash",
-    ),
-    (
-        49,
-        "no day puts an older store back; tests/tests/recovery.rs does, with real processes",
-    ),
-    (
-        50,
-        "no day has two gateways; tests/tests/recovery.rs has, with real processes",
     ),
 ];
 

@@ -471,9 +471,11 @@ impl Day {
         if self.setup.signer.is_alive() {
             return;
         }
+        let failed = self.setup.signer.disk().failed_syncs();
         if let Err(err) = self.setup.signer.start() {
-            if self.setup.signer.disk().is_dead() {
-                // It died once more while it started.
+            let disk = self.setup.signer.disk();
+            if disk.is_dead() || disk.failed_syncs() > failed {
+                // It died once more while it started, or had to: its disk failed.
                 self.kill_signer();
                 return;
             }

@@ -311,6 +311,6 @@ async fn publish(
     Ok(())
 }
 
-fn close_time(seconds: u32) -> Millis {
+pub(super) fn close_time(seconds: u32) -> Millis {
     Millis((i64::from(seconds) + XRPL_EPOCH_UNIX_SECONDS) * 1000)
 }

@@ -16,7 +16,7 @@ use tokio::time::MissedTickBehavior;
 use xrpl_tx::Drops;
 
 use super::capabilities::{Capabilities, Seen, in_state, on_hold};
-use super::confirm::is_fatal;
+use super::confirm::{close_time, is_fatal};
 use super::{Engine, EngineError};
 use crate::admin::HealthReport;
 use crate::chance;
@@ -178,7 +178,8 @@ impl Eyes<'_> {
         let newest = *engine.fleet.watch_ledgers().borrow();
         let was_halted = engine.view.now().halted;
         if let Some(ledger) = newest {
-            self.progress.observe(ledger.index, now);
+            let age = clock::now().since(close_time(ledger.close_time));
+            self.progress.observe(ledger.index, age, now);
         }
         let still = self.progress.is_halted(engine.settings.halt_after, now);
         let halted = match (still, was_halted) {

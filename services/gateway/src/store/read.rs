@@ -159,8 +159,8 @@ pub(super) fn waiting(view: View<'_>, limit: usize) -> Result<Vec<Record>, Store
         " FROM payments WHERE state = 'ACCEPTED' AND cancel IS NULL \
          AND NOT EXISTS (SELECT 1 FROM foreign_transactions f WHERE f.invoice_id = payments.invoice_id) \
          AND NOT EXISTS (SELECT 1 FROM imported i WHERE i.invoice_id = payments.invoice_id) \
-         AND NOT EXISTS (SELECT 1 FROM pauses p WHERE (p.client_id IS NULL AND p.destination IS NULL) \
-         OR p.client_id = payments.client_id OR p.destination = payments.destination) ORDER BY number LIMIT ?1"
+         AND NOT EXISTS (SELECT 1 FROM pauses h WHERE (h.client_id IS NULL AND h.destination IS NULL) \
+         OR h.client_id = payments.client_id OR h.destination = payments.destination) ORDER BY number LIMIT ?1"
     );
     rows::select(view, sql, &[&i64::try_from(limit).unwrap_or(i64::MAX)])
 }

@@ -1,7 +1,8 @@
 //! Progress: whether validated ledgers still come.
 //!
-//! Owns: the last index and when it changed, on a monotonic clock that is passed in. May not: believe a server's own
-//! `age`, which is printed as zero when it is very large or when the server's clock is behind.
+//! Owns: the last index and when it changed, on a monotonic clock that is passed in; only of the first one that is seen its close
+//! time tells how long it has stood. May not: believe a server's own `age`, which is printed as zero when it is very large or when
+//! the server's clock is behind.
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 pub struct Progress {
     last_index: u32,
     last_change: Instant,
+    /// How old the first index was when it was seen. Any later one is seen when it comes.
+    age_at_first: Duration,
 }
 
 impl Progress {
@@ -18,12 +21,17 @@ impl Progress {
         Progress {
             last_index: 0,
             last_change: now,
+            age_at_first: Duration::ZERO,
         }
     }
 
-    /// Takes an index that was validated. Only growth counts; a server that is behind changes nothing.
-    pub fn observe(&mut self, index: u32, now: Instant) {
+    /// Takes an index that was validated. Only growth counts; a server that is behind changes nothing. `age` is the time since that
+    /// ledger closed, by clocks that may be wrong: it counts for the first one, so that a process that starts in a halted network
+    /// does not take its own start for progress.
+    pub fn observe(&mut self, index: u32, age: Duration, now: Instant) {
         if index > self.last_index {
+            let is_first = self.last_index == 0;
+            self.age_at_first = if is_first { age } else { Duration::ZERO };
             self.last_index = index;
             self.last_change = now;
         }
@@ -37,6 +45,7 @@ impl Progress {
     /// How long ago the index last grew.
     pub fn since_change(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.last_change)
+            .saturating_add(self.age_at_first)
     }
 
     /// Whether the index has not grown for longer than `after`.
@@ -57,17 +66,31 @@ mod tests {
         let mut progress = Progress::new(start);
         assert!(!progress.is_halted(after, at(20)));
         assert!(progress.is_halted(after, at(21)));
-        progress.observe(7, at(30));
-        progress.observe(7, at(45));
-        progress.observe(6, at(49));
+        progress.observe(7, Duration::ZERO, at(30));
+        progress.observe(7, Duration::from_secs(90), at(45));
+        progress.observe(6, Duration::ZERO, at(49));
         assert!(!progress.is_halted(after, at(50)));
         assert!(
             progress.is_halted(after, at(51)),
             "a repeated or lower index is no progress"
         );
-        progress.observe(8, at(52));
+        progress.observe(8, Duration::from_secs(90), at(52));
         assert!(!progress.is_halted(after, at(60)));
         assert_eq!(progress.last_index(), 8);
+    }
+
+    #[test]
+    fn a_start_in_a_halted_network_is_no_progress() {
+        let start = Instant::now();
+        let after = Duration::from_secs(20);
+        let mut progress = Progress::new(start);
+        progress.observe(7, Duration::from_secs(3600), start);
+        assert!(progress.is_halted(after, start));
+        progress.observe(8, Duration::from_secs(3600), start);
+        assert!(
+            !progress.is_halted(after, start),
+            "it moves, whatever the clocks say"
+        );
     }
 
     #[test]

@@ -189,7 +189,7 @@ impl Books {
     }
 
     /// True if the end of this payment was committed in a store that was lost since.
-    pub(super) fn generation_is_young(&self, key: &str) -> bool {
+    pub(super) fn is_lost_end(&self, key: &str) -> bool {
         self.lost_ends.contains(key)
     }
 }

@@ -20,6 +20,11 @@ use crate::simulate::themes::Theme;
 use crate::simulate::time::now;
 use crate::simulate::wires::Weather;
 
+/// In the menu of faults.
+const KEY_ELSEWHERE: u8 = 30;
+const OLDER_STORE: u8 = 49;
+const TWO_GATEWAYS: u8 = 50;
+
 /// Acts follow each other so closely, where nothing else is said.
 const PACE_MS: u64 = 500;
 
@@ -152,6 +157,7 @@ impl Day {
         if self.life.is_none() || self.acts.beside.is_some() {
             return;
         }
+        self.faults.happened(TWO_GATEWAYS);
         self.note_act("a second gateway opens the store");
         self.take_over();
         self.acts.next(10_000, 40_000);
@@ -201,6 +207,7 @@ impl Day {
                 self.acts.next(15_000, 70_000);
             }
             1 => {
+                self.faults.happened(OLDER_STORE);
                 self.note_act("an old copy of the store is put back");
                 self.bury().await;
                 for kind in ["db-wal", "db-shm"] {
@@ -237,6 +244,7 @@ impl Day {
             server.and_then(|server| intruder.submit(&network, server, fields))
         };
         if let Some(hash) = hash.and_then(|(hash, _)| hex::decode(hash).ok()) {
+            self.faults.happened(KEY_ELSEWHERE);
             self.note_act("somebody else uses the wallet's key");
             self.acts.foreign.extend(Hash::try_from(hash.as_slice()));
         }

@@ -20,6 +20,7 @@ const SEED: u64 = 20;
 /// A day on which nothing goes wrong by itself and nobody comes unasked.
 fn quiet_day(path: PathBuf) -> Day {
     let mut day = Day::new(SEED, 3, true, path);
+    day.theme = Theme::Plain;
     let plan = &mut day.plan;
     plan.name = "an hour without a ledger";
     plan.has_faults = false;
@@ -183,7 +184,8 @@ fn for_an_hour_the_network_validates_nothing_and_no_payment_ends_or_is_signed() 
         assert_eq!(why.reason, PaymentReason::NetworkHalted, "{}", why.detail);
         assert!(day.is("at-large", StateName::AtLarge).await);
         for id in ["in-it-1", "in-it-2", "in-it-3"] {
-            assert!(day.is(id, StateName::Accepted).await, "{id} waits");
+            let waits = day.payment(id).await.payment.state;
+            assert_eq!(waits.name(), StateName::Accepted, "{id}: {waits:?}");
         }
         assert_eq!(day.said("signer signed"), signed, "nothing is signed");
         assert_eq!(day.told, ledger, "nothing was validated");
