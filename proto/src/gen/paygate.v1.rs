@@ -1609,7 +1609,8 @@ pub mod wallet_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// GetWallet answers from the last validated ledger that the gateway has seen and from the store. It changes nothing. Scope `read`.
+        /// GetWallet answers from the last validated ledger that the gateway has seen and from the store. It changes nothing.
+        /// Scope `read` or `operate`.
         pub async fn get_wallet(
             &mut self,
             request: impl tonic::IntoRequest<super::GetWalletRequest>,
@@ -1649,7 +1650,8 @@ pub mod wallet_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with WalletServiceServer.
     #[async_trait]
     pub trait WalletService: std::marker::Send + std::marker::Sync + 'static {
-        /// GetWallet answers from the last validated ledger that the gateway has seen and from the store. It changes nothing. Scope `read`.
+        /// GetWallet answers from the last validated ledger that the gateway has seen and from the store. It changes nothing.
+        /// Scope `read` or `operate`.
         async fn get_wallet(
             &self,
             request: tonic::Request<super::GetWalletRequest>,
@@ -1997,11 +1999,13 @@ pub struct Freeze {
 /// PauseScope says of what. Absent: of the wallet as a whole.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PauseScope {
+    /// Exactly one is set.
     #[prost(oneof = "pause_scope::Of", tags = "1, 2")]
     pub of: ::core::option::Option<pause_scope::Of>,
 }
 /// Nested message and enum types in `PauseScope`.
 pub mod pause_scope {
+    /// Exactly one is set.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Of {
         /// Payments of this client.
