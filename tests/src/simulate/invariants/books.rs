@@ -108,6 +108,9 @@ impl Books {
         let earlier = self.begins == Some(Begin::Other);
         if begin == Begin::Other && self.generation.is_some() {
             self.store_was_replaced = true;
+            // An end of which nobody was told is lost with its store: its caller may ask anew, with another deadline. One that was told
+            // stays true for ever.
+            self.ends.retain(|key, _| self.told.contains_key(key));
             self.lost_ends.extend(self.ends.keys().cloned());
         }
         self.begins = Some(if earlier { Begin::Other } else { begin });
