@@ -204,13 +204,13 @@ impl SimSigner {
         F: Future<Output = Result<Response<A>, Status>>,
     {
         let lost = || Status::unavailable("the connection to the signer is lost");
+        (self.0.sink)(Fact::Asked(ask.clone()));
         let slip = self.0.slips().pop_front();
         if let Some(Slip::LateRequest(late)) = slip {
             tokio::time::sleep(late).await;
         }
         let life = self.life_number();
         let services = self.services()?;
-        (self.0.sink)(Fact::Asked(ask.clone()));
         let answer = call(SignerServiceClient::new(services), request).await;
         if slip == Some(Slip::DiesBeforeAnswer) {
             self.0.disk.die();

@@ -3,6 +3,8 @@
 //! Owns: asking each server for the deciding facts themselves, and naming whoever says something else than enough others. May
 //! not: decide what a fact means for a payment, or let one server's answer stand in for another's.
 
+use std::collections::BTreeSet;
+
 use paygate_payments::agreement::{Sifted, sift};
 use paygate_payments::proof::{
     FinalResult, LedgerBody, LedgerTx, NoProof, Presence, SequenceReading, Source, StateProof,
@@ -78,9 +80,17 @@ impl Engine {
             histories.push((member, said.history.map_err(Delay::from)));
         }
         let of_account = format!("its account_info of ledger {} differs", to.index);
-        let accounts = self.agreed(accounts, |_, _| of_account.clone()).await?;
+        let (told_account, told_history) = (who_told(&accounts), who_told(&histories));
+        let mut accounts = self.agreed(accounts, |_, _| of_account.clone()).await?;
         let histories = self.agreed(histories, |agreed, odd| differs(agreed, odd, range));
-        let histories = histories.await?;
+        let mut histories = histories.await?;
+        // Who was found to say otherwise of one thing is no witness of the other.
+        let (of_accounts, of_histories) = (agreeing(&accounts), agreeing(&histories));
+        accounts.retain(|(_, (m, _))| honest(m.number, &told_history, &of_histories));
+        histories.retain(|(_, (m, _))| honest(m.number, &told_account, &of_accounts));
+        if accounts.is_empty() || histories.is_empty() {
+            return Err(Delay::NoProof(NoProof::Contradiction));
+        }
         #[cfg(paygate_mutants)]
         let accounts = super::mutants::accounts(self, accounts).await;
         let (facts, proof) = self.state_proof(to, &accounts)?;
@@ -300,6 +310,22 @@ impl Engine {
             Err(AccountTxError::Call(_) | AccountTxError::TooLong { .. }) => {}
         }
     }
+}
+
+/// The servers that told something at all.
+fn who_told<T>(said: &[(Member, Result<T, Delay>)]) -> BTreeSet<usize> {
+    let told = said.iter().filter(|(_, said)| said.is_ok());
+    told.map(|(member, _)| member.number).collect()
+}
+
+/// The servers that told what was agreed on.
+fn agreeing<T>(told: &Told<T>) -> BTreeSet<usize> {
+    told.iter().map(|(_, (member, _))| member.number).collect()
+}
+
+/// Whether a server told what the others did, or nothing.
+fn honest(member: usize, told: &BTreeSet<usize>, agreeing: &BTreeSet<usize>) -> bool {
+    !told.contains(&member) || agreeing.contains(&member)
 }
 
 /// Whether enough of the answers that count say the same.

@@ -36,6 +36,9 @@ const STABLE_AFTER: Duration = Duration::from_secs(10);
 /// Code with which servers close the connection of whoever asks or reads too slowly for what he asks.
 const CLOSED_FOR_LOAD: u16 = 1008;
 
+/// After so many checks in a row that found requests given up and no answer, the connection is made anew.
+const CHECKS_UNANSWERED_MAX: u32 = 2;
+
 /// How much text of a peer is kept in reasons and logs.
 const REASON_CHARS_MAX: usize = 120;
 
@@ -249,7 +252,9 @@ impl Driver {
                         return End::Lost(DisconnectReason::Silent(every.saturating_mul(2)));
                     }
                     heard = false;
-                    waiting.forget_the_given_up();
+                    if waiting.has_gone_unanswered() {
+                        return End::Lost(DisconnectReason::Unanswering(every.saturating_mul(2)));
+                    }
                     if let Err(reason) = send(socket, Message::Ping(Bytes::new()), every).await {
                         return End::Lost(reason);
                     }
@@ -335,6 +340,12 @@ impl Driver {
 struct Waiting {
     // In order, so that callers whose connection is gone are told in the order in which they asked.
     replies: BTreeMap<u64, oneshot::Sender<Result<Utf8Bytes, NotSent>>>,
+    /// Callers gave requests up since the last check.
+    given_up: bool,
+    /// An answer came since the last check, whatever it said.
+    answered: bool,
+    /// So many checks in a row found requests given up and no answer.
+    checks_unanswered: u32,
 }
 
 impl Waiting {
@@ -351,13 +362,30 @@ impl Waiting {
 
     /// An answer nobody waits for (given up, or an id that was never used) is dropped.
     fn answer(&mut self, id: u64, text: Utf8Bytes) {
+        self.answered = true;
         if let Some(reply) = self.replies.remove(&id) {
             drop(reply.send(Ok(text)));
         }
     }
 
     fn forget_the_given_up(&mut self) {
+        let before = self.replies.len();
         self.replies.retain(|_, reply| !reply.is_closed());
+        self.given_up |= self.replies.len() < before;
+    }
+
+    /// Whether the server left requests unanswered over two checks in a row and answered nothing meanwhile: one that still says
+    /// pong, or still tells of ledgers, is of no use for all that.
+    fn has_gone_unanswered(&mut self) -> bool {
+        self.forget_the_given_up();
+        let (given_up, answered) = (self.given_up, self.answered);
+        (self.given_up, self.answered) = (false, false);
+        self.checks_unanswered = match (given_up, answered) {
+            (_, true) => 0,
+            (true, false) => self.checks_unanswered + 1,
+            (false, false) => self.checks_unanswered,
+        };
+        self.checks_unanswered >= CHECKS_UNANSWERED_MAX
     }
 }
 

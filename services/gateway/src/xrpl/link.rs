@@ -172,6 +172,9 @@ pub enum DisconnectReason {
     /// Nothing was heard for so long.
     #[error("nothing heard for {0:?}")]
     Silent(Duration),
+    /// Requests were given up unanswered for so long, and nothing was answered meanwhile.
+    #[error("no request answered for {0:?}")]
+    Unanswering(Duration),
     /// The server can show neither the anchor nor the recent ledger, so its network is unknown.
     #[error("the server's network cannot be proven: {0}")]
     Unproven(String),

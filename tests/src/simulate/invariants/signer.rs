@@ -16,6 +16,15 @@ impl Checker {
                 ask.slot, ask.last_ledger, ask.fee
             )
         });
+        // What was asked before cannot be called back, however late the signer gets it; a turn that has begun may end.
+        let frozen = self.books.frozen_at.filter(|_| !self.books.has_looked);
+        let has_begun = frozen.is_none_or(|at| self.books.validated <= at.saturating_add(1));
+        self.expect(has_begun, FROZEN_SIGNS_NOTHING, || {
+            format!(
+                "the signer is asked for slot {}, and the wallet is frozen since ledger {frozen:?}",
+                ask.slot
+            )
+        });
     }
 
     pub(super) fn see_signer(&mut self, held: &[Hash]) {
@@ -97,12 +106,6 @@ impl Checker {
             )
         });
         self.books.signer_epoch = highest;
-        // A request that was on its way when the wallet froze may still be answered.
-        let frozen = self.books.frozen_at.filter(|_| !self.books.has_looked);
-        let on_its_way = frozen.is_none_or(|at| self.books.validated <= at.saturating_add(1));
-        self.expect(on_its_way, FROZEN_SIGNS_NOTHING, || {
-            format!("slot {slot} is signed, and the wallet is frozen since ledger {frozen:?}")
-        });
         self.check_forgotten(&format!("slot {slot} is signed"));
     }
 

@@ -489,7 +489,7 @@ fn signing_while_frozen_is_noticed() {
         freezes.clone(),
         ledger(101, SLOT, 10_000, Vec::new()),
         ledger(102, SLOT, 10_000, Vec::new()),
-        Fact::Signed(signature(1, SLOT)),
+        Fact::Asked(signature(1, SLOT).ask),
     ];
     violates(FROZEN_SIGNS_NOTHING, &until(5, later.to_vec()));
     let thaws = commit(meta(100, 10_000), Vec::new(), Vec::new());

@@ -454,6 +454,53 @@ async fn a_server_that_says_nothing_is_given_up() {
         .await;
 }
 
+#[tokio::test]
+async fn a_server_that_says_pong_and_answers_nothing_is_given_up() {
+    let world = World::with_settings(except("fee", |_| Do::Nothing), |settings| {
+        settings.health_check_interval = SHORT;
+    })
+    .await;
+    world.connected().await;
+    let asking = async {
+        loop {
+            drop(world.link.fee().await);
+            tokio::time::sleep(SHORT / 10).await;
+        }
+    };
+    let given_up = world.reaches(|state| {
+        matches!(
+            state,
+            ConnectionState::Disconnected {
+                reason: DisconnectReason::Unanswering(_),
+                ..
+            }
+        )
+    });
+    tokio::select! {
+        _ = given_up => {}
+        () = asking => {}
+    }
+    world.connected().await;
+}
+
+#[tokio::test]
+async fn a_server_that_leaves_one_thing_unanswered_is_kept() {
+    let world = World::with_settings(except("submit", |_| Do::Nothing), |settings| {
+        settings.health_check_interval = SHORT * 3;
+    })
+    .await;
+    world.connected().await;
+    for _ in 0..12 {
+        world.link.submit("00").await.unwrap_err();
+        world.link.fee().await.unwrap();
+    }
+    assert_eq!(
+        world.times_seen("subscribe"),
+        1,
+        "it is the first connection"
+    );
+}
+
 /// A history in two pages of which one says that the server used less than was asked for.
 #[tokio::test]
 async fn a_history_counts_only_if_every_page_covers_the_range() {
