@@ -74,6 +74,8 @@ pub struct Setup {
     pub facts: Sink,
     /// Grows with each store that is put back.
     pub generation: u64,
+    /// Its requests for signatures reach the signer.
+    pub may_sign: bool,
 }
 
 /// A running gateway.
@@ -341,7 +343,7 @@ async fn run(setup: Setup, parts: Parts) -> End {
         settings: setup.engine(),
         store: parts.store,
         fleet,
-        signer: SignerClient::over(port(&setup.signer, &parts.fuse)),
+        signer: SignerClient::over(port(&setup, &parts.fuse)),
         view: parts.view,
         metrics: parts.metrics,
         wake: parts.wake,
@@ -379,15 +381,15 @@ fn gave_up(err: &StoreError) -> End {
 }
 
 /// The way to the signer, for one life of the gateway.
-fn port(signer: &SimSigner, fuse: &Arc<Fuse>) -> Port {
-    let (routes, fuse) = (signer.port(), Arc::clone(fuse));
+fn port(setup: &Setup, fuse: &Arc<Fuse>) -> Port {
+    let (routes, fuse, may_sign) = (setup.signer.port(), Arc::clone(fuse), setup.may_sign);
     BoxCloneSyncService::new(tower::service_fn(
         move |request: http::Request<tonic::body::Body>| {
             let (mut routes, fuse): (Routes, _) = (routes.clone(), Arc::clone(&fuse));
             async move {
                 let method = request.uri().path().rsplit('/').next();
                 let signs = method.is_some_and(|method| method.starts_with("Sign"));
-                if fuse.is_dead() || signs && !fuse.reach(Moment::BeforeSign) {
+                if fuse.is_dead() || signs && !(may_sign && fuse.reach(Moment::BeforeSign)) {
                     std::future::pending::<()>().await;
                 }
                 fuse.going().await;

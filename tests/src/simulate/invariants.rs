@@ -4,8 +4,8 @@
 //! chain and what everybody had, never what the gateway believes. May not: know how a run was made, or forgive a violation because
 //! a fault explains it.
 //!
-//! Each has a history that violates it (`invariants/tests.rs`). Some have nothing to look at yet in a run: no day has the same chain told
-//! twice (21), a watcher to the end (23, of watching), or servers of another network that were proven (24).
+//! Each has a history that violates it (`invariants/tests.rs`). Some have nothing to look at yet in a run: no day has a watcher to the
+//! end (23, of watching), or servers of another network that were proven (24).
 //!
 //! # Layout
 //! - here: the list, and which check looks at which fact. `invariants/books.rs`: what is remembered.

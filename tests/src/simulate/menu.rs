@@ -10,7 +10,7 @@ use crate::sim::FAULT_NAMES;
 pub const SEEDS_TO_MEET_ALL: u64 = 1000;
 
 /// Faults that no simulated day can meet, by their numbers, with the reason. Whoever makes one of them possible takes it off the list.
-const ABSENT: [(u8, &str); 5] = [
+const ABSENT: [(u8, &str); 7] = [
     (
         29,
         "no rule that the gateway uses depends on an amendment that could be switched",
@@ -30,6 +30,14 @@ const ABSENT: [(u8, &str); 5] = [
     (
         39,
         "the gateway asks no server for a transaction by its hash",
+    ),
+    (
+        46,
+        "the gateway takes no stream of transactions, it asks for each ledger's",
+    ),
+    (
+        47,
+        "the gateway takes no stream of transactions, proposed ones neither",
     ),
 ];
 

@@ -91,7 +91,12 @@ impl Theme {
                 plan.has_faults = false;
                 plan.peace_ms = plan.peace_ms.max(210_000);
             }
-            Self::Intruder | Self::Holes => plan.peace_ms = plan.peace_ms.max(200_000),
+            Self::Intruder => plan.peace_ms = plan.peace_ms.max(200_000),
+            Self::Holes => {
+                // What is missed must fill more than one page.
+                plan.page_entries = plan.page_entries.map_or(Some(2), |n| Some(n.min(2)));
+                plan.peace_ms = plan.peace_ms.max(200_000);
+            }
             Self::Dry => {
                 plan.at_large_max = plan.at_large_max.max(8);
                 plan.peace_ms = plan.peace_ms.max(170_000);

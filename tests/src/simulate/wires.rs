@@ -36,14 +36,16 @@ const HASH_PREFIX: &[u8] = b"TXN\0";
 pub struct Wires(Arc<Shared>);
 
 struct Shared {
-    network: Mutex<Network>,
+    network: Arc<Mutex<Network>>,
     /// Rings when servers may have pushed something.
-    pushed: Bell,
+    pushed: Arc<Bell>,
     /// Rings when all wires are cut.
     cut: Bell,
     weather: Mutex<Weather>,
     draws: Mutex<Draws>,
     facts: Facts,
+    /// No blob gets through.
+    is_mute: bool,
 }
 
 /// What is wrong with the wires now.
@@ -73,12 +75,29 @@ impl Wires {
     /// Wires to the servers of this network.
     pub fn new(network: Network, draws: Draws, facts: Facts) -> Self {
         Self(Arc::new(Shared {
-            network: Mutex::new(network),
-            pushed: Bell::default(),
+            network: Arc::new(Mutex::new(network)),
+            pushed: Arc::default(),
             cut: Bell::default(),
             weather: Mutex::new(Weather::CALM),
             draws: Mutex::new(draws),
             facts,
+            is_mute: false,
+        }))
+    }
+
+    /// Other wires to the same servers, for somebody who only looks: messages take up to so long, and no blob gets through.
+    pub fn beside(&self, draws: Draws, slowest_ms: u64) -> Self {
+        Self(Arc::new(Shared {
+            network: Arc::clone(&self.0.network),
+            pushed: Arc::clone(&self.0.pushed),
+            cut: Bell::default(),
+            weather: Mutex::new(Weather {
+                slowest_ms,
+                ..Weather::CALM
+            }),
+            draws: Mutex::new(draws),
+            facts: Arc::new(|_| {}),
+            is_mute: true,
         }))
     }
 
@@ -224,6 +243,9 @@ impl Sink<Message> for Ours {
             Message::Text(text) if text.contains("\"submit\"") => blob_of(text),
             _ => None,
         };
+        if blob.is_some() && self.wires.0.is_mute {
+            return Ok(());
+        }
         if let Some(blob) = blob {
             if !self.fuse.reach(Moment::BeforeSend) {
                 return Ok(());

@@ -3,6 +3,7 @@
 //! Owns: the queue of what happens when, and the end: faults stop, everything gets the time that it needs, and then everything
 //! must have ended. May not: judge; facts go to the recorder.
 
+mod again;
 mod days;
 #[cfg(test)]
 mod hour;
@@ -104,6 +105,8 @@ enum Event {
     CalmWires,
     /// What the day is about goes on.
     Act,
+    /// The store is copied, to see the day again from there.
+    Copy,
     /// Faults are over.
     Peace,
 }
@@ -240,6 +243,7 @@ impl Day {
             signer,
             facts: sink,
             generation: 1,
+            may_sign: true,
         };
         lock(&recorder).rules(Rules {
             window: WINDOW,
@@ -283,6 +287,7 @@ impl Day {
         self.at(2 * self.plan.first_trouble_ms, Event::MachineTrouble);
         self.at(self.plan.peace_ms, Event::Peace);
         self.begin_acts();
+        self.begin_again();
         while !self.is_over(&mut callers) {
             self.step().await;
         }
@@ -357,6 +362,7 @@ impl Day {
             Event::RightClock => time::go_wrong(0),
             Event::CalmWires => self.setup.wires.weather(Weather::CALM),
             Event::Act => self.act().await,
+            Event::Copy => self.copy_for_again(),
             Event::Peace => self.peace(),
         }
     }
@@ -708,6 +714,8 @@ impl Day {
         if let Some(life) = self.life.take() {
             life.kill().await;
         }
+        self.desk.set(None);
+        self.look_again().await;
         lock(&self.recorder).end()
     }
 }

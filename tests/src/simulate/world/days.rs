@@ -333,10 +333,12 @@ impl Day {
             1 => {
                 self.note_act("servers have the same hole in their history");
                 let ledgers = u32::try_from(self.acts.draws.between(1, 9)).unwrap_or(3);
-                // Some servers refuse a range that they do not have, some tell that they have used a smaller one.
-                let hole = match self.acts.draws.permille(500) {
-                    true => Fault::Lie(Lie::ClampedPages(ledgers.div_ceil(3))),
-                    false => Fault::MissingHistory {
+                // Some servers refuse a range that they do not have, some tell that they have used a smaller one, and some do so only
+                // from the second page on.
+                let hole = match self.acts.draws.below(3) {
+                    0 => Fault::Lie(Lie::ClampedPages(ledgers.div_ceil(3))),
+                    1 => Fault::Lie(Lie::ShrinkingPages),
+                    _ => Fault::MissingHistory {
                         from_back: 0,
                         ledgers,
                     },
