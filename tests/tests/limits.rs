@@ -1,7 +1,7 @@
 //! Limits of a real gateway: changed while it runs, counted exactly under a crowd and over kills, and rates. And that whoever may not come in
 //! any more does not stay.
 //!
-//! Costs about 15 s in a debug build. Random moments are drawn from one seed, which is printed; `PAYGATE_SEED=N` draws them again.
+//! Costs about 20 s in a debug build, most of it for starting the gateway again. Random moments are drawn from one seed, which is printed; `PAYGATE_SEED=N` draws them again.
 #![allow(clippy::unwrap_used, reason = "a story ends where it goes wrong")]
 #![allow(
     clippy::print_stderr,

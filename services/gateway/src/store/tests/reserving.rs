@@ -17,8 +17,8 @@ use crate::store::{Accept, NewPayment, Store};
 const CLIENTS: [&str; 3] = ["shop", "bank", "other"];
 
 /// Steps of one run, and runs. `PAYGATE_TESTS_FULL=1` makes fifty times as many runs.
-const STEPS: usize = 300;
-const RUNS: u64 = 4;
+const STEPS: usize = 200;
+const RUNS: u64 = 2;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
