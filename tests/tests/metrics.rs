@@ -27,7 +27,7 @@ What `/metrics` on `monitoring.metrics_listen` shows. The classic text format co
 carry the trace id of one case of a bucket, to who asks for `application/openmetrics-text`. The signer has no listener: its
 own counters, `paygate_signer_…`, are pulled by the gateway once a second and shown here.
 
-No label holds anything that a caller chose: no client, no payment, no payee. A method that does not exist counts as `unknown`.
+No label holds anything that a caller chose: no payment, no payee; clients are those of the configuration. A method that does not exist counts as `unknown`.
 All values but gauges begin at 0 with the process. Histograms have `_bucket`, `_sum` and `_count`.
 
 This page is generated: `UPDATE_GENERATED=1 cargo test -p paygate-tests --test metrics` writes it anew.

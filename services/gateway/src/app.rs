@@ -34,9 +34,10 @@ use crate::admin::{self, HealthReport};
 use crate::api::access::{Access, AccessError};
 use crate::api::{self, Api};
 use crate::clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigSource};
 use crate::engine::{self, Engine, EngineError, Outputs};
 use crate::metrics::{BuildInfo, Metrics};
+use crate::reload::Reloader;
 use crate::signer::SignerClient;
 use crate::store::{OpenError, Store, StoreError, StoreOptions};
 use crate::view::View;
@@ -104,6 +105,8 @@ pub struct App {
     crew: Crew,
     metrics: Metrics,
     forwarder: Option<SpanForwarder>,
+    /// Where the configuration is read anew. `None`: it is not.
+    source: Option<ConfigSource>,
 }
 
 #[derive(Debug)]
@@ -188,7 +191,17 @@ impl App {
             crew,
             metrics,
             forwarder,
+            source: None,
         })
+    }
+
+    /// SIGHUP reads the configuration anew from here.
+    #[must_use]
+    pub fn reloading(self, source: ConfigSource) -> Self {
+        Self {
+            source: Some(source),
+            ..self
+        }
     }
 
     /// Where it listens; a configured port 0 has become a real one.
@@ -251,6 +264,7 @@ impl App {
             crew,
             metrics,
             forwarder,
+            source,
         } = self;
         let stop = || back.stop_token();
         let fleet_stop = stop().into_stopped();
@@ -275,7 +289,12 @@ impl App {
             Ok::<(), EngineError>(())
         });
         let interval = config.tls.reload_interval();
-        back.spawn("access", keep_access(api.access.clone(), interval, stop()));
+        let reloader = source.map(|source| {
+            let (store, access) = (api.store.clone(), api.access.clone());
+            Reloader::new(source, config, store, access, api.metrics.clone())
+        });
+        let access = api.access.clone();
+        back.spawn("access", keep_access(access, reloader, interval, stop()));
         let health = api.health.clone();
         back.spawn("health", serve_health(listeners.health, health, stop()));
         let observer: Observer = Arc::new(move |call: &Call<'_>| {
@@ -311,8 +330,13 @@ async fn stop_all(what: &'static str, tasks: &Tasks, within: Duration) {
     }
 }
 
-/// Looks at the files of TLS and tokens, and reads them when somebody says so.
-async fn keep_access(access: Access, interval: Duration, mut stop: StopToken) -> io::Result<()> {
+/// Looks at the files of TLS and tokens, and reads them when somebody says so, and then the configuration too.
+async fn keep_access(
+    access: Access,
+    mut reloader: Option<Reloader>,
+    interval: Duration,
+    mut stop: StopToken,
+) -> io::Result<()> {
     let mut told = signal(SignalKind::hangup())?;
     let mut looks = tokio::time::interval(interval);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -325,6 +349,9 @@ async fn keep_access(access: Access, interval: Duration, mut stop: StopToken) ->
         let access = access.clone();
         // A panic in there ends the process by itself.
         let _ = tokio::task::spawn_blocking(move || access.reload(anyway)).await;
+        if let Some(reloader) = reloader.as_mut().filter(|_| anyway) {
+            reloader.reload().await;
+        }
     }
 }
 
@@ -361,7 +388,8 @@ fn failed(failure: &shutdown::TaskFailure) -> u8 {
     failure.exit_code()
 }
 
-fn limits(config: &Config) -> Limits {
+/// What a configuration lets in.
+pub(crate) fn limits(config: &Config) -> Limits {
     Limits {
         payment_min: config.limits.min_payment_xrp.0,
         payment_max: config.limits.max_payment_xrp.0,

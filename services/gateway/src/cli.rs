@@ -12,7 +12,7 @@ use paygate_telemetry::{Settings, SpanSink, probe};
 
 use crate::api::access::Access;
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, ConfigSource};
 use crate::{panics, rebuild};
 
 /// Last log lines and spans get so long at the end, or the last eighth of shutdown.timeout_ms, if that is less.
@@ -113,9 +113,10 @@ pub fn main() -> ExitCode {
 }
 
 fn serve(path: &Path) -> u8 {
-    let config = match load(path, None) {
+    let source = source(path, None);
+    let config = match source.load() {
         Ok(config) => config,
-        Err(code) => return code,
+        Err(err) => return complain(EXIT_CONFIG, &err),
     };
     runtime().block_on(async {
         let spans = match &config.monitoring.otlp_endpoint {
@@ -134,6 +135,7 @@ fn serve(path: &Path) -> u8 {
         }
         let code = match App::build(config).await {
             Ok(app) => {
+                let app = app.reloading(source);
                 announce(&app);
                 app.run(panicked).await
             }
@@ -177,6 +179,12 @@ fn check_config(path: &Path, profile: Option<&str>) -> u8 {
 
 /// The configuration, or the exit code after the complaint.
 fn load(path: &Path, profile: Option<&str>) -> Result<Config, u8> {
+    source(path, profile)
+        .load()
+        .map_err(|err| complain(EXIT_CONFIG, &err))
+}
+
+fn source(path: &Path, profile: Option<&str>) -> ConfigSource {
     let mut environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
@@ -186,7 +194,10 @@ fn load(path: &Path, profile: Option<&str>) -> Result<Config, u8> {
             profile.to_owned(),
         ));
     }
-    Config::load(path, environment).map_err(|err| complain(EXIT_CONFIG, &err))
+    ConfigSource {
+        path: path.to_owned(),
+        environment,
+    }
 }
 
 fn run_rebuild(

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod oracle;
 pub mod panics;
 pub mod rebuild;
+mod reload;
 pub mod signer;
 pub mod store;
 pub mod tls;

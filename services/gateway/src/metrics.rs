@@ -9,6 +9,7 @@
 //! - `reference`: what each metric means
 //! - `labels`: what tells samples apart
 //! - `access`: refused calls, handshakes, certificates
+//! - `clients`: what clients have left of their limits
 //! - `classic`: the encoder's text for scrapers that do not ask for OpenMetrics
 //! - `pulled`: what the signer counts
 
@@ -19,6 +20,7 @@
 
 mod access;
 mod classic;
+mod clients;
 mod labels;
 mod pulled;
 mod reference;
@@ -45,14 +47,15 @@ use prometheus_client::registry::Registry;
 use xrpl_tx::{Asset, Drops, IssuedValue};
 
 use self::labels::{
-    AssetLabels, CallLabels, CapabilityLabel, CommandLabel, EntryLabel, FileLabel, LimitLabel,
-    MethodLabels, ReasonLabel, ReloadLabels, ResultLabel, ScopeLabel, ServerLabel, StageLabel,
-    StatusLabel, TraceLabel, WalletLabel,
+    AssetLabels, CallLabels, CapabilityLabel, CommandLabel, EntryLabel, FileLabel, KindLabel,
+    LimitLabel, MethodLabels, ReasonLabel, ReloadLabels, ResultLabel, ScopeLabel, ServerLabel,
+    StageLabel, StatusLabel, TraceLabel, WalletLabel,
 };
 use self::pulled::{FromSigner, PulledMetrics};
 use crate::clock::{self, Millis};
 
-pub use self::access::Handshake;
+pub use self::access::{Counted, Handshake};
+pub use self::clients::ClientRoom;
 pub use self::reference::{Kind, Label, METRICS, MetricDoc, Values};
 
 /// Content type of the classic text format.
@@ -142,6 +145,8 @@ struct Inner {
     pending: Gauge,
     oldest_pending: FloatGauge,
     pending_headroom: Gauge,
+    pending_max: Gauge,
+    clients: clients::Families,
     on_hold: Gauge,
     wallet_balance: Family<WalletLabel, FloatGauge>,
     spendable: FloatGauge,
@@ -176,6 +181,7 @@ struct Inner {
     started: FloatGauge,
     estimate_lead: Gauge,
     access_denied: Family<ReasonLabel, Counter>,
+    rate_limited: Family<KindLabel, Counter>,
     handshakes: Family<ResultLabel, Counter>,
     certificate_expiry: Family<FileLabel, Gauge>,
     files_reloaded: Family<ReloadLabels, Counter>,
@@ -195,6 +201,8 @@ impl Metrics {
             pending: Gauge::default(),
             oldest_pending: FloatGauge::default(),
             pending_headroom: Gauge::default(),
+            pending_max: Gauge::default(),
+            clients: clients::Families::default(),
             on_hold: Gauge::default(),
             wallet_balance: Family::default(),
             spendable: FloatGauge::default(),
@@ -231,6 +239,7 @@ impl Metrics {
             started: FloatGauge::default(),
             estimate_lead: Gauge::default(),
             access_denied: Family::default(),
+            rate_limited: Family::default(),
             handshakes: Family::default(),
             certificate_expiry: Family::default(),
             files_reloaded: Family::default(),
@@ -288,9 +297,10 @@ impl Metrics {
             .set(oldest.unwrap_or_default().as_secs_f64());
     }
 
-    /// How many payments more may become pending, and how many wait for a person's evidence.
-    pub fn pending_room(&self, headroom: u64, on_hold: u64) {
+    /// How many payments more may become pending of how many in all, and how many wait for a person's evidence.
+    pub fn pending_room(&self, headroom: u64, max: u64, on_hold: u64) {
         self.inner.pending_headroom.set(saturating(headroom));
+        self.inner.pending_max.set(saturating(max));
         self.inner.on_hold.set(saturating(on_hold));
     }
 
@@ -603,6 +613,7 @@ impl Inner {
         add(r, "grpc_requests", &self.grpc_requests);
         add(r, "grpc_request_duration_seconds", &self.grpc_durations);
         self.register_access();
+        self.register_clients();
         self.register_ours(build);
     }
 

@@ -117,6 +117,9 @@ metrics_listen = "{metrics}"
 {otlp}
 [security]
 require_authentication = false
+rate_limit_per_minute = 1000000
+rate_limit_per_hour = 1000000
+read_limit_per_minute = 1000000
 {assets}"#,
         servers = servers(ledgers),
         grpc = listeners.grpc,

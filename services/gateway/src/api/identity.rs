@@ -5,6 +5,7 @@
 use paygate_payments::intent::Id;
 use tonic::{Request, Status};
 
+use super::access::Standing;
 use super::errors;
 use crate::config::Scope;
 
@@ -39,6 +40,11 @@ impl Caller {
             scopes: Scope::ALL.to_vec(),
         }
     }
+}
+
+/// What the caller's open stream will stand on. `None`: nobody proves anything.
+pub(super) fn standing<T>(request: &Request<T>) -> Option<Standing> {
+    request.extensions().get::<Standing>().cloned()
 }
 
 /// The caller of a request, as `access` has found him.

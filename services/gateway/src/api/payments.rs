@@ -150,6 +150,7 @@ impl PaymentService for PaymentApi {
         request: Request<WatchPaymentsRequest>,
     ) -> Result<Response<Self::WatchPaymentsStream>, Status> {
         let caller = identity::caller(&request)?;
+        let standing = identity::standing(&request);
         let (from, filter) = decode::watch(request.get_ref(), &caller)?;
         let changes = self
             .watchers
@@ -158,6 +159,7 @@ impl PaymentService for PaymentApi {
                 self.api.view.clone(),
                 from,
                 filter,
+                standing,
                 self.api.metrics.open_watch(),
             )
             .await?;
@@ -278,26 +280,15 @@ impl PaymentApi {
                     at: now,
                 };
                 if validate_only {
-                    self.api.store.preview(new).await
+                    self.preview(new).await
                 } else {
-                    self.api.store.create(new).await
+                    self.store(new).await
                 }
             }
             // Not acceptable now; but an earlier call may have stored it, and "nothing stored" would be a lie then.
-            Err(refusal) => match self.api.store.get(&key).await {
-                Ok(None) => return Err(*refusal),
-                Ok(Some(record)) => Ok(match record.payment.intent.differs_from(&intent) {
-                    None => Accept::Existed(record),
-                    Some(field) => Accept::Conflict {
-                        field,
-                        existing: Box::new(record),
-                    },
-                }),
-                Err(error) => Err(error),
-            },
-        };
-        let accept = outcome.map_err(|error| errors::store("create_payment", &error))?;
-        let (record, existed) = match accept {
+            Err(refusal) => self.stored_or(&intent, *refusal).await,
+        }?;
+        let (record, existed) = match outcome {
             Accept::Created(record) => (record, false),
             Accept::Existed(record) => (record, true),
             Accept::Conflict { field, existing } => {
@@ -330,6 +321,41 @@ impl PaymentApi {
         Ok(CreatePaymentResponse {
             payment: Some(payment),
             existed,
+        })
+    }
+
+    /// Stores the payment within its client's rate. What is stored already is answered whatever the rate: it costs a read.
+    async fn store(&self, new: NewPayment) -> Result<Accept, Status> {
+        let rates = self.api.access.rates();
+        let client = new.intent.key.client.clone();
+        if let Err(limited) = rates.create(&client) {
+            rates.read(&client).map_err(|limited| limited.status())?;
+            return self.stored_or(&new.intent, limited.status()).await;
+        }
+        let accept = self.api.store.create(new).await.map_err(not_stored)?;
+        if let Accept::Existed(_) = accept {
+            rates.was_a_read(&client);
+        }
+        Ok(accept)
+    }
+
+    /// What storing it would bring. It costs a read.
+    async fn preview(&self, new: NewPayment) -> Result<Accept, Status> {
+        let read = self.api.access.rates().read(&new.intent.key.client);
+        read.map_err(|limited| limited.status())?;
+        self.api.store.preview(new).await.map_err(not_stored)
+    }
+
+    /// What an earlier call has stored, or else the refusal.
+    async fn stored_or(&self, intent: &Intent, refusal: Status) -> Result<Accept, Status> {
+        let found = self.api.store.get(&intent.key).await.map_err(not_stored)?;
+        let record = found.ok_or(refusal)?;
+        Ok(match record.payment.intent.differs_from(intent) {
+            None => Accept::Existed(record),
+            Some(field) => Accept::Conflict {
+                field,
+                existing: Box::new(record),
+            },
         })
     }
 
@@ -401,4 +427,12 @@ impl PaymentApi {
         }
         Some(from)
     }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "what an answer's error is mapped with"
+)]
+fn not_stored(error: StoreError) -> Status {
+    errors::store("create_payment", &error)
 }

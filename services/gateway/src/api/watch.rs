@@ -1,7 +1,7 @@
 //! WatchPayments: the committed changes of payments as a stream.
 //!
-//! Owns: how long a watcher waits, when he is told that all is well, and how many there are. May not: hold changes that the
-//! store could give again. Nothing is pushed here: the stream is asked for its next message when the connection has room
+//! Owns: how long a watcher waits, when he is told that all is well, how many there are, and that he leaves when he would not be let in any
+//! more. May not: hold changes that the store could give again. Nothing is pushed here: the stream is asked for its next message when the connection has room
 //! for it, so that a slow reader slows down his own reading and loses nothing.
 
 use std::collections::VecDeque;
@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Interval, MissedTickBehavior};
 use tonic::Status;
 
+use super::access::Standing;
 use super::decode::WatchFrom;
 use super::{encode, errors};
 use crate::metrics::OpenWatch;
@@ -28,6 +29,9 @@ const WATCHERS_MAX: usize = 64;
 
 /// Without changes, a heartbeat comes so often.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// A silent watcher's credential is looked at so often. Before each message it is looked at anyway.
+const STANDING_LOOK: Duration = Duration::from_secs(1);
 
 /// Seats for watchers. Clones share them.
 #[derive(Clone, Debug)]
@@ -57,6 +61,8 @@ struct Watcher {
     commits: watch::Receiver<()>,
     stopping: watch::Receiver<EngineView>,
     heartbeat: Interval,
+    standing: Option<Standing>,
+    looks: Interval,
     _seat: OwnedSemaphorePermit,
     _open: OpenWatch,
 }
@@ -66,6 +72,8 @@ enum Woken {
     Committed,
     Heartbeat,
     Draining,
+    /// It is time to look at the credential.
+    Look,
     /// The store is closed.
     Closed,
 }
@@ -87,6 +95,7 @@ impl Watchers {
         view: View,
         from: WatchFrom,
         filter: WatchFilter,
+        standing: Option<Standing>,
         open: OpenWatch,
     ) -> Result<PaymentChanges, Status> {
         if view.now().draining {
@@ -105,6 +114,8 @@ impl Watchers {
         let mut heartbeat = tokio::time::interval(self.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.reset();
+        let mut looks = tokio::time::interval(STANDING_LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stopping = view.changes();
         let watcher = Watcher {
             store,
@@ -117,6 +128,8 @@ impl Watchers {
             commits,
             stopping,
             heartbeat,
+            standing,
+            looks,
             _seat: seat,
             _open: open,
         };
@@ -141,6 +154,9 @@ impl Watcher {
             return Ok(self.heartbeat_message());
         }
         loop {
+            if let Some(standing) = &self.standing {
+                standing.check()?;
+            }
             if let Some(change) = self.ready.pop_front() {
                 return Ok(message(change, &self.view.now()));
             }
@@ -164,6 +180,7 @@ impl Watcher {
                         return Ok(self.heartbeat_message());
                     }
                 }
+                Woken::Look => {}
                 Woken::Draining => return Err(errors::watch_draining()),
                 Woken::Closed => return Err(failed(StoreError::Stopped)),
             }
@@ -195,6 +212,7 @@ impl Watcher {
             },
             _ = self.stopping.wait_for(|view| view.draining) => Woken::Draining,
             _ = self.heartbeat.tick() => Woken::Heartbeat,
+            _ = self.looks.tick(), if self.standing.is_some() => Woken::Look,
         }
     }
 
@@ -281,6 +299,7 @@ mod tests {
                 View::default(),
                 WatchFrom::Now,
                 WatchFilter::default(),
+                None,
                 Metrics::new(&build, []).open_watch(),
             )
             .await

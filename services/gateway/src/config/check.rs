@@ -33,7 +33,7 @@ const FEE_DROPS: RangeInclusive<u64> = 10..=1_000_000;
 const REQUEST_BYTES: RangeInclusive<u64> = 4_096..=1_048_576;
 
 /// Counts of payments and requests.
-const COUNT: RangeInclusive<u64> = 1..=1_000_000;
+pub(super) const COUNT: RangeInclusive<u64> = 1..=1_000_000;
 
 /// Path of a Unix socket, as the kernel limits it.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -347,6 +347,21 @@ impl Checker<'_> {
                 COUNT,
             ),
             ("fees.max_drops", config.fees.max_drops, FEE_DROPS),
+            (
+                "security.rate_limit_per_minute",
+                u64::from(config.security.rate_limit_per_minute),
+                COUNT,
+            ),
+            (
+                "security.rate_limit_per_hour",
+                u64::from(config.security.rate_limit_per_hour),
+                COUNT,
+            ),
+            (
+                "security.read_limit_per_minute",
+                u64::from(config.security.read_limit_per_minute),
+                COUNT,
+            ),
             (
                 "security.max_request_bytes",
                 u64::from(config.security.max_request_bytes),

@@ -62,4 +62,10 @@ pub struct Client {
     /// Whom it may pay. Empty: anybody.
     #[serde(default)]
     pub destinations: Vec<Address>,
+    /// Payments that it may create within a minute, if other than `security.rate_limit_per_minute`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit_per_minute: Option<u32>,
+    /// And within an hour, if other than `security.rate_limit_per_hour`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit_per_hour: Option<u32>,
 }

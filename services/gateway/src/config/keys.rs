@@ -85,7 +85,7 @@ const CLIENTS: &str = "[{client_id=\"shop\",scopes=[\"pay\"]}]";
 const SERVERS: &str = "[{url=\"ws://127.0.0.1:6006\",operator=\"us\",own=true}]";
 
 #[rustfmt::skip]
-pub(super) const KEYS: [Key; 68] = [
+pub(super) const KEYS: [Key; 73] = [
     text("profile", "dev", "dev or production", "dev", "production turns the refusals on that protect real money"),
     text("role", "all", "all", "all", "all accepts payments and sends them; accept comes with a store for several gateways"),
     text("listen", "127.0.0.1:50051", "address:port", "127.0.0.1:0", "where the gRPC API listens; other than loopback only with tls.cert_file and authentication"),
@@ -136,6 +136,9 @@ pub(super) const KEYS: [Key; 68] = [
     text("assets.approval_threshold", "unset", "decimal in quotes", "1", "payments that may take more than it wait until another identity than their client approves; unset, none does"),
     parsed("security.max_request_bytes", "10240", "bytes", "10240", "largest request"),
     parsed("security.reflection", "true", "true or false", "true", "whether gRPC server reflection is offered, for tools like grpcurl"),
+    parsed("security.rate_limit_per_minute", "30", "payments", "1", "payments that one client may create within a minute; past it a create is refused with a delay, and one that is stored already is answered"),
+    parsed("security.rate_limit_per_hour", "500", "payments", "1", "the same within an hour"),
+    parsed("security.read_limit_per_minute", "6000", "calls", "1", "calls of one client within a minute that create nothing, cancels and repeated creates included; those of scope approve and operate are not counted"),
     text("tls.cert_file", "unset", "path", "/x", "the gateway's certificate, PEM, with what leads to its CA; unset, there is no TLS"),
     text("tls.key_file", "unset", "path", "/x", "its key, PEM; refused unless the gateway's user alone can read it"),
     text("tls.client_ca_file", "unset", "path", "/x", "CAs of callers' certificates, PEM, those in between included; unset, none is asked for"),
@@ -153,6 +156,8 @@ pub(super) const KEYS: [Key; 68] = [
     text("clients.daily_limit_xrp", "unset", "XRP, decimal in quotes", "1", "highest sum of its payments in XRP in a rolling day; unset, limits.daily_limit_xrp alone"),
     parsed("clients.max_pending_payments", "unset", "payments", "1", "its payments that are not final; half of limits.max_pending_payments is kept for all clients in equal parts, whatever others do"),
     parsed("clients.destinations", "[]", "list of classic addresses", "[]", "whom it may pay, whatever the tag; empty is anybody"),
+    parsed("clients.rate_limit_per_minute", "unset", "payments", "1", "payments that it may create within a minute; unset, security.rate_limit_per_minute"),
+    parsed("clients.rate_limit_per_hour", "unset", "payments", "1", "payments that it may create within an hour; unset, security.rate_limit_per_hour"),
     parsed("shutdown.timeout_ms", "30000", "milliseconds", "1", "time for work in hand after a signal"),
 ];
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::error::Kind;
@@ -67,6 +67,22 @@ pub enum ConfigError {
     /// Keys or values are wrong: all that were found.
     #[error("the configuration has {} problem(s):{}", .0.len(), list(.0))]
     Problems(Vec<Problem>),
+}
+
+/// Where a configuration came from, to be read again.
+#[derive(Clone, Debug)]
+pub struct ConfigSource {
+    /// The file.
+    pub path: PathBuf,
+    /// The variables of the process, which do not change while it runs.
+    pub environment: Vec<(String, String)>,
+}
+
+impl ConfigSource {
+    /// Reads it.
+    pub fn load(&self) -> Result<Config, ConfigError> {
+        Config::load(&self.path, self.environment.iter().cloned())
+    }
 }
 
 impl fmt::Display for Problem {

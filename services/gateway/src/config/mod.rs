@@ -8,6 +8,7 @@
 //! - `keys`: the reference of all keys, from which documentation is generated
 //! - `load`: file and variables into structs, collecting every problem
 //! - `clients`: who may call, and the scopes
+//! - `diff`: what differs between two configurations, and what of it may change while the gateway runs
 //! - `check`: limits, orders and what the production profile refuses
 //! - `tls`, `cidr`: certificates of both sides, and networks
 //! - `values`: addresses, hashes and amounts, checked while they are read
@@ -16,6 +17,7 @@
 mod check;
 mod cidr;
 mod clients;
+mod diff;
 mod keys;
 mod load;
 mod print;
@@ -35,8 +37,9 @@ use xrpl_tx::Drops;
 
 pub use cidr::{Cidr, CidrError};
 pub use clients::{Client, Scope};
+pub use diff::{Changed, changes};
 pub use keys::{KeyDoc, reference};
-pub use load::{ConfigError, Problem};
+pub use load::{ConfigError, ConfigSource, Problem};
 pub use tls::{ClientCertificates, Tls};
 pub use values::{Address, CurrencyCode, Hash, Value, Xrp};
 
@@ -296,6 +299,12 @@ pub struct Security {
     /// Hashes of the tokens that callers may show, each with its client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_file: Option<PathBuf>,
+    /// Payments that a client may create within a minute.
+    pub rate_limit_per_minute: u32,
+    /// And within an hour.
+    pub rate_limit_per_hour: u32,
+    /// Calls of a client within a minute that create nothing.
+    pub read_limit_per_minute: u32,
 }
 
 /// Section `shutdown`.
@@ -434,6 +443,9 @@ impl Default for Security {
             allowed_ips: Vec::new(),
             trusted_proxies: Vec::new(),
             tokens_file: None,
+            rate_limit_per_minute: 30,
+            rate_limit_per_hour: 500,
+            read_limit_per_minute: 6_000,
         }
     }
 }

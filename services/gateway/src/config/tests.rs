@@ -142,6 +142,8 @@ fn the_reference_lists_exactly_the_keys_of_the_structs() {
     }
     let fee = "max_transfer_fee_ppm";
     let asset = RLUSD.replace(fee, &format!("approval_threshold = \"9\", {fee}"));
+    let rates = "rate_limit_per_minute = 3, rate_limit_per_hour = 3";
+    let shop = SHOP.replacen("client_id", &format!("{rates}, client_id"), 1);
     let set = [
         ("PAYGATE__LIMITS__APPROVAL_THRESHOLD_XRP", "50"),
         (
@@ -155,7 +157,7 @@ fn the_reference_lists_exactly_the_keys_of_the_structs() {
         ("PAYGATE__TLS__CLIENT_CA_FILE", "/a"),
         ("PAYGATE__TLS__CRL_FILE", "/r"),
         ("PAYGATE__SECURITY__TOKENS_FILE", "/t"),
-        ("PAYGATE__CLIENTS", SHOP),
+        ("PAYGATE__CLIENTS", shop.as_str()),
     ];
     let mut keys = BTreeSet::new();
     walk(

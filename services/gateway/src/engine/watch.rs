@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use paygate_payments::LedgerIndex;
+use paygate_payments::clients::ClientUse;
+use paygate_payments::limits::Limits;
 use paygate_payments::payment::StateName;
 use paygate_telemetry::health::Health;
 use paygate_telemetry::shutdown::StopToken;
@@ -19,9 +21,10 @@ use super::capabilities::{Capabilities, Seen, in_state, on_hold};
 use super::confirm::{close_time, is_fatal};
 use super::{Engine, EngineError};
 use crate::admin::HealthReport;
+use crate::api::LOCAL_CLIENT;
 use crate::chance;
 use crate::clock;
-use crate::metrics::Metrics;
+use crate::metrics::{ClientRoom, Metrics};
 use crate::signer::CallFailed;
 use crate::store::{Pause, PauseScope, StoreError, Summary};
 use crate::view::{EngineView, LinkView};
@@ -56,6 +59,7 @@ struct Eyes<'a> {
     signer: Question<'a, DescribedAndServing>,
     store: Question<'a, Result<Duration, StoreError>>,
     rows: Question<'a, Result<Summary, StoreError>>,
+    clients: Question<'a, Result<(Arc<Limits>, ClientUse), StoreError>>,
     progress: Progress,
     /// The network has come back from a halt, and is given so long before anything new is signed.
     resumes: Option<Instant>,
@@ -109,6 +113,7 @@ impl<'a> Eyes<'a> {
             signer: Question { open: None },
             store: Question { open: None },
             rows: Question { open: None },
+            clients: Question { open: None },
             progress: Progress::new(clock::instant()),
             resumes: None,
             split: None,
@@ -122,12 +127,14 @@ impl<'a> Eyes<'a> {
             signer,
             store,
             rows,
+            clients,
             ..
         } = self;
-        let (signer, store, rows) = tokio::join!(
+        let (signer, store, rows, clients) = tokio::join!(
             signer.ask(|| ask_signer(engine)),
             store.ask(|| engine.store.check()),
             rows.ask(|| engine.store.summary(clock::now())),
+            clients.ask(|| ask_clients(engine)),
         );
         self.see_fleet(engine).await?;
         see_signer(engine, signer);
@@ -153,6 +160,12 @@ impl<'a> Eyes<'a> {
             }
             Look::Answer(Err(err)) if is_fatal(&err) => return Err(err.into()),
             Look::Answer(Err(_)) | Look::Waiting(_) => {}
+        }
+        if let (Look::Answer(Ok((limits, used))), Some(summary)) = (clients, &self.summary)
+            && used.day.len() == limits.clients.len()
+        {
+            let rooms = client_rooms(&limits, &used, summary);
+            engine.metrics.client_rooms(&rooms);
         }
         let view = engine.view.now();
         count(engine, &view, self.summary.as_ref());
@@ -289,6 +302,49 @@ async fn ask_signer(engine: &Engine) -> DescribedAndServing {
     Ok((described, engine.signer.is_serving().await?))
 }
 
+/// Limits are read before and after, so that both are of one list of clients.
+async fn ask_clients(engine: &Engine) -> Result<(Arc<Limits>, ClientUse), StoreError> {
+    let limits = engine.store.limits();
+    let used = engine.store.client_use(clock::now()).await?;
+    match Arc::ptr_eq(&limits, &engine.store.limits()) {
+        true => Ok((limits, used)),
+        // Read anew in between: the next round tells.
+        false => Ok((limits, ClientUse::default())),
+    }
+}
+
+/// What each client has left. Without authentication there is one, with all that the wallet has.
+fn client_rooms(limits: &Limits, used: &ClientUse, summary: &Summary) -> Vec<ClientRoom> {
+    let left = limits.day_max.saturating_sub(summary.day_used);
+    if limits.clients.is_empty() {
+        return vec![ClientRoom {
+            client: LOCAL_CLIENT.to_owned(),
+            day_left: left,
+            day_max: limits.day_max,
+            pending: summary.pending,
+            pending_max: limits.pending_max,
+        }];
+    }
+    let uses = used.day.iter().zip(&used.pending);
+    let rooms = limits.clients.iter().zip(uses);
+    rooms
+        .map(|(client, (day, pending))| {
+            let day_max = client.day_max.unwrap_or(limits.day_max).min(limits.day_max);
+            let used = Drops::new(*day).unwrap_or(Drops::MAX);
+            ClientRoom {
+                client: client.client.to_string(),
+                day_left: day_max.saturating_sub(used).min(left),
+                day_max,
+                pending: *pending,
+                pending_max: client
+                    .pending_max
+                    .unwrap_or(limits.pending_max)
+                    .min(limits.pending_max),
+            }
+        })
+        .collect()
+}
+
 fn see_signer(engine: &Engine, look: Look<DescribedAndServing>) {
     engine.view.update(|v| match look {
         Look::Answer(Ok((described, serving))) => {
@@ -358,7 +414,7 @@ fn count(engine: &Engine, view: &EngineView, summary: Option<&Summary>) {
         let oldest = summary.oldest_pending.map(|at| clock::now().since(at));
         metrics.pending_payments(summary.pending, oldest);
         let room = limits.pending_max.saturating_sub(summary.pending);
-        metrics.pending_room(room, on_hold(summary));
+        metrics.pending_room(room, limits.pending_max, on_hold(summary));
         let left = limits.day_max.saturating_sub(summary.day_used);
         metrics.limit("daily", left, limits.day_max);
         let fees = summary.fees_hour;

@@ -2,7 +2,7 @@
 //!
 //! Owns: the words of these labels. May not: hold a name, an address or a credential.
 
-use super::labels::{FileLabel, ReasonLabel, ReloadLabels, ResultLabel};
+use super::labels::{FileLabel, KindLabel, ReasonLabel, ReloadLabels, ResultLabel};
 use super::reference::{DENIALS, HANDSHAKES};
 use super::{Inner, Metrics, add, saturating};
 
@@ -27,6 +27,26 @@ pub enum Handshake {
     Failed,
 }
 
+/// What a rate counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// A payment that is to be created.
+    Create,
+    /// A call that creates nothing.
+    Read,
+}
+
+impl Counted {
+    pub(super) const ALL: [Counted; 2] = [Counted::Create, Counted::Read];
+
+    fn word(self) -> &'static str {
+        match self {
+            Counted::Create => "create",
+            Counted::Read => "read",
+        }
+    }
+}
+
 impl Handshake {
     fn word(self) -> &'static str {
         match self {
@@ -47,6 +67,13 @@ impl Metrics {
     pub fn access_denied(&self, reason: &'static str) {
         let denied = &self.inner.access_denied;
         denied.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// A client has called too often.
+    pub fn rate_limited(&self, counted: Counted) {
+        let kind = counted.word();
+        let limited = &self.inner.rate_limited;
+        limited.get_or_create(&KindLabel { kind }).inc();
     }
 
     /// A handshake is over.
@@ -78,6 +105,7 @@ impl Inner {
     pub(super) fn register_access(&mut self) {
         let r = &mut self.registry;
         add(r, "paygate_access_denied", &self.access_denied);
+        add(r, "paygate_rate_limited", &self.rate_limited);
         add(r, "paygate_tls_handshakes", &self.handshakes);
         add(
             r,
@@ -89,11 +117,15 @@ impl Inner {
         for reason in DENIALS {
             let _ = self.access_denied.get_or_create(&ReasonLabel { reason });
         }
+        for counted in Counted::ALL {
+            let kind = counted.word();
+            let _ = self.rate_limited.get_or_create(&KindLabel { kind });
+        }
         for result in HANDSHAKES {
             let _ = self.handshakes.get_or_create(&ResultLabel { result });
         }
         for result in ["ok", "failed"] {
-            for files in ["tls", "tokens"] {
+            for files in ["tls", "tokens", "config"] {
                 let _ = self
                     .files_reloaded
                     .get_or_create(&ReloadLabels { files, result });

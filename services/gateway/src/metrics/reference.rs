@@ -67,6 +67,12 @@ pub(super) const STATUSES: [&str; 9] = [
 /// What a pause can stop.
 pub(super) const PAUSE_SCOPES: [&str; 3] = ["wallet", "client", "destination"];
 
+/// Clients are those of the configuration; without authentication there is the one client `local`.
+const CLIENT_LABELS: [Label; 1] = [Label {
+    name: "client",
+    values: Values::From("clients of the configuration, or local"),
+}];
+
 /// Status codes of gRPC.
 const CODES: [&str; 17] = [
     "OK",
@@ -220,7 +226,7 @@ const fn metric(
 }
 
 /// Every metric, in the order of the page.
-pub const METRICS: [MetricDoc; 53] = [
+pub const METRICS: [MetricDoc; 59] = [
     metric(
         "payments_total",
         Kind::Counter,
@@ -268,6 +274,46 @@ pub const METRICS: [MetricDoc; 53] = [
         &[],
         "Payments that may still become pending before limits.max_pending_payments refuses new ones",
         "0 for a minute",
+    ),
+    metric(
+        "paygate_pending_max_payments",
+        Kind::Gauge,
+        "payments",
+        &[],
+        "What limits.max_pending_payments allows in all; pending_payments is used of it",
+        "it changes without a reviewed configuration",
+    ),
+    metric(
+        "paygate_client_daily_headroom_xrp",
+        Kind::Gauge,
+        "XRP",
+        &CLIENT_LABELS,
+        "What a client's day still allows: the lesser of its own daily_limit_xrp and the wallet's, less what is used",
+        "below a tenth of paygate_client_daily_limit_xrp",
+    ),
+    metric(
+        "paygate_client_daily_limit_xrp",
+        Kind::Gauge,
+        "XRP",
+        &CLIENT_LABELS,
+        "What a client's day allows in all: the lesser of its own daily_limit_xrp and the wallet's",
+        "it changes without a reviewed configuration",
+    ),
+    metric(
+        "paygate_client_pending_payments",
+        Kind::Gauge,
+        "payments",
+        &CLIENT_LABELS,
+        "A client's payments that are not final",
+        "at paygate_client_pending_max_payments for a minute",
+    ),
+    metric(
+        "paygate_client_pending_max_payments",
+        Kind::Gauge,
+        "payments",
+        &CLIENT_LABELS,
+        "How many of a client's payments may be pending: the lesser of its own max_pending_payments and the wallet's",
+        "it changes without a reviewed configuration",
     ),
     metric(
         "paygate_payments_on_hold",
@@ -517,6 +563,14 @@ pub const METRICS: [MetricDoc; 53] = [
         "proxy_header, certificate_revoked or token_revoked above 0: somebody tries; others growing: a caller is misconfigured",
     ),
     metric(
+        "paygate_rate_limited_total",
+        Kind::Counter,
+        "calls",
+        &[words("kind", &["create", "read"])],
+        "Calls refused because their client called too often: creates of payments, and all that create nothing",
+        "growing: a caller repeats without waiting, or has outgrown security.rate_limit_per_minute or _per_hour",
+    ),
+    metric(
         "paygate_tls_handshakes_total",
         Kind::Counter,
         "handshakes",
@@ -539,14 +593,14 @@ pub const METRICS: [MetricDoc; 53] = [
         &[
             Label {
                 name: "files",
-                values: Values::Words(&["tls", "tokens"]),
+                values: Values::Words(&["tls", "tokens", "config"]),
             },
             Label {
                 name: "result",
                 values: Values::Words(&["ok", "failed"]),
             },
         ],
-        "Times that changed files of TLS or of tokens were read again",
+        "Times that changed files of TLS or of tokens were read again, or the configuration after SIGHUP",
         "failed growing: the old files are in force, and what was changed is not",
     ),
     metric(

@@ -53,6 +53,20 @@ fn busy() -> Metrics {
     metrics.stage(Stage::Sign, ms, Some(&not_kept.parse().unwrap()));
     metrics.signer_request(SignerResult::Approved);
     metrics.limit("daily", Drops::from_const(5), Drops::from_const(50));
+    let gone = ClientRoom {
+        client: "gone".to_owned(),
+        day_left: Drops::ZERO,
+        day_max: Drops::ZERO,
+        pending: 0,
+        pending_max: 0,
+    };
+    metrics.client_rooms(std::slice::from_ref(&gone));
+    let shop = ClientRoom {
+        client: "shop".to_owned(),
+        pending: 3,
+        ..gone
+    };
+    metrics.client_rooms(&[shop]);
     metrics.sending_blocked(Some("FEE_ABOVE_CAP"));
     assert!(metrics.from_signer("paygate_signer_journal_height", &[], 12));
     let labels = [

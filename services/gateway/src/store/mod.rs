@@ -62,6 +62,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paygate_payments::budget::FeeBudget;
+use paygate_payments::clients::ClientUse;
 use paygate_payments::continuity::Quarantine;
 use paygate_payments::intent::PaymentKey;
 use paygate_payments::limits::Limits;
@@ -522,6 +523,16 @@ impl Store {
     #[must_use]
     pub fn limits(&self) -> Arc<Limits> {
         self.inner.identity.limits()
+    }
+
+    /// What each of [`Limits::clients`] uses now, in that order, as the writer counts it.
+    pub async fn client_use(&self, at: Millis) -> Result<ClientUse, StoreError> {
+        self.write(move |scope| {
+            let limits = scope.view().limits();
+            scope.day.fit(&limits);
+            clients::used(scope, at)
+        })
+        .await
     }
 
     /// What is let in from now on; audited as `summary`. What is stored already stays.

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::{HeaderMap, header};
 use paygate_payments::intent::Id;
@@ -11,7 +12,8 @@ use paygate_payments::intent::Id;
 use super::denial::Denial;
 use super::proxy::{self, Forwarded};
 use super::rules::{self, Rule};
-use super::tokens::Tokens;
+use super::standing::Held;
+use super::tokens::{Proven, Tokens};
 use crate::api::identity::Caller;
 use crate::clock::Millis;
 use crate::config::{Cidr, Client, Config, Scope};
@@ -48,6 +50,9 @@ pub(super) struct Found {
     pub(super) address: Option<IpAddr>,
     pub(super) credential: String,
     pub(super) client: Option<Id>,
+    /// The certificate that a proxy has handed on.
+    pub(super) handed_on: Option<Arc<Certificate>>,
+    pub(super) token: Option<Proven>,
 }
 
 /// Without authentication: whoever is on this host is `local`, unless he calls for somebody else.
@@ -161,8 +166,51 @@ impl Policy {
             (Some(leaf), Some(tls)) => tls.certificate(leaf).map_err(distrusted)?,
             (Some(_), None) => return Err(Denial::CertificateInvalid),
         };
+        let certificate = Arc::new(certificate);
+        found.handed_on = Some(Arc::clone(&certificate));
         // What a proxy hands on is never a proxy.
         self.certified(Some(&certificate), found)
+    }
+
+    /// Whether who was let in would be let in again, by what he has shown then.
+    pub(super) fn stands(
+        &self,
+        held: &Held,
+        tokens: &Tokens,
+        tls: Option<&Tls>,
+        now: Millis,
+    ) -> Result<(), Denial> {
+        let own = held.peer.certificate.as_ref();
+        if let Some(tls) = tls {
+            for certificate in own.into_iter().chain(&held.handed_on) {
+                tls.recheck(certificate).map_err(distrusted)?;
+            }
+        }
+        let is_proxy = own.is_some_and(|own| self.is_proxy(own));
+        if held.handed_on.is_some() && !is_proxy {
+            return Err(Denial::ProxyHeader);
+        }
+        let client = &held.caller.client_id;
+        match &held.token {
+            Some(token) => tokens.stands(token, now.0.div_euclid(1_000))?,
+            None => {
+                let named = held.handed_on.as_ref().or(own);
+                let named = named.map(|certificate| &**certificate);
+                match self.certified(named, &mut Found::default())? {
+                    Certified::Client(other) if other == *client => {}
+                    _ => return Err(Denial::Unmapped),
+                }
+            }
+        }
+        let rights = self.clients.get(client).ok_or(Denial::Unmapped)?;
+        for list in [&self.allowed, &rights.allowed] {
+            self.allow(list, held.address)?;
+        }
+        let rule = rules::rule(&held.path).ok_or(Denial::Method)?;
+        match rule.allows(&rights.scopes) {
+            true => Ok(()),
+            false => Err(Denial::Scope(rule)),
+        }
     }
 
     fn certified(
@@ -206,6 +254,7 @@ impl Policy {
         let now = asked.now.0.div_euclid(1_000);
         let shown = asked.tokens.look_up(text, now)?;
         found.credential = format!("token:{}", shown.id);
+        found.token = Some(shown.proven());
         Ok(Some(shown.client.clone()))
     }
 }

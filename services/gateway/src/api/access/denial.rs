@@ -70,6 +70,15 @@ impl Denial {
 
     /// What the caller is told.
     pub(super) fn status(&self) -> Status {
+        self.told("the call was not looked at")
+    }
+
+    /// What a caller is told whose stream was open.
+    pub(super) fn ends_stream(&self) -> Status {
+        self.told("the stream ends here, and nothing is lost: call again with the last cursor that was dealt with")
+    }
+
+    fn told(&self, then: &str) -> Status {
         let (code, reason) = match self {
             Denial::Unmapped | Denial::Address(_) => {
                 (Code::PermissionDenied, ErrorReason::ClientNotAllowed)
@@ -85,7 +94,7 @@ impl Denial {
         if let Denial::Scope(rule) = self {
             metadata.push(("scope", rule.needs()));
         }
-        let message = format!("{}; the call was not looked at", self.sentence());
+        let message = format!("{}; {then}", self.sentence());
         Status::with_error_details(code, message, errors::info(reason, metadata))
     }
 

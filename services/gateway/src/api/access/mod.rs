@@ -1,33 +1,39 @@
 //! Access: the one place where it is decided who calls and whether he may. Every call of the listener passes it, before anything
 //! else looks at it.
 //!
-//! Owns: the layer, and the tokens in force. May not: look into a message, or let a call through that no rule names.
+//! Owns: the layer, and what is in force. May not: look into a message, or let a call through that no rule names.
 //!
 //! # Layout
 //! - here: the layer, and reloading
 //! - `decide`: the order of the questions
-//! - `rules`: which scope each method needs
+//! - `rules`: which scope each method needs, and what counts as a read
+//! - `rates`, `bucket`: how often a client may call
+//! - `standing`: whether the caller of an open stream would still be let in
 //! - `tokens`, `proxy`: what headers prove
 //! - `denial`: every reason not to answer
 
+mod bucket;
 mod decide;
 mod denial;
 mod proxy;
+mod rates;
 mod rules;
+mod standing;
 mod tokens;
 
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
-use tokio::sync::watch;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
 use self::decide::{Asked, Found, Policy};
 use self::denial::Denial;
+use self::rates::{Limited, RateLimits, Rates};
+use self::standing::Held;
 use self::tokens::Tokens;
 use super::identity::Caller;
 use crate::clock;
@@ -36,6 +42,7 @@ use crate::metrics::Metrics;
 use crate::tls::{Peer, Stamps, Tls, TlsError};
 
 pub use rules::{Rule, rule};
+pub(super) use standing::Standing;
 pub use tokens::TokensError;
 
 /// Who may call. Clones share it.
@@ -46,17 +53,32 @@ pub struct Access(Arc<Inner>);
 struct Inner {
     metrics: Metrics,
     tls: Option<Arc<Tls>>,
-    /// `None`: no authentication, this host only.
-    policy: Option<Policy>,
-    tokens: watch::Sender<Arc<Tokens>>,
+    in_force: RwLock<Arc<InForce>>,
     tokens_file: Option<TokensFile>,
+    rates: Rates,
+}
+
+/// What calls are judged by, exchanged as a whole.
+#[derive(Clone, Debug)]
+struct InForce {
+    /// `None`: no authentication, this host only.
+    policy: Option<Arc<Policy>>,
+    tokens: Arc<Tokens>,
+    /// Whose tokens there may be.
+    clients: Arc<Vec<Client>>,
 }
 
 #[derive(Debug)]
 struct TokensFile {
     path: PathBuf,
     stamps: Stamps,
-    clients: Vec<Client>,
+}
+
+/// What a configuration that was read anew makes of access. Nothing is in force yet.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    next: InForce,
+    rates: RateLimits,
 }
 
 /// Files that cannot come into force.
@@ -75,23 +97,19 @@ impl Access {
     pub fn open(config: &Config, metrics: Metrics) -> Result<Access, AccessError> {
         let tls = Tls::open(&config.tls)?;
         let on = config.security.require_authentication;
-        let mut tokens = Tokens::default();
-        let mut tokens_file = None;
-        if let Some(path) = config.security.tokens_file.as_ref().filter(|_| on) {
-            let stamps = Stamps::of(vec![path.clone()]);
-            tokens = Tokens::read(path, &config.clients)?;
-            tokens_file = Some(TokensFile {
-                path: path.clone(),
-                stamps,
-                clients: config.clients.clone(),
-            });
-        }
+        let tokens_file = config.security.tokens_file.as_ref().filter(|_| on);
+        // Before the file is read: what changes in between is seen as changed.
+        let tokens_file = tokens_file.map(|path| TokensFile {
+            path: path.clone(),
+            stamps: Stamps::of(vec![path.clone()]),
+        });
+        let next = in_force(config, tokens_file.as_ref())?;
         let access = Access(Arc::new(Inner {
-            metrics,
             tls,
-            policy: on.then(|| Policy::of(config)),
-            tokens: watch::Sender::new(Arc::new(tokens)),
+            in_force: RwLock::new(Arc::new(next)),
             tokens_file,
+            rates: Rates::new(Some(RateLimits::of(config)), metrics.clone()),
+            metrics,
         }));
         access.tell_expiries();
         Ok(access)
@@ -106,16 +124,50 @@ impl Access {
         Ok(())
     }
 
-    /// Without authentication: callers of this host, as `local`.
+    /// Without authentication: callers of this host, as `local`, as often as they like.
     #[must_use]
     pub fn local(metrics: Metrics) -> Access {
-        Access(Arc::new(Inner {
-            metrics,
-            tls: None,
+        let nobody = InForce {
             policy: None,
-            tokens: watch::Sender::default(),
+            tokens: Arc::default(),
+            clients: Arc::default(),
+        };
+        Access(Arc::new(Inner {
+            tls: None,
+            in_force: RwLock::new(Arc::new(nobody)),
             tokens_file: None,
+            rates: Rates::new(None, metrics.clone()),
+            metrics,
         }))
+    }
+
+    /// What this configuration would make of clients, their tokens and rates. The files of TLS and of tokens stay where they are.
+    pub(crate) fn prepare(&self, config: &Config) -> Result<Prepared, AccessError> {
+        Ok(Prepared {
+            next: in_force(config, self.0.tokens_file.as_ref())?,
+            rates: RateLimits::of(config),
+        })
+    }
+
+    /// From the next call on.
+    pub(crate) fn put(&self, prepared: Prepared) {
+        self.exchange(prepared.next);
+        self.0.rates.put(prepared.rates);
+    }
+
+    /// How often clients may call.
+    pub(super) fn rates(&self) -> &Rates {
+        &self.0.rates
+    }
+
+    fn in_force(&self) -> Arc<InForce> {
+        let in_force = self.0.in_force.read();
+        Arc::clone(&in_force.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn exchange(&self, next: InForce) {
+        let in_force = self.0.in_force.write();
+        *in_force.unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
     }
 
     /// The files of TLS, if there are any.
@@ -134,9 +186,13 @@ impl Access {
         if let Some(file) = &inner.tokens_file
             && (file.stamps.changed() || anyway)
         {
-            let read = Tokens::read(&file.path, &file.clients).map(|tokens| {
+            let now = self.in_force();
+            let read = Tokens::read(&file.path, &now.clients).map(|tokens| {
                 tracing::info!(tokens = tokens.len(), "security.tokens_file is in force");
-                inner.tokens.send_replace(Arc::new(tokens));
+                self.exchange(InForce {
+                    tokens: Arc::new(tokens),
+                    ..InForce::clone(&now)
+                });
             });
             self.tell("tokens", read.map_err(AccessError::from));
         }
@@ -158,24 +214,24 @@ impl Access {
         }
     }
 
-    /// Who calls, or the refusal, counted and logged.
-    fn check(&self, request: &Request<Body>) -> Result<Option<Caller>, Denial> {
+    /// Who calls, or the refusal, counted and logged. Of a call whose answer may last, also what it stands on.
+    fn check(&self, request: &Request<Body>) -> Result<(Option<Caller>, Option<Standing>), Denial> {
         let inner = &self.0;
         let Some(peer) = request.extensions().get::<Peer>() else {
             // Every connection has one; without it nobody is anybody.
             return Err(Denial::NoCredential);
         };
-        let tokens = inner.tokens.borrow().clone();
+        let in_force = self.in_force();
         let asked = Asked {
             path: request.uri().path(),
             headers: request.headers(),
             peer,
-            tokens: &tokens,
+            tokens: &in_force.tokens,
             tls: inner.tls.as_deref(),
             now: clock::now(),
         };
         let mut found = Found::default();
-        let decided = match &inner.policy {
+        let decided = match &in_force.policy {
             None => decide::local(&asked),
             Some(policy) => policy.decide(&asked, &mut found),
         };
@@ -187,8 +243,55 @@ impl Access {
             let client = found.client.as_ref().map_or("", |id| id.as_str());
             tracing::warn!(denial = denial.word(), method, %address, credential = found.credential, client_id = client, "a call was refused");
         }
-        decided
+        let caller = decided?;
+        let standing = match &caller {
+            Some(caller) if in_force.policy.is_some() && rules::lasts(asked.path) => {
+                let held = Held {
+                    path: asked.path.to_owned(),
+                    peer: peer.clone(),
+                    handed_on: found.handed_on,
+                    token: found.token,
+                    address: found.address,
+                    caller: caller.clone(),
+                };
+                Some(Standing::new(self.clone(), held))
+            }
+            _ => None,
+        };
+        Ok((caller, standing))
     }
+
+    /// Whether the caller of an open stream would be let in now.
+    fn stands(&self, held: &Held) -> Result<(), Denial> {
+        let in_force = self.in_force();
+        match &in_force.policy {
+            None => Ok(()),
+            Some(policy) => {
+                policy.stands(held, &in_force.tokens, self.0.tls.as_deref(), clock::now())
+            }
+        }
+    }
+
+    /// Counts a call that creates nothing. Creates are counted where it is known that they are none.
+    fn count(&self, caller: &Caller, path: &str) -> Result<(), Limited> {
+        match rules::costs_a_read(path) {
+            true => self.0.rates.read(&caller.client_id),
+            false => Ok(()),
+        }
+    }
+}
+
+fn in_force(config: &Config, file: Option<&TokensFile>) -> Result<InForce, AccessError> {
+    let on = config.security.require_authentication;
+    let tokens = match file {
+        Some(file) => Tokens::read(&file.path, &config.clients)?,
+        None => Tokens::default(),
+    };
+    Ok(InForce {
+        policy: on.then(|| Arc::new(Policy::of(config))),
+        tokens: Arc::new(tokens),
+        clients: Arc::new(config.clients.clone()),
+    })
 }
 
 /// Makes [`AccessService`]s.
@@ -228,19 +331,28 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        match self.access.check(&request) {
+        let (caller, standing) = match self.access.check(&request) {
+            Ok(found) => found,
             Err(denial) => {
                 let refusal = denial.status().into_http();
-                Box::pin(async move { Ok(refusal) })
+                return Box::pin(async move { Ok(refusal) });
             }
-            Ok(caller) => {
-                // The secret has done its work; nothing behind here has a use for it.
-                request.headers_mut().remove(http::header::AUTHORIZATION);
-                if let Some(caller) = caller {
-                    request.extensions_mut().insert(caller);
-                }
-                Box::pin(self.inner.call(request))
-            }
+        };
+        if let Some(caller) = &caller
+            && let Err(limited) = self.access.count(caller, request.uri().path())
+        {
+            let refusal = limited.status().into_http();
+            return Box::pin(async move { Ok(refusal) });
         }
+        // The secret has done its work; nothing behind here has a use for it.
+        request.headers_mut().remove(http::header::AUTHORIZATION);
+        let extensions = request.extensions_mut();
+        if let Some(caller) = caller {
+            extensions.insert(caller);
+        }
+        if let Some(standing) = standing {
+            extensions.insert(standing);
+        }
+        Box::pin(self.inner.call(request))
     }
 }

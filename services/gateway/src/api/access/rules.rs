@@ -20,6 +20,27 @@ const WALLET: Rule = Rule::Any(&[Scope::Read, Scope::Operate]);
 const APPROVE: Rule = Rule::Any(&[Scope::Approve]);
 const OPERATE: Rule = Rule::Any(&[Scope::Operate]);
 
+/// Whether a call counts as one that creates nothing. Creates count by themselves, as payments; and those of people who decide or are on
+/// duty count nowhere: in a flood they are the ones who must get through.
+#[must_use]
+pub(super) fn costs_a_read(path: &str) -> bool {
+    matches!(
+        path,
+        "/paygate.v1.PaymentService/GetPayment"
+            | "/paygate.v1.PaymentService/ListPayments"
+            | "/paygate.v1.PaymentService/WatchPayments"
+            | "/paygate.v1.PaymentService/ExplainPayment"
+            | "/paygate.v1.PaymentService/CancelPayment"
+            | "/paygate.v1.WalletService/GetWallet"
+    )
+}
+
+/// Whether its answer is a stream that may last, and tells of payments.
+#[must_use]
+pub(super) fn lasts(path: &str) -> bool {
+    path == "/paygate.v1.PaymentService/WatchPayments"
+}
+
 /// The rule of a path like `/paygate.v1.PaymentService/GetPayment`. `None`: refused.
 #[must_use]
 pub fn rule(path: &str) -> Option<Rule> {

@@ -48,6 +48,15 @@ pub(super) struct Shown<'a> {
     pub(super) id: &'a str,
     /// Whose it is.
     pub(super) client: &'a Id,
+    sha256: &'a [u8; 32],
+}
+
+/// A token that was shown once, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Proven {
+    id: String,
+    client: Id,
+    sha256: [u8; 32],
 }
 
 /// A file that is not used.
@@ -141,21 +150,49 @@ impl Tokens {
         if !bool::from(digest.as_ref().ct_eq(&token.sha256)) {
             return Err(Denial::TokenInvalid);
         }
-        if token.revoked {
-            return Err(Denial::TokenRevoked);
-        }
-        if token.expires.is_some_and(|expires| now >= expires) {
-            return Err(Denial::TokenExpired);
-        }
+        token.in_force(now)?;
         Ok(Shown {
             id,
             client: &token.client,
+            sha256: &token.sha256,
         })
+    }
+
+    /// Whether a token that was shown before is still in force, and still that client's.
+    pub(super) fn stands(&self, proven: &Proven, now: i64) -> Result<(), Denial> {
+        let token = self.0.get(&proven.id).ok_or(Denial::TokenInvalid)?;
+        if token.sha256 != proven.sha256 || token.client != proven.client {
+            return Err(Denial::TokenInvalid);
+        }
+        token.in_force(now)
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.0.len()
+    }
+}
+
+impl Shown<'_> {
+    /// What of it may be kept.
+    pub(super) fn proven(&self) -> Proven {
+        Proven {
+            id: self.id.to_owned(),
+            client: self.client.clone(),
+            sha256: *self.sha256,
+        }
+    }
+}
+
+impl Token {
+    fn in_force(&self, now: i64) -> Result<(), Denial> {
+        if self.revoked {
+            return Err(Denial::TokenRevoked);
+        }
+        if self.expires.is_some_and(|expires| now >= expires) {
+            return Err(Denial::TokenExpired);
+        }
+        Ok(())
     }
 }
 
@@ -210,6 +247,8 @@ mod tests {
             daily_limit_xrp: None,
             max_pending_payments: None,
             destinations: vec![],
+            rate_limit_per_minute: None,
+            rate_limit_per_hour: None,
         }]
     }
 
@@ -243,6 +282,25 @@ mod tests {
             look_up("revoked = true", &shown, 0),
             Err(Denial::TokenRevoked)
         );
+    }
+
+    #[test]
+    fn a_token_that_was_shown_stands_until_it_ends_or_its_file_knows_it_no_more() {
+        let read = |more: &str| Tokens::parse(&file(more), &clients()).unwrap();
+        let authorization = format!("Bearer {SECRET}");
+        let tokens = read("");
+        let proven = tokens.look_up(&authorization, 0).unwrap().proven();
+        assert_eq!(tokens.stands(&proven, 0), Ok(()));
+        let revoked = read("revoked = true");
+        assert_eq!(revoked.stands(&proven, 0), Err(Denial::TokenRevoked));
+        let expires = read("expires = \"1970-01-01T00:01:40Z\"");
+        assert_eq!(expires.stands(&proven, 99), Ok(()));
+        assert_eq!(expires.stands(&proven, 100), Err(Denial::TokenExpired));
+        let none = Tokens::default();
+        assert_eq!(none.stands(&proven, 0), Err(Denial::TokenInvalid));
+        let other = file("").replace(&hex::encode(proven.sha256), &"ab".repeat(32));
+        let other = Tokens::parse(&other, &clients()).unwrap();
+        assert_eq!(other.stands(&proven, 0), Err(Denial::TokenInvalid));
     }
 
     #[test]

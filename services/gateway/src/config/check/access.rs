@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use paygate_payments::intent::Id;
 
-use super::Checker;
+use super::{COUNT, Checker};
 use crate::config::{Client, ClientCertificates, Profile};
 
 /// Clients are teams' services, not people; the list is held in memory and searched by name.
@@ -184,6 +184,16 @@ impl Checker<'_> {
                 limits.max_pending_payments
             );
             self.refuse(&["clients", "limits.max_pending_payments"], pending, why);
+        }
+        for (name, rate) in [
+            ("rate_limit_per_minute", client.rate_limit_per_minute),
+            ("rate_limit_per_hour", client.rate_limit_per_hour),
+        ] {
+            if let Some(rate) = rate.filter(|rate| !COUNT.contains(&u64::from(*rate))) {
+                let (least, most) = (COUNT.start(), COUNT.end());
+                let why = format!("{name} of {id}: allowed is {least} to {most}");
+                self.refuse(&["clients"], rate, why);
+            }
         }
         if client.destinations.len() > DESTINATIONS_MAX {
             let why = format!("destinations of {id}: at most {DESTINATIONS_MAX}");

@@ -11,6 +11,7 @@ mod issued;
 mod losing;
 mod people;
 mod plans;
+mod reserving;
 mod schedules;
 mod watching;
 mod world;
