@@ -33,7 +33,6 @@ use xrpl_tx::Drops;
 use crate::admin::{self, HealthReport};
 use crate::api::access::{Access, AccessError};
 use crate::api::{self, Api};
-use crate::clock;
 use crate::config::{self, Config};
 use crate::engine::{self, Engine, EngineError, Outputs};
 use crate::metrics::{BuildInfo, Metrics};
@@ -41,12 +40,16 @@ use crate::signer::SignerClient;
 use crate::store::{OpenError, Store, StoreError, StoreOptions};
 use crate::view::View;
 use crate::xrpl::{Crew, Dial, Fleet, FleetSettings, LinkSettings, Tcp};
+use crate::{backup, clock};
 
 /// Connections of the health listener, which anybody on loopback may use.
 const HEALTH_STREAMS_MAX: u32 = 16;
 
 /// How long watchers of health have to leave, once they were told that the process stops.
 const HEALTH_LEAVE: Duration = Duration::from_millis(300);
+
+/// How often the newest backup is looked up.
+const BACKUPS_LOOKED_AT: Duration = Duration::from_secs(30);
 
 /// What ends with the first word of a stop.
 const NAMES_OF_ENTRY: [&str; 4] = [
@@ -276,6 +279,8 @@ impl App {
         });
         let interval = config.tls.reload_interval();
         back.spawn("access", keep_access(api.access.clone(), interval, stop()));
+        let measured = metrics.clone();
+        back.spawn("backups", watch_backups(config, measured, stop()));
         let health = api.health.clone();
         back.spawn("health", serve_health(listeners.health, health, stop()));
         let observer: Observer = Arc::new(move |call: &Call<'_>| {
@@ -325,6 +330,29 @@ async fn keep_access(access: Access, interval: Duration, mut stop: StopToken) ->
         let access = access.clone();
         // A panic in there ends the process by itself.
         let _ = tokio::task::spawn_blocking(move || access.reload(anyway)).await;
+    }
+}
+
+/// Looks how old the newest backup is, if it is known where they are.
+async fn watch_backups(config: Config, metrics: Metrics, mut stop: StopToken) -> io::Result<()> {
+    let Some(folder) = config.backup.dir else {
+        stop.stopped().await;
+        return Ok(());
+    };
+    let (account, network) = (config.wallet.address.0, config.wallet.network_id);
+    let mut looks = tokio::time::interval(BACKUPS_LOOKED_AT);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.stopped() => return Ok(()),
+            _ = looks.tick() => {}
+        }
+        let folder = folder.clone();
+        let look = move || backup::newest(&folder, account, network);
+        // A panic in there ends the process by itself.
+        if let Ok(newest) = tokio::task::spawn_blocking(look).await {
+            metrics.backup_last(newest.map_or(0, |(_, manifest)| manifest.made_at_unix));
+        }
     }
 }
 

@@ -125,6 +125,8 @@ pub enum Format {
     OpenMetrics,
 }
 
+/// For what is not served at all until it is known.
+type NoLabels = [(&'static str, &'static str); 0];
 type FloatCounter = Counter<f64, AtomicU64>;
 type FloatGauge = Gauge<f64, AtomicU64>;
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
@@ -178,6 +180,7 @@ struct Inner {
     access_denied: Family<ReasonLabel, Counter>,
     handshakes: Family<ResultLabel, Counter>,
     certificate_expiry: Family<FileLabel, Gauge>,
+    backup_last: Family<NoLabels, Gauge>,
     files_reloaded: Family<ReloadLabels, Counter>,
     from_signer: Arc<FromSigner>,
 }
@@ -233,6 +236,7 @@ impl Metrics {
             access_denied: Family::default(),
             handshakes: Family::default(),
             certificate_expiry: Family::default(),
+            backup_last: Family::default(),
             files_reloaded: Family::default(),
             from_signer: Arc::default(),
         };

@@ -220,7 +220,7 @@ const fn metric(
 }
 
 /// Every metric, in the order of the page.
-pub const METRICS: [MetricDoc; 53] = [
+pub const METRICS: [MetricDoc; 54] = [
     metric(
         "payments_total",
         Kind::Counter,
@@ -531,6 +531,14 @@ pub const METRICS: [MetricDoc; 53] = [
         &[words("file", &["cert_file", "client_ca_file", "crl_file"])],
         "When the first certificate of a file ends, or a revocation list should have been replaced",
         "less than 14 days ahead of time()",
+    ),
+    metric(
+        "paygate_backup_last_success_timestamp_seconds",
+        Kind::Gauge,
+        "seconds since 1970",
+        &[],
+        "When the newest whole backup in backup.dir was made; 0: there is none; absent: backup.dir is not set",
+        "more than 26 hours behind time()",
     ),
     metric(
         "paygate_access_reloads_total",
