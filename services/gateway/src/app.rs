@@ -486,7 +486,7 @@ fn engine_settings(config: &Config, wallet: Wallet) -> engine::Settings {
 }
 
 /// Users that the signer may run as: those configured, or in the dev profile our own.
-fn signer_uids(config: &Config) -> Vec<u32> {
+pub fn signer_uids(config: &Config) -> Vec<u32> {
     if config.signer.allowed_uids.is_empty() {
         vec![rustix::process::getuid().as_raw()]
     } else {

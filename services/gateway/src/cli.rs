@@ -13,7 +13,7 @@ use paygate_telemetry::{Settings, SpanSink, probe};
 use crate::api::access::Access;
 use crate::app::App;
 use crate::config::Config;
-use crate::{backup, panics, rebuild};
+use crate::{backup, checklist, panics, rebuild};
 
 /// Last log lines and spans get so long at the end, or the last eighth of shutdown.timeout_ms, if that is less.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
@@ -32,6 +32,7 @@ Examples:
   paygate serve --config paygate.toml
   paygate probe --addr http://127.0.0.1:50052
   PAYGATE__MONITORING__LOG_LEVEL=warn paygate serve --config paygate.toml
+  paygate preflight --config paygate.toml --profile production --prometheus http://127.0.0.1:9091
   paygate backup --config paygate.toml --to /backup
   paygate restore --verify /backup/paygate-20261123T231600Z.db
   paygate rebuild --config paygate.toml --client shop --ids orders.txt
@@ -79,6 +80,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         output: rebuild::Format,
     },
+    /// Go through the list before a deployment: servers, signer, keys, wallet, files, backups, monitoring. Exit 1 if an item fails
+    Preflight(checklist::PreflightArgs),
     /// Copy the database while the gateway works, with a manifest beside the copy
     Backup(backup::BackupArgs),
     /// Look at a copy, and put it in the place of a lost database. The next start reconciles it before anything is signed
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
             from_ledger,
             output,
         ),
+        Command::Preflight(args) => preflight(&args),
         Command::Backup(args) => match load(&args.config, None) {
             Ok(config) => answer(backup::backup(&args, &config)),
             Err(code) => code,
@@ -235,6 +239,17 @@ fn run_rebuild(
         Ok(()) if answer.wanted.is_some() => EXIT_INCOMPLETE,
         Ok(()) => EXIT_OK,
     }
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of the command")]
+fn preflight(args: &checklist::PreflightArgs) -> u8 {
+    let config = match load(&args.config, args.profile.as_deref()) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let (text, passed) = runtime().block_on(checklist::preflight(args, &config));
+    print!("{text}");
+    if passed { EXIT_OK } else { EXIT_FAILED }
 }
 
 fn run_probe(addr: &str, service: &str) -> u8 {

@@ -119,6 +119,13 @@ pub fn examine(path: &Path) -> Result<CopyFacts, CopyError> {
     facts(&conn, path, schema)
 }
 
+/// The same without the look at every page. A gateway may have it open.
+pub fn peek(path: &Path) -> Result<CopyFacts, CopyError> {
+    let conn = connect(path)?;
+    let schema = check_kind(&conn, path)?;
+    facts(&conn, path, schema)
+}
+
 /// Keeps gateways away from the store at `path`, as an open store does. Fails while one has it open.
 pub fn hold(path: &Path) -> Result<Lock, OpenError> {
     open::lock(path)
