@@ -197,6 +197,8 @@ fn labels(line: &str) -> BTreeMap<String, String> {
     let (inside, _) = rest.rsplit_once('}').unwrap();
     inside
         .split("\",")
+        // A family that has no labels is written with empty braces.
+        .filter(|pair| !pair.is_empty())
         .map(|pair| {
             let (name, value) = pair.split_once("=\"").unwrap();
             (name.to_owned(), value.trim_end_matches('"').to_owned())

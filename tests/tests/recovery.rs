@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a story ends where it goes wrong")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -28,6 +29,9 @@ const CLOSE_MS: u64 = 300;
 
 /// A quarantine lasts so many ledgers.
 const WINDOW: u32 = 12;
+
+/// Payments that are on their way while the copy is made.
+const ON_THE_WAY: u64 = 4;
 
 /// Payments that are made after the copy.
 fn lost() -> u64 {
@@ -160,6 +164,87 @@ fn types(program: &Path, arguments: &[&str]) -> (i32, String) {
     )
 }
 
+/// Makes a copy of the database of the gateway that runs, and gives its file.
+fn backs_up(world: &World) -> PathBuf {
+    let gateway = &world.binaries().gateway;
+    let config = world.path("gateway/gateway.toml").display().to_string();
+    let (code, said) = types(gateway, &["backup", "--config", &config, "--json"]);
+    assert_eq!(code, 0, "{said}");
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["manifest"]["account"], world.wallet().address());
+    let file = PathBuf::from(said["file"].as_str().unwrap());
+    for path in [&file, &with(&file, ".manifest.json")] {
+        let mode = fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+    }
+    // Nothing is overwritten.
+    let name = file.display().to_string();
+    let (code, said) = types(gateway, &["backup", "--config", &config, "--to", &name]);
+    assert_eq!(code, 1, "{said}");
+    file
+}
+
+/// Loses the gateway with its database, and puts a copy in place; what must not be done on the way is refused.
+fn restores(world: &mut World, copied: &Path) {
+    let gateway = world.binaries().gateway.clone();
+    let config = world.path("gateway/gateway.toml").display().to_string();
+    let file = copied.display().to_string();
+    let (code, said) = types(&gateway, &["restore", "--verify", &file]);
+    assert_eq!(code, 0, "{said}");
+    for part in ["QUARANTINE", "what no ledger tells", "integrity_check"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let damaged = with(copied, ".damaged");
+    let mut bytes = fs::read(copied).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    fs::write(&damaged, bytes).unwrap();
+    fs::copy(
+        with(copied, ".manifest.json"),
+        with(&damaged, ".manifest.json"),
+    )
+    .unwrap();
+    let refused = |arguments: &[&str], why: &str| {
+        let (code, said) = types(&gateway, arguments);
+        assert!(code == 1 && said.contains(why), "{code}: {said}");
+    };
+    refused(
+        &["restore", "--verify", &damaged.display().to_string()],
+        "is not what was backed up",
+    );
+    refused(
+        &["restore", &file, "--config", &config, "--move-aside"],
+        "stop it first",
+    );
+    world.kill_gateway();
+    refused(
+        &["restore", &file, "--config", &config],
+        "nothing is overwritten",
+    );
+    let (code, said) = types(
+        &gateway,
+        &[
+            "restore",
+            &file,
+            "--config",
+            &config,
+            "--move-aside",
+            "--json",
+        ],
+    );
+    assert_eq!(code, 0, "{said}");
+    let said: Value = serde_json::from_str(&said).unwrap();
+    for aside in said["put_in_place"]["moved_aside"].as_array().unwrap() {
+        assert!(Path::new(aside.as_str().unwrap()).exists(), "{aside}");
+    }
+    let store = world.path("gateway/paygate.db");
+    assert_eq!(fs::read(store).unwrap(), fs::read(copied).unwrap());
+}
+
+fn with(path: &Path, suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}{suffix}", path.display()))
+}
+
 async fn paid_once(world: &World) -> usize {
     let address = world.wallet().address();
     let invoices = world.ledger().paid_invoices(&address).await.unwrap();
@@ -194,15 +279,24 @@ async fn sequence(world: &World) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_from_before_some_payments_pays_none_of_them_again() {
     let mut world = World::start(setup()).await.unwrap();
-    let [(database, copied), _] = places(&world);
     pay(&world.client(), "before", 2).await;
-    world.stop_gateway().await.unwrap();
-    copy(&database, &copied);
-    world.start_gateway().await.unwrap();
-    let made = pay(&world.client(), "lost", lost()).await;
-    world.kill_gateway();
+    // The copy is made while payments come and go.
+    for number in 0..ON_THE_WAY {
+        let request = request("on-the-way", number);
+        world
+            .client()
+            .create_until_stored(&request, WITHIN)
+            .await
+            .unwrap();
+    }
+    let copied = backs_up(&world);
+    let mut made = pay(&world.client(), "lost", lost()).await;
+    for number in 0..ON_THE_WAY {
+        let name = format!("on-the-way-{number}");
+        made.push(world.client().until_final(&name, WITHIN).await.unwrap());
+    }
+    restores(&mut world, &copied);
 
-    put_back(&copied, &database);
     let before = sequence(&world).await;
     world.start_gateway().await.unwrap();
     let client = world.client();
@@ -222,12 +316,10 @@ async fn a_database_from_before_some_payments_pays_none_of_them_again() {
         );
         assert_eq!(made_now, before, "nothing is signed");
     }
-    for (number, known) in made.iter().enumerate() {
-        let number = number as u64;
-        let again = client
-            .create_until_stored(&request("lost", number), WITHIN)
-            .await
-            .unwrap();
+    for known in &made {
+        let (name, number) = known.payment_id.rsplit_once('-').unwrap();
+        let request = request(name, number.parse().unwrap());
+        let again = client.create_until_stored(&request, WITHIN).await.unwrap();
         assert_eq!(again.payment_id, known.payment_id);
         let again = client.until_final(&known.payment_id, WITHIN).await.unwrap();
         assert_same(&again, known);
@@ -241,7 +333,7 @@ async fn a_database_from_before_some_payments_pays_none_of_them_again() {
         paid.evidence.clone().unwrap().ledger_index > until_ledger,
         "not before the quarantine's end at {until_ledger}: {paid:?}"
     );
-    assert_eq!(paid_once(&world).await as u64, 3 + lost());
+    assert_eq!(paid_once(&world).await as u64, 3 + lost() + ON_THE_WAY);
     assert_eq!(freeze(&status(&client).await.unwrap()), "");
     // And it is over: the next start finds nothing to doubt.
     world.stop_gateway().await.unwrap();

@@ -33,6 +33,7 @@ use xrpl_tx::Drops;
 use crate::admin::{self, HealthReport};
 use crate::api::access::{Access, AccessError};
 use crate::api::{self, Api};
+use crate::backup;
 use crate::clock;
 use crate::config::{self, Config, ConfigSource};
 use crate::engine::{self, Engine, EngineError, Outputs};
@@ -48,6 +49,9 @@ const HEALTH_STREAMS_MAX: u32 = 16;
 
 /// How long watchers of health have to leave, once they were told that the process stops.
 const HEALTH_LEAVE: Duration = Duration::from_millis(300);
+
+/// How often the newest backup is looked up.
+const BACKUPS_LOOKED_AT: Duration = Duration::from_secs(30);
 
 /// What ends with the first word of a stop.
 const NAMES_OF_ENTRY: [&str; 4] = [
@@ -289,12 +293,14 @@ impl App {
             Ok::<(), EngineError>(())
         });
         let interval = config.tls.reload_interval();
+        let backups = watch_backups(config.clone(), metrics.clone(), stop());
         let reloader = source.map(|source| {
             let (store, access) = (api.store.clone(), api.access.clone());
             Reloader::new(source, config, store, access, api.metrics.clone())
         });
         let access = api.access.clone();
         back.spawn("access", keep_access(access, reloader, interval, stop()));
+        back.spawn("backups", backups);
         let health = api.health.clone();
         back.spawn("health", serve_health(listeners.health, health, stop()));
         let observer: Observer = Arc::new(move |call: &Call<'_>| {
@@ -351,6 +357,29 @@ async fn keep_access(
         let _ = tokio::task::spawn_blocking(move || access.reload(anyway)).await;
         if let Some(reloader) = reloader.as_mut().filter(|_| anyway) {
             reloader.reload().await;
+        }
+    }
+}
+
+/// Looks how old the newest backup is, if it is known where they are.
+async fn watch_backups(config: Config, metrics: Metrics, mut stop: StopToken) -> io::Result<()> {
+    let Some(folder) = config.backup.dir else {
+        stop.stopped().await;
+        return Ok(());
+    };
+    let (account, network) = (config.wallet.address.0, config.wallet.network_id);
+    let mut looks = tokio::time::interval(BACKUPS_LOOKED_AT);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.stopped() => return Ok(()),
+            _ = looks.tick() => {}
+        }
+        let folder = folder.clone();
+        let look = move || backup::newest(&folder, account, network);
+        // A panic in there ends the process by itself.
+        if let Ok(newest) = tokio::task::spawn_blocking(look).await {
+            metrics.backup_last(newest.map_or(0, |(_, manifest)| manifest.made_at_unix));
         }
     }
 }
@@ -486,7 +515,7 @@ fn engine_settings(config: &Config, wallet: Wallet) -> engine::Settings {
 }
 
 /// Users that the signer may run as: those configured, or in the dev profile our own.
-fn signer_uids(config: &Config) -> Vec<u32> {
+pub fn signer_uids(config: &Config) -> Vec<u32> {
     if config.signer.allowed_uids.is_empty() {
         vec![rustix::process::getuid().as_raw()]
     } else {

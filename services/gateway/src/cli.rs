@@ -13,7 +13,7 @@ use paygate_telemetry::{Settings, SpanSink, probe};
 use crate::api::access::Access;
 use crate::app::App;
 use crate::config::{Config, ConfigSource};
-use crate::{panics, rebuild};
+use crate::{backup, checklist, panics, rebuild};
 
 /// Last log lines and spans get so long at the end, or the last eighth of shutdown.timeout_ms, if that is less.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
@@ -32,6 +32,9 @@ Examples:
   paygate serve --config paygate.toml
   paygate probe --addr http://127.0.0.1:50052
   PAYGATE__MONITORING__LOG_LEVEL=warn paygate serve --config paygate.toml
+  paygate preflight --config paygate.toml --profile production --prometheus http://127.0.0.1:9091
+  paygate backup --config paygate.toml --to /backup
+  paygate restore --verify /backup/paygate-20261123T231600Z.db
   paygate rebuild --config paygate.toml --client shop --ids orders.txt
   cut -f1,2 payments.tsv | paygate rebuild --config paygate.toml --ids - --output json
 
@@ -77,6 +80,12 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         output: rebuild::Format,
     },
+    /// Go through the list before a deployment: servers, signer, keys, wallet, files, backups, monitoring. Exit 1 if an item fails
+    Preflight(checklist::PreflightArgs),
+    /// Copy the database while the gateway works, with a manifest beside the copy
+    Backup(backup::BackupArgs),
+    /// Look at a copy, and put it in the place of a lost database. The next start reconciles it before anything is signed
+    Restore(backup::RestoreArgs),
     /// Ask a grpc.health.v1 service; exit 0 only if it is SERVING
     Probe {
         /// For example http://127.0.0.1:50052 or unix:/run/paygate-signer/signer.sock
@@ -107,6 +116,22 @@ pub fn main() -> ExitCode {
             from_ledger,
             output,
         ),
+        Command::Preflight(args) => preflight(&args),
+        Command::Backup(args) => match load(&args.config, None) {
+            Ok(config) => answer(backup::backup(&args, &config)),
+            Err(code) => code,
+        },
+        Command::Restore(args) => {
+            match args
+                .config
+                .as_deref()
+                .map(|path| load(path, None))
+                .transpose()
+            {
+                Ok(config) => answer(backup::restore(&args, config.as_ref())),
+                Err(code) => code,
+            }
+        }
         Command::Probe { addr, service } => run_probe(&addr, &service),
     };
     ExitCode::from(code)
@@ -227,9 +252,31 @@ fn run_rebuild(
     }
 }
 
+#[expect(clippy::print_stdout, reason = "the answer of the command")]
+fn preflight(args: &checklist::PreflightArgs) -> u8 {
+    let config = match load(&args.config, args.profile.as_deref()) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let (text, passed) = runtime().block_on(checklist::preflight(args, &config));
+    print!("{text}");
+    if passed { EXIT_OK } else { EXIT_FAILED }
+}
+
 fn run_probe(addr: &str, service: &str) -> u8 {
     match runtime().block_on(probe::probe(addr, service)) {
         Ok(()) => EXIT_OK,
+        Err(err) => complain(EXIT_FAILED, &err),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of the command")]
+fn answer<E: std::error::Error>(done: Result<String, E>) -> u8 {
+    match done {
+        Ok(text) => {
+            print!("{text}");
+            EXIT_OK
+        }
         Err(err) => complain(EXIT_FAILED, &err),
     }
 }

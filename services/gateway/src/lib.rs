@@ -8,7 +8,9 @@
 pub mod admin;
 pub mod api;
 pub mod app;
+pub mod backup;
 pub mod chance;
+pub mod checklist;
 pub mod cli;
 pub mod clock;
 pub mod config;

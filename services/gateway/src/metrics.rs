@@ -128,6 +128,8 @@ pub enum Format {
     OpenMetrics,
 }
 
+/// For what is not served at all until it is known.
+type NoLabels = [(&'static str, &'static str); 0];
 type FloatCounter = Counter<f64, AtomicU64>;
 type FloatGauge = Gauge<f64, AtomicU64>;
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
@@ -184,6 +186,7 @@ struct Inner {
     rate_limited: Family<KindLabel, Counter>,
     handshakes: Family<ResultLabel, Counter>,
     certificate_expiry: Family<FileLabel, Gauge>,
+    backup_last: Family<NoLabels, Gauge>,
     files_reloaded: Family<ReloadLabels, Counter>,
     from_signer: Arc<FromSigner>,
 }
@@ -242,6 +245,7 @@ impl Metrics {
             rate_limited: Family::default(),
             handshakes: Family::default(),
             certificate_expiry: Family::default(),
+            backup_last: Family::default(),
             files_reloaded: Family::default(),
             from_signer: Arc::default(),
         };

@@ -104,6 +104,9 @@ socket_path = "{directory}/run/signer.sock"
 [store]
 path = "{directory}/gateway/paygate.db"
 
+[backup]
+dir = "{directory}/backups"
+
 [limits]
 max_payment_xrp = "{max_payment_xrp}"
 daily_limit_xrp = "{daily_limit_xrp}"

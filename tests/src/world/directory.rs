@@ -6,6 +6,7 @@
 //! ledger/    what the simulated ledger has validated      gateway/   configuration and store
 //! signer/    configuration and journal                    secrets/   the seed, 0600
 //! run/       the signer's socket, 0750                    logs/      what the processes said
+//! backups/   copies of the store
 //! ```
 
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
@@ -21,11 +22,12 @@ use super::config::Anchor;
 use super::wallet::Wallet;
 
 /// Folders and their modes. The signer refuses a socket's directory that others may enter.
-const FOLDERS: [(&str, u32); 7] = [
+const FOLDERS: [(&str, u32); 8] = [
     ("ledger", 0o700),
     ("signer", 0o700),
     ("signer/journal", 0o700),
     ("gateway", 0o700),
+    ("backups", 0o700),
     ("secrets", 0o700),
     ("run", 0o750),
     ("logs", 0o700),

@@ -30,6 +30,11 @@ impl World {
         Ledger::at(&self.ledger_urls[number - 1].1)
     }
 
+    /// The WebSocket address of one server, by its number: the first has 1.
+    pub fn ledger_server_url(&self, number: usize) -> &str {
+        &self.ledger_urls[number - 1].0
+    }
+
     /// The paying wallet.
     pub fn wallet(&self) -> &Wallet {
         &self.setup.wallet

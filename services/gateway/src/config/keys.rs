@@ -85,7 +85,7 @@ const CLIENTS: &str = "[{client_id=\"shop\",scopes=[\"pay\"]}]";
 const SERVERS: &str = "[{url=\"ws://127.0.0.1:6006\",operator=\"us\",own=true}]";
 
 #[rustfmt::skip]
-pub(super) const KEYS: [Key; 73] = [
+pub(super) const KEYS: [Key; 74] = [
     text("profile", "dev", "dev or production", "dev", "production turns the refusals on that protect real money"),
     text("role", "all", "all", "all", "all accepts payments and sends them; accept comes with a store for several gateways"),
     text("listen", "127.0.0.1:50051", "address:port", "127.0.0.1:0", "where the gRPC API listens; other than loopback only with tls.cert_file and authentication"),
@@ -95,6 +95,7 @@ pub(super) const KEYS: [Key; 73] = [
     parsed("monitoring.latency_threshold_ms", "5000", "milliseconds", "1", "slower answers of ledger servers make the check xrpl degraded"),
     text("monitoring.otlp_endpoint", "unset", "URL", "http://127.0.0.1:4317", "collector for spans, http://host:4317 or unix:///path; unset, none are exported"),
     text("store.path", "/var/lib/paygate/paygate.db", "path", "/x", "the database file; its directory must exist"),
+    text("backup.dir", "unset", "path", "/x", "where paygate backup puts copies of the database, best on another disk; the age of the newest one there is a metric"),
     text("signer.socket_path", "/run/paygate-signer/signer.sock", "path", "/x", "the signer's Unix socket"),
     parsed("signer.allowed_uids", "[]", "list of user ids", "[1]", "users that the process behind the socket may run as; empty is the gateway's own user, in profile dev only"),
     text("wallet.address", "required", "classic address", ADDRESS, "the hot wallet"),

@@ -68,6 +68,9 @@ pub struct Config {
     /// The store.
     #[serde(default)]
     pub store: Store,
+    /// Copies of the store.
+    #[serde(default)]
+    pub backup: Backup,
     /// The signer's socket.
     #[serde(default)]
     pub signer: Signer,
@@ -149,6 +152,15 @@ pub struct Monitoring {
 pub struct Store {
     /// The database file.
     pub path: PathBuf,
+}
+
+/// Section `backup`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backup {
+    /// Where `paygate backup` puts copies, and where their age is looked up. Absent: the age is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
 }
 
 /// Section `signer`.

@@ -93,6 +93,14 @@ impl Metrics {
             .set(saturating(at));
     }
 
+    /// When the newest whole backup was made, in seconds since 1970; 0 if there is none.
+    pub fn backup_last(&self, at: u64) {
+        self.inner
+            .backup_last
+            .get_or_create(&[])
+            .set(saturating(at));
+    }
+
     /// Files were read again.
     pub fn files_reloaded(&self, files: &'static str, good: bool) {
         let result = if good { "ok" } else { "failed" };
@@ -113,6 +121,11 @@ impl Inner {
             &self.certificate_expiry,
         );
         add(r, "paygate_access_reloads", &self.files_reloaded);
+        add(
+            r,
+            "paygate_backup_last_success_timestamp_seconds",
+            &self.backup_last,
+        );
         // Shown before the first one, so that a rate has something to begin with.
         for reason in DENIALS {
             let _ = self.access_denied.get_or_create(&ReasonLabel { reason });

@@ -226,7 +226,7 @@ const fn metric(
 }
 
 /// Every metric, in the order of the page.
-pub const METRICS: [MetricDoc; 59] = [
+pub const METRICS: [MetricDoc; 60] = [
     metric(
         "payments_total",
         Kind::Counter,
@@ -585,6 +585,14 @@ pub const METRICS: [MetricDoc; 59] = [
         &[words("file", &["cert_file", "client_ca_file", "crl_file"])],
         "When the first certificate of a file ends, or a revocation list should have been replaced",
         "less than 14 days ahead of time()",
+    ),
+    metric(
+        "paygate_backup_last_success_timestamp_seconds",
+        Kind::Gauge,
+        "seconds since 1970",
+        &[],
+        "When the newest whole backup in backup.dir was made; 0: there is none; absent: backup.dir is not set",
+        "more than 26 hours behind time()",
     ),
     metric(
         "paygate_access_reloads_total",

@@ -19,6 +19,7 @@
 //! - `foreign.rs`: transactions that nobody here made. `imported.rs`: what the ledger shows of rows that were lost.
 //! - `pause.rs`, `approvals.rs`, `audit.rs`: what people do, and the log of it.
 //! - `timeline.rs`, `sentences.rs`: what a person reads at night.
+//! - [`copy`]: copies of the file, for backups.
 
 mod accept;
 mod amounts;
@@ -30,6 +31,7 @@ mod cancel;
 mod clients;
 mod codec;
 mod confirm;
+pub mod copy;
 mod counts;
 mod day;
 mod dispatch;

@@ -12,6 +12,7 @@
 //! - `identity`: which network a server is on, proven before anything else is asked of it
 //! - `calls`: one typed method for each command
 //! - `lookups`: the calls about accounts that are not the wallet, for pre-flight
+//! - `signer_list`: who else may sign for the wallet
 //! - `history`: long histories, part by part
 //! - `facts`: what the calls return
 //! - `wire`, `wire_tx`, `wire_values`: the shapes of the server's JSON, and their checked translation into facts
@@ -28,6 +29,7 @@ mod identity;
 mod link;
 mod lookups;
 mod progress;
+mod signer_list;
 mod wire;
 mod wire_tx;
 mod wire_values;
@@ -48,3 +50,4 @@ pub use link::{
 };
 pub use lookups::OtherAccount;
 pub use progress::Progress;
+pub use signer_list::SignerList;
