@@ -528,7 +528,8 @@ mod tests {
     fn every_difference_has_its_name() {
         let paid = |number| payment(number, PaymentState::Paid);
         let on_ledger = |number| tx(number, "Payment", "tesSUCCESS");
-        let cases: Vec<(Vec<Transaction>, Vec<Payment>, &str)> = vec![
+        type Case = (Vec<Transaction>, Vec<Payment>, &'static str);
+        let cases: Vec<Case> = vec![
             (vec![], vec![paid(1)], "PAID_NOT_ON_LEDGER"),
             (
                 vec![],
@@ -595,7 +596,8 @@ mod tests {
 
     #[test]
     fn a_field_that_differs_is_named_with_both_values() {
-        let changes: [(&str, fn(&mut Transaction)); 6] = [
+        type Change = fn(&mut Transaction);
+        let changes: [(&str, Change); 6] = [
             ("amount", |tx| tx.delivered = Some(xrp(4_000_000))),
             ("destination", |tx| tx.destination = "rOTHER".into()),
             ("destination_tag", |tx| tx.destination_tag = Some(0)),
