@@ -4,8 +4,10 @@
 //! validated transactions for the ledger, believe the gateway about what the ledger holds, or change anything.
 
 mod compare;
+mod fields;
 mod ledger;
 mod report;
+mod transaction;
 
 use std::time::{Duration, SystemTime};
 
