@@ -66,13 +66,10 @@ pub(super) enum LedgerError {
         from: u32,
         to: u32,
     },
-    #[error("{url} holds no ledger that closed {what} --{end}: it holds {held}")]
-    NoSuchTime {
-        url: String,
-        what: &'static str,
-        end: &'static str,
-        held: String,
-    },
+    #[error(
+        "{url} holds no ledger that closed before --from, so that the first of the period may be missing: it holds {held}"
+    )]
+    TooEarly { url: String, held: String },
     #[error("no ledger closed in the period")]
     Empty,
     #[error(
@@ -159,30 +156,24 @@ impl Ledger {
             Period::Ledgers { from, to: u32::MAX } => (from, newest),
             Period::Ledgers { from, to } => (from, to),
             Period::Times { from, to } => {
-                let no_such = |ledger: &Self, what, end| LedgerError::NoSuchTime {
-                    url: ledger.url.clone(),
-                    what,
-                    end,
-                    held: ledger.held.clone(),
-                };
                 let first = match from {
                     None => self.first,
                     Some(from) => {
                         // What closed before is not held: whether the period's first ledgers are, nobody knows.
                         if self.first > 1 && order(&from) < order(&self.closed(self.first).await?) {
-                            return Err(no_such(self, "before", "from"));
+                            return Err(LedgerError::TooEarly {
+                                url: self.url.clone(),
+                                held: self.held.clone(),
+                            });
                         }
                         self.first_closed_at(&from).await?
                     }
                 };
                 let last = match to {
                     None => newest,
+                    // A period that is not over yet ends where the server does; the report says where that was.
                     Some(to) => self.first_closed_at(&to).await?.saturating_sub(1),
                 };
-                // A period that is not over yet ends where the server does.
-                if last > newest && to.is_some() {
-                    return Err(no_such(self, "after", "to"));
-                }
                 (first, last)
             }
         };
