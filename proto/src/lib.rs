@@ -8,6 +8,10 @@
 /// what server reflection hands out. It carries no comments: they would triple it, and reflection does not need them.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("gen/descriptor.bin");
 
+mod reasons;
+
+pub use reasons::{REASONS, Reason, Stored, row_of};
+
 /// `paygate.v1`: what callers, approvers and operators speak with the gateway.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::float_arithmetic)]
 pub mod v1 {

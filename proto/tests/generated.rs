@@ -1,10 +1,11 @@
-//! Keeps the committed Rust in `src/gen` and the page `api.md` equal to what the `.proto` files make.
+//! Keeps the committed Rust in `src/gen` and the pages `api.md` and `errors.md` equal to what the `.proto` files make.
 //!
 //! Owns how the contract is generated: there is no build script and no protoc. May not change anything unless
 //! `UPDATE_GENERATED=1` says so.
 #![allow(clippy::unwrap_used)]
 
 mod api_page;
+mod reasons;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
-const HOW: &str = "run `UPDATE_GENERATED=1 cargo test -p paygate-proto --test generated` and commit proto/src/gen and proto/api.md";
+const HOW: &str = "run `UPDATE_GENERATED=1 cargo test -p paygate-proto --test generated` and commit proto/src/gen, proto/api.md and proto/errors.md";
 
 #[test]
 fn generated_code_is_what_the_proto_files_make() {
@@ -22,7 +23,12 @@ fn generated_code_is_what_the_proto_files_make() {
     let fresh = tempfile::tempdir().unwrap();
     let descriptors = compile(root);
     generate(&descriptors, fresh.path());
-    let page = api_page::page(&descriptors);
+    let table = reasons::table(&descriptors);
+    fs::write(fresh.path().join("reasons.rs"), reasons::rust(&table)).unwrap();
+    let pages = [
+        ("api.md", api_page::page(&descriptors)),
+        ("errors.md", reasons::page(&table)),
+    ];
 
     let names: BTreeSet<_> = file_names(&committed)
         .union(&file_names(fresh.path()))
@@ -34,13 +40,17 @@ fn generated_code_is_what_the_proto_files_make() {
             fs::read(committed.join(name)).ok() != fs::read(fresh.path().join(name)).ok()
         })
         .collect();
-    let page_is_stale = fs::read_to_string(root.join("api.md")).ok().as_ref() != Some(&page);
-    if stale.is_empty() && !page_is_stale {
+    let stale_pages: Vec<_> = pages
+        .iter()
+        .filter(|(name, text)| fs::read_to_string(root.join(name)).ok().as_ref() != Some(text))
+        .collect();
+    if stale.is_empty() && stale_pages.is_empty() {
         return;
     }
     assert!(
         std::env::var_os("UPDATE_GENERATED").is_some_and(|value| value == "1"),
-        "generated files differ from the .proto files (src/gen: {stale:?}, api.md: {page_is_stale}): {HOW}"
+        "generated files differ from the .proto files (src/gen: {stale:?}, pages: {:?}): {HOW}",
+        stale_pages.iter().map(|(name, _)| name).collect::<Vec<_>>()
     );
     for name in stale {
         match fs::read(fresh.path().join(&name)) {
@@ -48,7 +58,9 @@ fn generated_code_is_what_the_proto_files_make() {
             Err(_) => fs::remove_file(committed.join(&name)).unwrap(),
         }
     }
-    fs::write(root.join("api.md"), page).unwrap();
+    for (name, text) in stale_pages {
+        fs::write(root.join(name), text).unwrap();
+    }
 }
 
 fn compile(root: &Path) -> FileDescriptorSet {

@@ -1131,68 +1131,123 @@ pub mod approval_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
-/// ErrorReason is the list. After "nothing stored", the payment_id is as free as before.
+/// ErrorReason is the table: for each reason the gRPC code and what it means, what it means for the money, and what to do. `errors.md` and
+/// the Rust table are made of these comments. "Stored" is about this call: an earlier one with the same payment_id, above all one without
+/// an answer, may have stored the payment. No error makes it safe to pay by other means: only a payment's `safe_to_repay` does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ErrorReason {
     /// Never sent.
     Unspecified = 0,
-    /// INVALID_ARGUMENT. A field is missing or malformed; nothing stored. Correct the request; BadRequest names the field.
+    /// INVALID_ARGUMENT. A field is missing or malformed.
+    /// Money: Nothing stored.
+    /// Do: Correct the request: BadRequest names every field that is wrong.
     FieldInvalid = 1,
-    /// ALREADY_EXISTS. This payment_id belongs to a payment of other content, which goes on untouched; nothing stored.
-    /// `metadata.field` names the first field that differs. Look the payment up; a different payment needs an id of its own.
+    /// ALREADY_EXISTS. This payment_id belongs to a payment of other content; `metadata.field` names the first field that differs.
+    /// Money: Nothing stored by this call. The payment of that id goes on untouched, and may be paid.
+    /// Do: Look that payment up. A different payment needs an id of its own.
     PaymentIdReused = 2,
-    /// FAILED_PRECONDITION. `retry_of` names a payment that is unknown, not safe to repay, or has a successor; nothing stored.
-    /// Wait until the predecessor is safe to repay.
+    /// FAILED_PRECONDITION. `retry_of` names a payment that is unknown, not safe to repay, or has a successor.
+    /// Money: Nothing stored. The predecessor may still be paid: do not pay elsewhere on account of this.
+    /// Do: Wait until the predecessor is safe to repay; if it has a successor, look that up.
     RetryOfInvalid = 3,
-    /// INVALID_ARGUMENT. The destination is the paying wallet itself; nothing stored.
+    /// INVALID_ARGUMENT. The destination is the paying wallet itself.
+    /// Money: Nothing stored.
+    /// Do: Correct the destination.
     DestinationIsWallet = 4,
-    /// PERMISSION_DENIED. The caller may not pay this destination; nothing stored.
+    /// PERMISSION_DENIED. The caller may not pay this destination.
+    /// Money: Nothing stored.
+    /// Do: Correct the destination, or have it added to the client's `destinations`.
     DestinationNotAllowed = 5,
-    /// INVALID_ARGUMENT. The issued currency is none of the configured assets; nothing stored. Does not pass by itself.
+    /// INVALID_ARGUMENT. The issued currency is none of the configured assets.
+    /// Money: Nothing stored.
+    /// Do: Correct currency and issuer, or have the asset configured. It does not pass by itself.
     AssetNotConfigured = 6,
-    /// FAILED_PRECONDITION, `validate_only` alone. As of a validated ledger the destination cannot receive it; nothing stored.
-    /// `metadata.refusal` is the name of a PreflightRefusal, the message says what to do next. A stored payment would be CANCELLED.
+    /// FAILED_PRECONDITION. With `validate_only` alone: as of a validated ledger the destination cannot receive it; `metadata.refusal`
+    /// is the name of a PreflightRefusal.
+    /// Money: Nothing stored. A stored payment would be CANCELLED.
+    /// Do: What the message says; for most it is the destination's owner who must do it.
     DestinationCannotReceive = 7,
-    /// INVALID_ARGUMENT. Above the largest amount of one payment; nothing stored. Does not pass by itself.
+    /// INVALID_ARGUMENT. Above the largest amount of one payment.
+    /// Money: Nothing stored.
+    /// Do: Pay less, or have the limit raised. It does not pass by itself.
     LimitPaymentMax = 10,
-    /// INVALID_ARGUMENT. Below the smallest amount of one payment; nothing stored. Does not pass by itself.
+    /// INVALID_ARGUMENT. Below the smallest amount of one payment.
+    /// Money: Nothing stored.
+    /// Do: Pay more. It does not pass by itself.
     LimitPaymentMin = 11,
-    /// RESOURCE_EXHAUSTED. The daily limit is used up; nothing stored. Repeat after RetryInfo.
+    /// RESOURCE_EXHAUSTED. The limit of 24 hours, the wallet's or the client's, has no room for it.
+    /// Money: Nothing stored.
+    /// Do: Repeat after RetryInfo; without one it does not pass by itself.
     LimitDaily = 12,
-    /// RESOURCE_EXHAUSTED. As many payments as allowed are pending; nothing stored. Repeat after RetryInfo.
+    /// RESOURCE_EXHAUSTED. As many payments as allowed are pending, of all clients or of this one.
+    /// Money: Nothing stored.
+    /// Do: Repeat after RetryInfo.
     LimitPending = 13,
-    /// RESOURCE_EXHAUSTED. Too many calls by this client; not looked at. Repeat after RetryInfo.
+    /// RESOURCE_EXHAUSTED. Too many calls by this client.
+    /// Money: Not looked at, so nothing stored.
+    /// Do: Repeat after RetryInfo.
     RateLimited = 14,
-    /// OUT_OF_RANGE. The message is larger than the request size cap; not looked at.
+    /// OUT_OF_RANGE. The message is larger than the cap on requests.
+    /// Money: Not looked at, so nothing stored.
+    /// Do: Make it smaller: fewer or shorter memos, fewer items of a batch.
     RequestTooLarge = 15,
-    /// NOT_FOUND. No such payment of this client. After a CreatePayment without an answer: repeat CreatePayment, do not conclude.
+    /// NOT_FOUND. No such payment of this client.
+    /// Money: Unknown: a CreatePayment on its way may still store it.
+    /// Do: After a CreatePayment without an answer repeat CreatePayment; do not conclude that it does not exist.
     PaymentNotFound = 20,
-    /// FAILED_PRECONDITION. The payment is in a state in which this cannot be done; it is unchanged. Look it up.
+    /// FAILED_PRECONDITION. What is asked about is in a state in which this cannot be done.
+    /// Money: Unchanged by this call. It says nothing about whether a payment is paid: its state does.
+    /// Do: Look it up, and do what the message says. With `metadata.tx_hash` the ledger holds a payment that the store does not know:
+    /// do not pay elsewhere.
     StateForbids = 21,
-    /// INVALID_ARGUMENT. A page token or cursor that this gateway did not make, or of another filter. Start over.
+    /// INVALID_ARGUMENT. A page token or cursor that this gateway did not make, or of another filter.
+    /// Money: Unchanged: nothing but reading was asked for.
+    /// Do: Start over without it. Changes may have been missed: look the payments up.
     PageTokenInvalid = 22,
-    /// PERMISSION_DENIED. Four eyes: the creator of a payment cannot approve or reject it; unchanged.
+    /// PERMISSION_DENIED. Four eyes: the creator of a payment cannot approve or reject it.
+    /// Money: Unchanged.
+    /// Do: Another identity decides.
     ApproverIsCreator = 23,
-    /// UNAUTHENTICATED. No credential, or one that does not verify; not looked at.
+    /// UNAUTHENTICATED. No credential, or one that does not verify; `metadata.denial` says which.
+    /// Money: Not looked at, so nothing stored.
+    /// Do: Show a valid certificate or token, then repeat the same call.
     CredentialInvalid = 30,
-    /// PERMISSION_DENIED. The credential maps to no client, or the address is not on the allow-list; not looked at.
+    /// PERMISSION_DENIED. The credential maps to no client, or the address is not on the allow-list.
+    /// Money: Not looked at, so nothing stored.
+    /// Do: Have the client or the address configured, then repeat the same call.
     ClientNotAllowed = 31,
-    /// PERMISSION_DENIED. The client lacks the scope that this RPC needs; not looked at.
+    /// PERMISSION_DENIED. The client lacks the scope that this call needs; `metadata.scope` names it.
+    /// Money: Not looked at, so nothing stored.
+    /// Do: Have the scope given, or leave it to whoever has it.
     ScopeMissing = 32,
-    /// UNIMPLEMENTED. This version does not do it; nothing stored. Repeating does not help.
+    /// UNIMPLEMENTED. This version does not do it.
+    /// Money: Nothing stored.
+    /// Do: Do what the message says instead. Repeating does not help.
     NotImplemented = 40,
-    /// UNAVAILABLE. The store does not answer. Nothing is known: the payment may be stored. Repeat the same call.
+    /// UNAVAILABLE. The store does not answer.
+    /// Money: Unknown: the payment may be stored. Do not pay elsewhere.
+    /// Do: Repeat the same call, with the same payment_id.
     StoreUnavailable = 41,
-    /// UNAVAILABLE. The gateway stops; nothing stored. Repeat the same call, on another gateway if there is one.
+    /// UNAVAILABLE. The gateway stops.
+    /// Money: Nothing stored by this call.
+    /// Do: Repeat the same call, on another gateway if there is one.
     Draining = 42,
-    /// UNAVAILABLE. The gateway has no validated ledger yet, which `pay_before` needs; nothing stored. Repeat the same call.
+    /// UNAVAILABLE. The gateway has no validated ledger yet, which `pay_before` needs.
+    /// Money: Nothing stored.
+    /// Do: Repeat the same call.
     LedgerUnavailable = 43,
-    /// RESOURCE_EXHAUSTED. Too many calls at once; not looked at. Repeat after RetryInfo.
+    /// RESOURCE_EXHAUSTED. Too many calls, batches or streams at once.
+    /// Money: Not looked at, so nothing stored.
+    /// Do: Repeat after RetryInfo.
     Overloaded = 44,
-    /// DEADLINE_EXCEEDED. The call's own time was up. Nothing is known: the payment may be stored. Repeat the same call.
+    /// DEADLINE_EXCEEDED. The call's own time was up.
+    /// Money: Unknown: the payment may be stored. Do not pay elsewhere.
+    /// Do: Repeat the same call, with the same payment_id.
     DeadlineExceeded = 45,
-    /// INTERNAL. A bug, logged with the trace id. Nothing is known: the payment may be stored. Repeat the same call, and report it.
+    /// INTERNAL. A bug, logged with the trace id.
+    /// Money: Unknown: the payment may be stored. Do not pay elsewhere.
+    /// Do: Repeat the same call, with the same payment_id, and report it.
     Internal = 46,
 }
 impl ErrorReason {
@@ -3446,7 +3501,7 @@ pub struct CreatePaymentResponse {
 /// BatchCreatePaymentsRequest holds several payments.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchCreatePaymentsRequest {
-    /// 1 to 100, with different payment_ids. Each is treated as CreatePayment does.
+    /// 1 to 100, with different payment_ids. Each is treated as CreatePayment does, and none may be larger than its requests.
     #[prost(message, repeated, tag = "1")]
     pub payments: ::prost::alloc::vec::Vec<CreatePaymentRequest>,
 }
@@ -3469,15 +3524,15 @@ pub mod batch_item {
     /// Exactly one is set.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Outcome {
-        /// Stored, now or earlier.
+        /// Stored, now or earlier. With `validate_only`: it would be.
         #[prost(message, tag = "1")]
         Created(super::CreatePaymentResponse),
-        /// Refused; nothing of this item is stored.
+        /// What CreatePayment would have answered. Whether something is stored of this item, its `reason` says, as ErrorReason has it.
         #[prost(message, tag = "2")]
         Error(super::BatchItemError),
     }
 }
-/// BatchItemError is what CreatePayment would have answered.
+/// BatchItemError is an error about one item.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BatchItemError {
     /// The gRPC status code, for example 3 for INVALID_ARGUMENT.
@@ -3489,9 +3544,12 @@ pub struct BatchItemError {
     /// For a person: names the field, the value and the limit.
     #[prost(string, tag = "3")]
     pub message: ::prost::alloc::string::String,
-    /// The field in question. Empty: none.
+    /// The field of the item in question. Empty: none, or several.
     #[prost(string, tag = "4")]
     pub field: ::prost::alloc::string::String,
+    /// When it is worth repeating this item. Absent: it does not pass by itself, or nobody knows when.
+    #[prost(message, optional, tag = "5")]
+    pub retry_after: ::core::option::Option<::prost_types::Duration>,
 }
 /// GetPaymentRequest names a payment.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3866,8 +3924,11 @@ pub mod payment_service_client {
                 .insert(GrpcMethod::new("paygate.v1.PaymentService", "CreatePayment"));
             self.inner.unary(req, path, codec).await
         }
-        /// BatchCreatePayments stores each item by itself, with a result for each: some may be accepted and others refused, which
-        /// deviates from AIP-233 on purpose. Safe to repeat as a whole. Scope `pay`. This version answers UNIMPLEMENTED.
+        /// BatchCreatePayments treats each item as CreatePayment does, all at once, with a result for each: some may be stored and others
+        /// refused, which deviates from AIP-233 on purpose. No item waits for another or falls with it; they begin in the request's order. Each
+        /// counts by itself towards limits and rates. Safe to repeat as a whole or in part, above all after any failure without an answer:
+        /// what is stored stays. Refused as a whole, with nothing stored: no item or more than 100, one payment_id twice, more than 128 KiB
+        /// (REQUEST_TOO_LARGE), more than 8 batches at once (OVERLOADED). Scope `pay`.
         pub async fn batch_create_payments(
             &mut self,
             request: impl tonic::IntoRequest<super::BatchCreatePaymentsRequest>,
@@ -4053,8 +4114,11 @@ pub mod payment_service_server {
             tonic::Response<super::CreatePaymentResponse>,
             tonic::Status,
         >;
-        /// BatchCreatePayments stores each item by itself, with a result for each: some may be accepted and others refused, which
-        /// deviates from AIP-233 on purpose. Safe to repeat as a whole. Scope `pay`. This version answers UNIMPLEMENTED.
+        /// BatchCreatePayments treats each item as CreatePayment does, all at once, with a result for each: some may be stored and others
+        /// refused, which deviates from AIP-233 on purpose. No item waits for another or falls with it; they begin in the request's order. Each
+        /// counts by itself towards limits and rates. Safe to repeat as a whole or in part, above all after any failure without an answer:
+        /// what is stored stays. Refused as a whole, with nothing stored: no item or more than 100, one payment_id twice, more than 128 KiB
+        /// (REQUEST_TOO_LARGE), more than 8 batches at once (OVERLOADED). Scope `pay`.
         async fn batch_create_payments(
             &self,
             request: tonic::Request<super::BatchCreatePaymentsRequest>,

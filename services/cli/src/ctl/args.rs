@@ -10,9 +10,11 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use paygate_client::proto::{AuditHead, PaymentState};
 
+use super::export::Export;
 use super::parse::{
     When, audit_head, currency, decimal, drops, duration, payment_id, state, tx_hash, when, xrp,
 };
+use super::reconcile::Reconcile;
 use super::token::Token;
 
 const TOP_HELP: &str = "\
@@ -228,6 +230,10 @@ pub(crate) enum Command {
     /// Pay what a file lists.
     #[command(subcommand)]
     Batch(Batch),
+    /// Write payments into a file for accounting.
+    Export(Export),
+    /// Compare what the gateway says of payments with the ledger itself.
+    Reconcile(Reconcile),
     /// Make tokens for callers. Nothing is sent.
     #[command(subcommand)]
     Token(Token),

@@ -1,14 +1,17 @@
 //! paygatectl: the command line over `paygate_client`.
 //!
 //! `args` and `parse` read, `run`, `pay`, `batch` and `watch` call, `show`, `timeline`, `wallet`, `status` and `failure` write for a person,
-//! `json` for a script, `words` holds what both a result and an error say about the money, `exit` how it ends.
+//! `export` and `reconcile` write for accounting, from `period` and in `decimal`s; `json` for a script, `cells` for a spreadsheet, `words` holds what both a result and an error say about the money, `exit` how it ends.
 
 mod announce;
 mod approvals;
 pub(crate) mod args;
 mod audit;
 mod batch;
+mod cells;
+mod decimal;
 pub(crate) mod exit;
+mod export;
 mod failure;
 mod json;
 mod names;
@@ -16,6 +19,8 @@ mod out;
 mod parse;
 mod pause;
 mod pay;
+mod period;
+mod reconcile;
 pub(crate) mod run;
 mod show;
 mod status;

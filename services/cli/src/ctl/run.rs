@@ -14,8 +14,8 @@ use super::exit::Exit;
 use super::failure::{self, Asked};
 use super::out::{Out, WriteError, clean, note, print};
 use super::{
-    announce, approvals, audit, batch, json, pause, pay, show, status, timeline, token, unfreeze,
-    wallet, watch,
+    announce, approvals, audit, batch, export, json, pause, pay, reconcile, show, status, timeline,
+    token, unfreeze, wallet, watch,
 };
 
 /// One attempt of a call: short against the whole time, so that a gateway that restarts is found by the next one.
@@ -49,6 +49,8 @@ pub(crate) async fn run(cli: Cli) -> Exit {
         Command::Pay(asked) => pay::pay(&context, asked).await,
         Command::Cancel(asked) => pay::cancel(&context, &asked).await,
         Command::Batch(Batch::Pay(asked)) => batch::pay(&context, asked).await,
+        Command::Export(asked) => export::export(&context, asked).await,
+        Command::Reconcile(asked) => reconcile::reconcile(&context, asked).await,
         Command::Unfreeze(asked) => unfreeze::unfreeze(&context, asked).await,
         Command::Announce(asked) => announce::announce(&context, asked).await,
         Command::Pause(asked) => pause::pause(&context, asked).await,

@@ -486,6 +486,26 @@ pub(super) fn overloaded(limit: usize) -> Status {
     Status::with_error_details(Code::ResourceExhausted, message, details)
 }
 
+/// Too many batches at once.
+pub(super) fn too_many_batches(limit: usize) -> Status {
+    let mut details = info(ErrorReason::Overloaded, vec![("limit", limit.to_string())]);
+    details.set_retry_info(Some(RETRY_SOON));
+    let message = format!(
+        "{limit} batches are being stored, as many as allowed; this one was not looked at: repeat it"
+    );
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
+/// An item of a batch that would be too large a request by itself.
+pub(super) fn request_too_large(bytes: usize, limit: usize) -> Status {
+    let metadata = vec![("value", bytes.to_string()), ("limit", limit.to_string())];
+    let message = format!(
+        "the payment takes {bytes} bytes, the limit of a request is {limit}; nothing of it was stored"
+    );
+    let details = info(ErrorReason::RequestTooLarge, metadata);
+    Status::with_error_details(Code::OutOfRange, message, details)
+}
+
 /// A bug of ours.
 pub(super) fn internal(what: &'static str) -> Status {
     tracing::error!(what, "a bug: a call could not be answered");

@@ -17,6 +17,7 @@ pub mod access;
 mod announce;
 pub mod approvals;
 mod audit;
+mod batch;
 mod decode;
 mod encode;
 mod errors;
@@ -38,6 +39,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
 use paygate_payments::intent::Wallet;
 use paygate_proto::v1::approval_service_server::ApprovalServiceServer;
 use paygate_proto::v1::operations_service_server::OperationsServiceServer;
@@ -47,8 +49,10 @@ use paygate_telemetry::grpc::{Observer, StatusLayer, TraceLayer};
 use paygate_telemetry::health::Health;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
+use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::Server;
+use tower::ServiceExt as _;
 
 use crate::clock::Millis;
 use crate::engine::Inquiry;
@@ -182,8 +186,12 @@ pub async fn serve(
 /// All services, without layers.
 fn routes(api: &Api) -> Result<Routes, ServeError> {
     let max = api.settings.request_bytes_max;
-    let payments = PaymentServiceServer::new(payments::PaymentApi::new(api.clone()))
-        .max_decoding_message_size(max);
+    let own = payments::PaymentApi::new(api.clone());
+    let payments = PaymentServiceServer::new(own.clone()).max_decoding_message_size(max);
+    // The same service, reached by one of its methods only, which takes larger messages.
+    let batches =
+        PaymentServiceServer::new(own).max_decoding_message_size(max.max(batch::BYTES_MAX));
+    let batches = batches.map_request(|request: Request<axum::body::Body>| request.map(Body::new));
     let wallet =
         WalletServiceServer::new(wallet::WalletApi(api.clone())).max_decoding_message_size(max);
     let operations = OperationsServiceServer::new(operations::OperationsApi(api.clone()))
@@ -191,7 +199,10 @@ fn routes(api: &Api) -> Result<Routes, ServeError> {
     let approvals = ApprovalServiceServer::new(approvals::ApprovalApi(api.clone()))
         .max_decoding_message_size(max);
     let health = api.health.server().max_decoding_message_size(max);
-    let routes = Routes::new(payments)
+    let payments = Routes::new(payments)
+        .into_axum_router()
+        .route_service(batch::PATH, batches);
+    let routes = Routes::from(payments)
         .add_service(wallet)
         .add_service(operations)
         .add_service(approvals)

@@ -3,6 +3,7 @@
 //! Owns: the order of CreatePayment: check, store, wake, answer. May not: bind, sign or send; the row is the work, and the
 //! dispatcher is only woken.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use paygate_payments::clients::OverClientLimit;
@@ -17,12 +18,14 @@ use paygate_proto::v1::{
     ListPaymentsResponse, Payment, PaymentState, WatchPaymentsRequest,
 };
 use paygate_telemetry::{TraceParent, propagation};
+use prost::Message as _;
+use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 use tracing::{Instrument as _, Span};
 
 use super::decode::{Asked, Rules};
 use super::watch::{PaymentChanges, Watchers};
-use super::{Api, decode, encode, errors, identity, next};
+use super::{Api, batch, decode, encode, errors, identity, next};
 use crate::clock::{self, Millis};
 use crate::engine::Ground;
 use crate::metrics::Stage;
@@ -42,6 +45,8 @@ const DAY_HALVINGS: u32 = 7;
 pub struct PaymentApi {
     api: Api,
     watchers: Watchers,
+    /// A place for each batch that is being stored.
+    batches: Arc<Semaphore>,
 }
 
 #[tonic::async_trait]
@@ -51,10 +56,7 @@ impl PaymentService for PaymentApi {
         request: Request<CreatePaymentRequest>,
     ) -> Result<Response<CreatePaymentResponse>, Status> {
         let client = identity::caller(&request)?.client_id;
-        // The span of this call lies under the caller's; later work goes on below it. Where no spans are recorded, what the
-        // caller sent is kept for whoever reads the payment.
-        let trace = propagation::traceparent_of(&Span::current())
-            .or_else(|| propagation::from_metadata(request.metadata()));
+        let trace = trace_of(&request);
         self.create(request.get_ref(), client, trace)
             .await
             .map(Response::new)
@@ -135,12 +137,31 @@ impl PaymentService for PaymentApi {
 
     async fn batch_create_payments(
         &self,
-        _request: Request<BatchCreatePaymentsRequest>,
+        request: Request<BatchCreatePaymentsRequest>,
     ) -> Result<Response<BatchCreatePaymentsResponse>, Status> {
-        Err(errors::not_implemented(
-            "BatchCreatePayments",
-            "call CreatePayment for each payment",
-        ))
+        let client = identity::caller(&request)?.client_id;
+        let trace = trace_of(&request);
+        if self.api.view.now().draining {
+            return Err(errors::draining());
+        }
+        let Ok(_seat) = self.batches.try_acquire() else {
+            return Err(errors::too_many_batches(batch::AT_ONCE_MAX));
+        };
+        batch::check(request.get_ref())?;
+        let max = self.api.settings.request_bytes_max;
+        let calls = request.get_ref().payments.iter().map(|payment| {
+            let (client, trace) = (client.clone(), trace.clone());
+            async move {
+                let bytes = payment.encoded_len();
+                if bytes > max {
+                    return Err(errors::request_too_large(bytes, max));
+                }
+                self.create(payment, client, trace).await
+            }
+        });
+        let answers = batch::all(calls.collect()).await;
+        let items = answers.into_iter().map(batch::item).collect();
+        Ok(Response::new(BatchCreatePaymentsResponse { items }))
     }
 
     type WatchPaymentsStream = PaymentChanges;
@@ -178,6 +199,13 @@ impl PaymentService for PaymentApi {
     }
 }
 
+/// The span of this call lies under the caller's; later work goes on below it. Where no spans are recorded, what the caller sent is
+/// kept for whoever reads the payment.
+fn trace_of<T>(request: &Request<T>) -> Option<TraceParent> {
+    propagation::traceparent_of(&Span::current())
+        .or_else(|| propagation::from_metadata(request.metadata()))
+}
+
 impl PaymentApi {
     /// A service with no watchers yet.
     #[must_use]
@@ -185,6 +213,7 @@ impl PaymentApi {
         Self {
             api,
             watchers: Watchers::default(),
+            batches: Arc::new(Semaphore::new(batch::AT_ONCE_MAX)),
         }
     }
 

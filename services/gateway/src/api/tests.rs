@@ -1,10 +1,12 @@
 //! The surface as a caller sees it: a real server on loopback, a real store, the generated clients.
 
 mod accepting;
+mod batching;
 mod cancelling;
 mod issued;
 mod people;
 mod reading;
+mod reasons;
 mod refusals;
 mod watching;
 
@@ -237,6 +239,9 @@ fn reason(status: &Status) -> String {
         .get_details_error_info()
         .unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
     assert_eq!(info.domain, "paygate.v1");
+    let row = paygate_proto::row_of(&info.reason);
+    let row = row.unwrap_or_else(|| panic!("{} is not in the table", info.reason));
+    assert_eq!(Code::from(row.code), status.code(), "{}", info.reason);
     info.reason
 }
 

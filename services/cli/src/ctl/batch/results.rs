@@ -14,6 +14,7 @@ use paygate_client::{Outcome, Refusal, outcome, safe_to_repay};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::super::cells::harmless;
 use super::super::exit::Exit;
 use super::super::names;
 use super::rows::Row;
@@ -216,13 +217,7 @@ fn cells(row: &Row, ended: &Ended) -> [String; 13] {
             cells[12].clone_from(&payment.reason_detail);
         }
     }
-    // A cell that a spreadsheet would take for a formula is none.
-    for cell in &mut cells {
-        if cell.starts_with(['=', '+', '-', '@']) {
-            cell.insert(0, '\'');
-        }
-    }
-    cells
+    cells.map(harmless)
 }
 
 fn amount(payment: &Payment) -> String {

@@ -289,11 +289,9 @@ async fn what_is_too_large_or_does_not_exist_is_told_so() {
         (refusal.code(), reason(&refusal).as_str()),
         (Code::Unimplemented, "NOT_IMPLEMENTED")
     );
-    let batch = gateway
-        .payments
-        .clone()
-        .batch_create_payments(paygate_proto::v1::BatchCreatePaymentsRequest::default())
+    let rollout = OperationsServiceClient::new(gateway.channel.clone())
+        .get_rollout(paygate_proto::v1::GetRolloutRequest::default())
         .await;
-    assert_eq!(reason(&batch.unwrap_err()), "NOT_IMPLEMENTED");
+    assert_eq!(reason(&rollout.unwrap_err()), "NOT_IMPLEMENTED");
     assert_eq!(gateway.stored().await, 0);
 }
