@@ -1185,7 +1185,7 @@ pub enum ErrorReason {
     /// Do: Repeat after RetryInfo.
     LimitPending = 13,
     /// RESOURCE_EXHAUSTED. Too many calls by this client.
-    /// Money: Not looked at, so nothing stored.
+    /// Money: Nothing stored by this call.
     /// Do: Repeat after RetryInfo.
     RateLimited = 14,
     /// OUT_OF_RANGE. The message is larger than the cap on requests.

@@ -107,7 +107,7 @@ pub const REASONS: &[Reason] = &[
         code: 8,
         stored: Stored::Nothing,
         meaning: "Too many calls by this client.",
-        money: "Not looked at, so nothing stored.",
+        money: "Nothing stored by this call.",
         advice: "Repeat after RetryInfo.",
     },
     Reason {

@@ -135,7 +135,7 @@ pub(super) const KEYS: [Key; 74] = [
     parsed("security.allowed_ips", "[]", "list of networks", "[\"127.0.0.0/8\"]", "networks from which calls are answered, like 10.1.0.0/16; empty is all; behind a trusted proxy its caller's address counts"),
     parsed("security.trusted_proxies", "[]", "list of uri:, dns: or cn: names", "[]", "certificates of proxies whose x-forwarded-client-cert and x-forwarded-for are believed; from anybody else such calls are refused"),
     text("assets.approval_threshold", "unset", "decimal in quotes", "1", "payments that may take more than it wait until another identity than their client approves; unset, none does"),
-    parsed("security.max_request_bytes", "10240", "bytes", "10240", "largest request"),
+    parsed("security.max_request_bytes", "10240", "bytes", "10240", "largest request; BatchCreatePayments takes 128 KiB whatever this says"),
     parsed("security.reflection", "true", "true or false", "true", "whether gRPC server reflection is offered, for tools like grpcurl"),
     parsed("security.rate_limit_per_minute", "30", "payments", "1", "payments that one client may create within a minute; past it a create is refused with a delay, and one that is stored already is answered"),
     parsed("security.rate_limit_per_hour", "500", "payments", "1", "the same within an hour"),
