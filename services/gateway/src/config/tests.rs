@@ -157,6 +157,7 @@ fn the_reference_lists_exactly_the_keys_of_the_structs() {
         ("PAYGATE__TLS__CLIENT_CA_FILE", "/a"),
         ("PAYGATE__TLS__CRL_FILE", "/r"),
         ("PAYGATE__SECURITY__TOKENS_FILE", "/t"),
+        ("PAYGATE__BACKUP__DIR", "/b"),
         ("PAYGATE__CLIENTS", shop.as_str()),
     ];
     let mut keys = BTreeSet::new();
