@@ -193,7 +193,7 @@ pub type Waits = Arc<BTreeMap<PaymentKey, Blocked>>;
 
 /// Where the picture hangs. Writers change it in place, readers see whole pictures only.
 #[derive(Clone, Debug)]
-pub struct View(watch::Sender<EngineView>);
+pub struct View(watch::Sender<Arc<EngineView>>);
 
 // === impl EngineView ===
 
@@ -283,25 +283,25 @@ impl fmt::Display for SlotAnswer {
 
 impl Default for View {
     fn default() -> Self {
-        Self(watch::Sender::new(EngineView::default()))
+        Self(watch::Sender::new(Arc::default()))
     }
 }
 
 impl View {
-    /// The picture now.
+    /// The picture now, shared with whoever else looks at it.
     #[must_use]
-    pub fn now(&self) -> EngineView {
-        self.0.borrow().clone()
+    pub fn now(&self) -> Arc<EngineView> {
+        Arc::clone(&self.0.borrow())
     }
 
     /// Tells of changes.
     #[must_use]
-    pub fn changes(&self) -> watch::Receiver<EngineView> {
+    pub fn changes(&self) -> watch::Receiver<Arc<EngineView>> {
         self.0.subscribe()
     }
 
-    /// Changes the picture.
+    /// Changes the picture. Who holds the one before keeps it as it was.
     pub fn update(&self, change: impl FnOnce(&mut EngineView)) {
-        self.0.send_modify(change);
+        self.0.send_modify(|view| change(Arc::make_mut(view)));
     }
 }

@@ -59,7 +59,7 @@ struct Watcher {
     /// Nothing was sent yet: the first message is a heartbeat.
     silent: bool,
     commits: watch::Receiver<()>,
-    stopping: watch::Receiver<EngineView>,
+    stopping: watch::Receiver<Arc<EngineView>>,
     heartbeat: Interval,
     standing: Option<Standing>,
     looks: Interval,

@@ -146,7 +146,7 @@ impl Engine {
             Some(_) => self.signer.describe().await.ok(),
             None => None,
         };
-        let described = fresh.or(view.signer.described)?;
+        let described = fresh.or_else(|| view.signer.described.clone())?;
         Some(described.highest_sequence)
     }
 }

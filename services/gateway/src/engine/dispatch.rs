@@ -360,7 +360,7 @@ impl Dispatcher {
         let mut why = None;
         for batch in work.chunks(SIGN_BATCH_MAX) {
             // A freeze may have come since the turn began.
-            if let Some(freeze) = self.engine.view.now().frozen
+            if let Some(freeze) = self.engine.view.now().frozen.clone()
                 && !xrpl_tx::mutant!("freeze-ignored")
             {
                 why = Some(blocked(PaymentReason::WalletFrozen, &freeze.why));

@@ -270,7 +270,7 @@ impl Engine {
 
     /// The key that must have signed: the signer's own description of it.
     fn signing_key(&self) -> Option<PublicKey> {
-        let described = self.view.now().signer.described?;
+        let described = self.view.now().signer.described.clone()?;
         PublicKey::from_bytes(&described.public_key).ok()
     }
 }

@@ -217,6 +217,7 @@ impl Engine {
         let signed = view
             .signer
             .described
+            .as_ref()
             .map_or(0, |signer| signer.highest_last_ledger_sequence);
         let window = validated.plus(self.settings.terms.window);
         let quarantine = Quarantine {

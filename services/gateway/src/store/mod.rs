@@ -38,6 +38,7 @@ mod dispatch;
 mod displaced;
 pub mod error;
 mod fees;
+mod fold;
 mod foreign;
 mod imported;
 mod inline;

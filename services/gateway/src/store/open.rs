@@ -32,12 +32,15 @@ const WRITER_CACHE_KIB: i64 = 12 * 1024;
 /// Page cache of each reader, in KiB.
 const READER_CACHE_KIB: i64 = 2 * 1024;
 
+/// Page cache of the connection that folds the log, in KiB: it copies past its cache.
+const FOLDER_CACHE_KIB: i64 = 64;
+
 /// How long a statement waits for another process, for example a backup, in milliseconds.
 const BUSY_TIMEOUT_MS: u64 = 5000;
 
 /// Pages in the log after which it is folded into the file. A page that many payments touch is copied once each time: folding less
 /// often costs less.
-const LOG_PAGES_FOLDED: i64 = 4000;
+pub(super) const LOG_PAGES_FOLDED: u32 = 4000;
 
 /// Bytes that the log keeps after it was folded into the file: as many pages of 4 KiB.
 const LOG_BYTES_KEPT: i64 = 16 * 1024 * 1024;
@@ -140,6 +143,16 @@ pub(super) fn open(options: StoreOptions) -> Result<Opened, OpenError> {
         identity,
         lock,
     })
+}
+
+/// A connection that folds the log into the file and does nothing else.
+pub(super) fn folder(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    set_up(&conn, FOLDER_CACHE_KIB)?;
+    // As careful with syncs as the writer: what leaves the log must be in the file for good.
+    durable(&conn)?;
+    Ok(conn)
 }
 
 /// A connection that cannot write.

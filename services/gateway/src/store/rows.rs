@@ -67,7 +67,8 @@ pub(super) fn by_number(view: View<'_>, number: u64) -> Result<Record, StoreErro
     found.ok_or_else(|| StoreError::corrupt(format!("payment number {number} is missing")))
 }
 
-/// A live payment that is bound to no slot yet and has this InvoiceID.
+/// A live payment that is bound to no slot yet and has this InvoiceID. All that wait are looked through, as many as the limits let in: it
+/// is asked for transactions of lost rows alone.
 pub(super) fn unbound_by_invoice(
     view: View<'_>,
     invoice: Hash256,
@@ -75,7 +76,7 @@ pub(super) fn unbound_by_invoice(
     let sql = concat!(
         "SELECT ",
         columns!(),
-        " FROM payments WHERE invoice_id = ?1 AND live = 1 AND state IN ('ACCEPTED', 'AWAITING_APPROVAL')"
+        " FROM payments INDEXED BY payments_state WHERE state IN ('ACCEPTED', 'AWAITING_APPROVAL') AND live = 1 AND invoice_id = ?1"
     );
     Ok(select(view, sql, &[invoice.as_bytes()])?.pop())
 }

@@ -6,7 +6,7 @@
 pub(super) const APPLICATION_ID: i32 = 0x5047_5445;
 
 /// Migration n brings a file from `user_version` n to n + 1. Each runs in one transaction with the new number.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, ISSUED, COUNTS, GUARDS, IMPORTED, PEOPLE];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, ISSUED, COUNTS, GUARDS, IMPORTED, PEOPLE, INVOICES];
 
 const FIRST: &str = "
 -- The store itself: who it is, whom it serves, how far it is. One row.
@@ -271,4 +271,11 @@ CREATE TABLE approvals (
     decided_ms INTEGER,
     CHECK ((decision IS NULL) = (client_id IS NULL))
 ) STRICT;
+";
+
+/// No index by InvoiceID. It follows from client and payment id, which are unique, and where it is looked up, only payments that are not
+/// bound are looked through, of which there are as many as the limits let wait. InvoiceIDs are in no order: each payment wrote a page of
+/// its own for that index.
+const INVOICES: &str = "
+DROP INDEX payments_invoice;
 ";

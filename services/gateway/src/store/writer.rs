@@ -7,6 +7,10 @@
 //! without; only if a job fails and leaves something behind, all of the transaction is rolled back, and its jobs are done
 //! again, each in a savepoint. Nobody was told anything before.
 //!
+//! The answers of a batch are handed to the runtime in one piece, which wakes the callers: waking each from here costs the writer a call of
+//! the system for every one. The log is folded into the file beside the writer and between batches (`fold.rs`), never inside a commit that
+//! somebody waits for.
+//!
 //! # When it fails
 //! - A statement fails and SQLite gives up the whole transaction (full disk, disk error): nothing of the batch is stored, and
 //!   each job of it is told so. The writer goes on.
@@ -20,11 +24,13 @@ use std::sync::Arc;
 use std::thread;
 
 use rusqlite::Connection;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::counts::Counts;
 use super::day::DaySums;
 use super::error::StoreError;
+use super::fold::Folding;
 use super::open::{Identity, Lock, View};
 
 /// Jobs that wait. More callers than that wait to be let in: back-pressure, without a lost request.
@@ -32,6 +38,9 @@ const QUEUE_JOBS_MAX: usize = 1024;
 
 /// Jobs in one transaction. 256 rows share one fsync at 65 000 rows/s measured; more only adds to the latency of the first.
 const BATCH_JOBS_MAX: usize = 256;
+
+/// Answers that are handed over together. Fewer are told at once.
+const ANSWERS_HANDED_OVER: usize = 3;
 
 /// The way to the writer.
 pub(super) type Jobs = mpsc::Sender<Message>;
@@ -93,6 +102,10 @@ pub(super) struct Writer {
     committed: watch::Sender<()>,
     /// Why the last transaction failed, for a person. None: it was committed.
     failing: watch::Sender<Option<String>>,
+    /// Who folds the log. `None`: SQLite does, in commits.
+    folding: Option<Folding>,
+    /// Where callers are woken. `None`: here.
+    runtime: Option<Handle>,
     // Held until the connection is closed, so that nobody else opens the file before.
     _lock: Lock,
 }
@@ -169,7 +182,9 @@ where
 /// Starts the thread.
 pub(super) fn start(conn: Connection, identity: Arc<Identity>, lock: Lock) -> Started {
     let (jobs, inbox) = mpsc::channel(QUEUE_JOBS_MAX);
-    let (writer, commits, failure) = Writer::new(conn, identity, lock);
+    let (mut writer, commits, failure) = Writer::new(conn, identity, lock);
+    writer.folding = Folding::start(&writer.conn, &writer.identity.path);
+    writer.runtime = Handle::try_current().ok();
     thread::Builder::new()
         .name("store-writer".to_owned())
         .spawn(move || writer.run(inbox))
@@ -197,6 +212,8 @@ impl Writer {
             counts: Counts::default(),
             committed,
             failing,
+            folding: None,
+            runtime: None,
             _lock: lock,
         };
         (writer, commits, failure)
@@ -237,6 +254,9 @@ impl Writer {
             }
             if matches!(self.commit(&mut batch), Batch::End) {
                 return;
+            }
+            if let Some(folding) = &mut self.folding {
+                folding.after_commit(&self.conn);
             }
             if let Some(done) = closing {
                 self.fold_log();
@@ -279,7 +299,7 @@ impl Writer {
             let done = std::mem::replace(batch, rest);
             match outcome {
                 Ok(()) => {
-                    done.into_iter().for_each(|job| job.answer(Ok(())));
+                    self.answer(done);
                     self.committed.send_replace(());
                     self.failing
                         .send_if_modified(|failing| failing.take().is_some());
@@ -388,7 +408,21 @@ impl Writer {
         self.conn.prepare_cached(sql)?.execute([]).map(drop)
     }
 
-    fn fold_log(&self) {
+    /// Tells the callers that their jobs are committed.
+    fn answer(&self, done: Vec<Box<dyn Job>>) {
+        let tell = |done: Vec<Box<dyn Job>>| done.into_iter().for_each(|job| job.answer(Ok(())));
+        match &self.runtime {
+            Some(runtime) if done.len() >= ANSWERS_HANDED_OVER => {
+                // A runtime that has ended drops them, and with it their callers are gone.
+                drop(runtime.spawn(async move { tell(done) }));
+            }
+            _ => tell(done),
+        }
+    }
+
+    fn fold_log(&mut self) {
+        // Its connection is closed before this one, so that nobody has the file open when the lock goes.
+        self.folding = None;
         // The log is as durable as the file; folding it in only saves the next start some reading.
         if let Err(error) = self
             .conn

@@ -180,7 +180,7 @@ fn for_an_hour_the_network_validates_nothing_and_no_payment_ends_or_is_signed() 
         day.pass(HOUR / 2).await;
         let view = day.life().view.now();
         assert!(view.halted);
-        let why = view.blocked.expect("something waits");
+        let why = view.blocked.as_ref().expect("something waits");
         assert_eq!(why.reason, PaymentReason::NetworkHalted, "{}", why.detail);
         assert!(day.is("at-large", StateName::AtLarge).await);
         for id in ["in-it-1", "in-it-2", "in-it-3"] {

@@ -16,6 +16,12 @@ use super::world::{NOON, World, key, ledger, limits, new, options, payment_tx, s
 use crate::store::writer::Scope;
 use crate::store::{Accept, OpenError, Store, StoreError, StoreOptions, accept, day};
 
+/// Callers at once, and what each stores: several times as many pages as the log has when it is folded.
+const CALLERS: u64 = 16;
+const PAYMENTS_EACH: u64 = 700;
+/// The log has 16 MB when it is folded, and grows a little meanwhile.
+const LOG_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
 #[tokio::test]
 async fn reopening_gives_equal_records() {
     let world = World::new().await;
@@ -100,6 +106,42 @@ async fn whatever_was_answered_is_in_the_files_of_a_killed_process() {
         );
     }
     assert_eq!(revived.begin_epoch().await.unwrap(), world.epoch + 1);
+}
+
+/// Nobody waits for the log to be folded, and it is folded all the same, under a load that never pauses.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_stays_short_while_payments_keep_coming() {
+    let world = World::with(paygate_payments::limits::Limits {
+        day_max: xrpl_tx::Drops::MAX,
+        pending_max: 100_000,
+        ..limits()
+    })
+    .await;
+    let log = world.folder.path().join("paygate.db-wal");
+    let mut callers = JoinSet::new();
+    for caller in 0..CALLERS {
+        let store = world.store.clone();
+        callers.spawn(async move {
+            for n in 0..PAYMENTS_EACH {
+                let stored = store.create(new(&format!("p{caller}-{n}"))).await.unwrap();
+                assert!(matches!(stored, Accept::Created(_)), "{stored:?}");
+            }
+        });
+    }
+    while let Some(done) = callers.join_next().await {
+        done.unwrap();
+    }
+    let bytes = fs::metadata(&log).unwrap().len();
+    assert!(bytes < LOG_BYTES_MAX, "{bytes}");
+    let summary = world.store.summary(NOON).await.unwrap();
+    assert_eq!(summary.pending, CALLERS * PAYMENTS_EACH);
+    // The file is whole, and says the same without the store.
+    world.store.close().await;
+    let conn = rusqlite::Connection::open(world.folder.path().join("paygate.db")).unwrap();
+    let whole: String = conn
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(whole, "ok");
 }
 
 #[tokio::test]
