@@ -5,7 +5,9 @@
 //! Once the log has grown by enough pages, a thread with a connection of its own copies them into the file and syncs it, while the writer
 //! goes on. What was written meanwhile is left over; a log of which nothing is left over begins anew with the next transaction. So the
 //! writer folds that rest, which is short, after it has answered a batch. SQLite keeps the order (log synced, pages copied, file synced, and
-//! only then the log given up), whoever folds; what fails is tried again with the next pages.
+//! only then the log given up), whoever folds; what fails is tried again with the next pages. Before 3.51.3 SQLite could take pages of a
+//! log that had just begun anew for folded when two connections folded at once (its "WAL-reset bug"); with such a one nothing is folded
+//! here.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +28,9 @@ const REST_PAGES_MAX: i64 = 200;
 /// Passes of a round. Each copies what was written during the one before, which is less; after the last one the writer folds whatever is
 /// left, so that the log does not grow for ever under a load that never pauses.
 const PASSES_MAX: u32 = 4;
+
+/// The first SQLite of which two connections may fold at once: 3.51.3.
+const SQLITE_MIN: i32 = 3_051_003;
 
 /// The thread, seen from the writer.
 pub(super) struct Folding {
@@ -49,6 +54,13 @@ struct Folded {
 impl Folding {
     /// Starts the thread and takes the work from the writer's commits. `None`: it cannot be had, and commits go on doing it.
     pub(super) fn start(writer: &Connection, path: &Path) -> Option<Self> {
+        if rusqlite::version_number() < SQLITE_MIN {
+            tracing::warn!(
+                sqlite = rusqlite::version(),
+                "too old to fold its log beside the writer: the store folds it within commits"
+            );
+            return None;
+        }
         match Self::try_start(writer, path) {
             Ok(folding) => Some(folding),
             Err(error) => {
@@ -134,4 +146,16 @@ fn fold(conn: &Connection) -> rusqlite::Result<Folded> {
             done: row.get(2)?,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_sqlite_that_is_built_in_may_fold_beside_its_writer() {
+        assert!(
+            rusqlite::version_number() >= super::SQLITE_MIN,
+            "{} is too old",
+            rusqlite::version()
+        );
+    }
 }
