@@ -86,6 +86,12 @@ impl Direct {
         self.now
     }
 
+    /// The network whose ledgers it has: its id, and when its first ledger was closed, which differs once a network was begun anew.
+    pub fn network(&self) -> (u32, u32) {
+        let node = self.node.lock();
+        (node.world.genesis.network_id, node.world.genesis.close_time)
+    }
+
     /// Lets time pass.
     pub fn pass(&mut self, milliseconds: u64) {
         self.now = Millis(self.now.0 + milliseconds);

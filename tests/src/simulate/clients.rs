@@ -84,7 +84,7 @@ impl Desk {
     }
 
     /// Asks whoever is there until there is an answer.
-    async fn ask<T, F>(&self, ask: impl Fn(Counter) -> F) -> Result<T, StoreError>
+    pub(super) async fn ask<T, F>(&self, ask: impl Fn(Counter) -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
@@ -227,7 +227,8 @@ async fn wait(desk: &Desk, clerk: &Clerk, key: &PaymentKey, order: &Order) -> St
     }
 }
 
-fn standing(record: &Record) -> Standing {
+/// The state of a payment, as a caller reads it.
+pub(super) fn standing(record: &Record) -> Standing {
     let word = record.payment.state.name().as_str();
     Standing::parse(word).expect("the words of the contract are known")
 }

@@ -252,7 +252,7 @@ pub struct Signature {
 pub struct Sending {
     /// The server.
     pub server: String,
-    /// It belongs to the wallet's network.
+    /// It belonged to the wallet's network when the connection was made.
     pub is_our_network: bool,
     /// The transaction's hash.
     pub hash: Hash,

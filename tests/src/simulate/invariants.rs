@@ -4,8 +4,7 @@
 //! chain and what everybody had, never what the gateway believes. May not: know how a run was made, or forgive a violation because
 //! a fault explains it.
 //!
-//! Each has a history that violates it (`invariants/tests.rs`). Some have nothing to look at yet in a run: no day has a watcher to the
-//! end (23, of watching), or servers of another network that were proven (24).
+//! Each has a history that violates it (`invariants/tests.rs`).
 //!
 //! # Layout
 //! - here: the list, and which check looks at which fact. `invariants/books.rs`: what is remembered.
@@ -127,6 +126,12 @@ impl Checker {
             books: Books::default(),
             found: Vec::new(),
         }
+    }
+
+    /// True if who watches was told of this payment's end, or nobody watches.
+    #[must_use]
+    pub fn is_told(&self, key: &str) -> bool {
+        !self.rules.is_watched || self.books.watched.contains_key(key)
     }
 
     /// Checks everything that this fact can violate, and remembers it.

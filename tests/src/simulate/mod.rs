@@ -7,7 +7,8 @@
 //! # Layout
 //! - [`world`]: one run, from its first event to its end. [`plan`]: what kind of day it is; [`themes`]: what some days are about.
 //!   [`seed`]: draws.
-//! - [`gateway`]: a life of the gateway; [`fuse`]: where it ends. [`wires`]: the way to the servers. [`clients`]: callers.
+//! - [`gateway`]: a life of the gateway; [`fuse`]: where it ends. [`wires`]: the way to the servers. [`clients`]: callers; [`watcher`]: who
+//!   watches them all.
 //! - [`faults`]: what goes wrong with servers and on the ledger, and when; [`outsider`]: who acts there besides us.
 //! - [`vault`]: the lives of the signer; [`disk`]: its disk, which can lose what was not synced.
 //! - [`facts`]: what a run is made of, as somebody sees it who sees everything; [`rows`]: the store's part of it.
@@ -32,6 +33,7 @@ pub mod seed;
 pub mod themes;
 mod time;
 pub mod vault;
+pub mod watcher;
 pub mod wires;
 pub mod world;
 

@@ -50,6 +50,8 @@ mutants! {
     "balance-ignored": "more is bound than the wallet holds",
     "fee-cap-ignored": "a version may cost what the servers ask",
     "tec-is-paid": "a transaction that only took the fee has paid",
+    "network-unproven": "any server is taken for one of the wallet's network",
+    "event-passed-over": "who watches misses the first change behind his cursor",
     "head-not-synced": "the journal's HEAD is renamed before its bytes are synced",
     "journal-not-synced": "a signature leaves before its frame is synced",
 }

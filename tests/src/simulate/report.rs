@@ -164,10 +164,16 @@ impl Recorder {
         &self.outcome.lines
     }
 
-    /// Whether every payment has ended.
+    /// Whether every payment has ended, and who watches was told of every end.
     #[must_use]
-    pub fn is_all_final(&self) -> bool {
-        self.standings.values().all(|state| state.is_final())
+    pub fn is_all_final_and_told(&self) -> bool {
+        let is_told = |key: &String| {
+            self.checker
+                .as_ref()
+                .is_none_or(|checker| checker.is_told(key))
+        };
+        let mut standings = self.standings.iter();
+        standings.all(|(key, state)| state.is_final() && is_told(key))
     }
 
     /// A payment was stored.

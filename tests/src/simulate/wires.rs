@@ -37,6 +37,8 @@ pub struct Wires(Arc<Shared>);
 
 struct Shared {
     network: Arc<Mutex<Network>>,
+    /// Which network the servers belong to, unless something is wrong with one.
+    own: (u32, u32),
     /// Rings when servers may have pushed something.
     pushed: Arc<Bell>,
     /// Rings when all wires are cut.
@@ -75,6 +77,7 @@ impl Wires {
     /// Wires to the servers of this network.
     pub fn new(network: Network, draws: Draws, facts: Facts) -> Self {
         Self(Arc::new(Shared {
+            own: network.server(1).network(),
             network: Arc::new(Mutex::new(network)),
             pushed: Arc::default(),
             cut: Bell::default(),
@@ -89,6 +92,7 @@ impl Wires {
     pub fn beside(&self, draws: Draws, slowest_ms: u64) -> Self {
         Self(Arc::new(Shared {
             network: Arc::clone(&self.0.network),
+            own: self.0.own,
             pushed: Arc::clone(&self.0.pushed),
             cut: Bell::default(),
             weather: Mutex::new(Weather {
@@ -185,6 +189,8 @@ impl Dial for Dialer {
             let Some((reached, socket)) = wires.network().connect(number) else {
                 return Err(WireError::ConnectionClosed);
             };
+            // A server that gets another network's ledgers ends its connections.
+            let is_our_network = wires.network().server(reached).network() == wires.0.own;
             let (to_server, from_gateway) = mpsc::channel(MESSAGES_MAX);
             let (to_gateway, from_server) = mpsc::channel(MESSAGES_MAX);
             let server = Server {
@@ -198,6 +204,7 @@ impl Dial for Dialer {
                 wires,
                 fuse,
                 server: format!("server-{number}"),
+                is_our_network,
                 to_server,
                 from_server,
             };
@@ -211,6 +218,7 @@ struct Ours {
     wires: Wires,
     fuse: Arc<Fuse>,
     server: String,
+    is_our_network: bool,
     to_server: mpsc::Sender<Message>,
     from_server: mpsc::Receiver<Message>,
 }
@@ -252,7 +260,7 @@ impl Sink<Message> for Ours {
             }
             (self.wires.0.facts)(Fact::Sent(Sending {
                 server: self.server.clone(),
-                is_our_network: true,
+                is_our_network: self.is_our_network,
                 hash: *sha512_half(&[HASH_PREFIX, &blob]).as_bytes(),
                 blob,
             }));

@@ -19,7 +19,7 @@ use paygate_payments::limits::Limits;
 use paygate_payments::terms::TermsPolicy;
 use paygate_signer::policy::{Policy, TransactionType};
 use serde_json::Value;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use xrpl_tx::{AccountId, Drops};
 
@@ -36,6 +36,7 @@ use super::seed::Draws;
 use super::themes::Theme;
 use super::time::{self, NOON_MS, now};
 use super::vault::{SimSigner, Slip};
+use super::watcher::watch;
 use super::wires::{Weather, Wires};
 use crate::sim::{
     Beginning, FAULT_NAMES, Fees, Millis, Network, Options, SeenLedger, SeenTx, ServerMode,
@@ -249,7 +250,7 @@ impl Day {
             window: WINDOW,
             fee_cap: FEE_CAP,
             reserve: BASE_RESERVE,
-            is_watched: false,
+            is_watched: !theme.forgets(),
         });
         Self {
             plan,
@@ -278,6 +279,7 @@ impl Day {
     async fn run(mut self) -> Outcome {
         self.tell_ledgers(FIRST_LEDGER + 2);
         let mut callers = self.callers();
+        let watcher = self.watcher();
         self.start_signer();
         self.at(0, Event::StartGateway);
         self.at(400, Event::Relay);
@@ -290,6 +292,9 @@ impl Day {
         self.begin_again();
         while !self.is_over(&mut callers) {
             self.step().await;
+        }
+        if let Some(watcher) = watcher {
+            watcher.abort();
         }
         self.end(callers).await
     }
@@ -627,18 +632,30 @@ impl Day {
 
     // --- callers ---
 
-    fn callers(&self) -> JoinSet<()> {
-        let mut draws = Draws::of(self.seed, "callers");
+    /// Follows every payment to its end. Not on a day on which a store is put back: an end that was told and never reached the ledger is
+    /// then forgotten with its rows, and whoever asks for the same payment again is paid (runbooks/restore-from-backup.md).
+    fn watcher(&self) -> Option<JoinHandle<()>> {
+        let draws = Draws::of(self.seed, "watcher");
+        let watching = watch(self.desk.clone(), self.clerk(), draws);
+        (!self.theme.forgets()).then(|| tokio::spawn(watching))
+    }
+
+    fn clerk(&self) -> Clerk {
         let recorder = |then: fn(&mut Recorder, String)| {
             let recorder = Arc::clone(&self.recorder);
             move |what| then(&mut lock(&recorder), what)
         };
         let stored = Arc::clone(&self.recorder);
-        let clerk = Clerk {
+        Clerk {
             facts: Arc::clone(&self.setup.facts),
             stored: Arc::new(move || lock(&stored).stored()),
             complaint: Arc::new(recorder(|recorder, what| recorder.violation(what))),
-        };
+        }
+    }
+
+    fn callers(&self) -> JoinSet<()> {
+        let mut draws = Draws::of(self.seed, "callers");
+        let clerk = self.clerk();
         let mut callers = JoinSet::new();
         for n in 0..self.plan.payments {
             let order = self.order(n, &mut draws);
@@ -694,7 +711,7 @@ impl Day {
             return false;
         }
         let waited = self.told.saturating_sub(self.peace_at);
-        let all_final = callers.is_empty() && lock(&self.recorder).is_all_final();
+        let all_final = callers.is_empty() && lock(&self.recorder).is_all_final_and_told();
         // A few ledgers more: a late transaction would show.
         (all_final && waited > WINDOW + 3) || waited > LEDGERS_TO_END
     }

@@ -88,6 +88,8 @@ pub struct Setup {
     pub signer_variables: Vec<(String, String)>,
     /// Variables of the ledger's server.
     pub ledger_variables: Vec<(String, String)>,
+    /// Further arguments of the ledger's server.
+    pub ledger_arguments: Vec<String>,
 }
 
 /// An issued currency that may be paid.
@@ -179,6 +181,7 @@ impl Default for Setup {
             gateway_variables: Vec::new(),
             signer_variables: Vec::new(),
             ledger_variables: Vec::new(),
+            ledger_arguments: Vec::new(),
         }
     }
 }
@@ -255,6 +258,7 @@ impl World {
             "--network-id".to_owned(),
             self.setup.network_id.to_string(),
         ];
+        arguments.extend(self.setup.ledger_arguments.iter().cloned());
         let variables = self.setup.ledger_variables.clone();
         let own = (self.setup.wallet.address(), self.setup.wallet_xrp);
         for (address, xrp) in std::iter::once(&own).chain(&self.setup.funded) {

@@ -29,8 +29,9 @@ const STATEMENTS_MAX: usize = 128;
 /// Page cache of the writer, in KiB: the inner pages of all indexes of a million payments.
 const WRITER_CACHE_KIB: i64 = 12 * 1024;
 
-/// Page cache of each reader, in KiB.
-const READER_CACHE_KIB: i64 = 2 * 1024;
+/// Page cache of each reader, in KiB: the inner pages that lookups of payments and their versions go through among a million, and room for
+/// leaves to come and go without driving those out.
+const READER_CACHE_KIB: i64 = 6 * 1024;
 
 /// Page cache of the connection that folds the log, in KiB: it copies past its cache.
 const FOLDER_CACHE_KIB: i64 = 64;

@@ -71,14 +71,6 @@ impl Day {
     }
 
     async fn pay(&self, id: &str, deadline: Option<u32>) {
-        let facts = Arc::clone(&self.setup.facts);
-        let recorder = Arc::clone(&self.recorder);
-        let complaint = Arc::new(move |what| lock(&recorder).violation(what));
-        let clerk = Clerk {
-            facts,
-            stored: Arc::new(|| {}),
-            complaint,
-        };
         let order = Order {
             id: id.to_owned(),
             after: Duration::ZERO,
@@ -90,7 +82,7 @@ impl Day {
             retries: false,
             may_be_forgotten: false,
         };
-        call(self.desk.clone(), clerk, order, Draws::of(SEED, id)).await;
+        call(self.desk.clone(), self.clerk(), order, Draws::of(SEED, id)).await;
     }
 
     async fn payment(&self, id: &str) -> Record {
@@ -154,6 +146,7 @@ fn in_virtual_time(name: &str, story: impl AsyncFnOnce(PathBuf)) {
 fn for_an_hour_the_network_validates_nothing_and_no_payment_ends_or_is_signed() {
     in_virtual_time("hour", async |path| {
         let mut day = quiet_day(path);
+        let watcher = day.watcher().expect("no store is put back");
         day.begin().await;
         day.pay("before", None).await;
         day.until("paid", async |day| day.is("before", StateName::Paid).await)
@@ -197,6 +190,11 @@ fn for_an_hour_the_network_validates_nothing_and_no_payment_ends_or_is_signed() 
                 .await;
         }
         assert!(!day.life().view.now().halted);
+        day.until("told", async |day| {
+            lock(&day.recorder).is_all_final_and_told()
+        })
+        .await;
+        watcher.abort();
         day.is_peace = true;
         let outcome = day.end(JoinSet::new()).await;
         assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);
