@@ -80,6 +80,7 @@ impl Gateway {
             approval_threshold: None,
             approval_window: paygate_payments::limits::APPROVAL_WINDOW_DEFAULT,
             clients: vec![],
+            stage: None,
         };
         change(&mut limits);
         let options = StoreOptions {
