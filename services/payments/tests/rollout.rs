@@ -86,29 +86,30 @@ fn intent(client: &str, amount: Amount) -> Intent {
     }
 }
 
-fn admitted(limits: &Limits, xrp: u64, used: u64) -> Result<(), OverLimit> {
+/// What stands against a payment of so much, after so much in the day.
+fn against(limits: &Limits, xrp: u64, used: u64) -> Option<OverLimit> {
     let usage = Usage {
         day: DayUnits::of_drops(drops(used * XRP)),
         pending: 0,
     };
-    limits.admit(Amount::Xrp(drops(xrp * XRP)), usage)
+    limits.admit(Amount::Xrp(drops(xrp * XRP)), usage).err()
 }
 
 #[test]
 fn of_stage_and_configuration_the_smaller_limit_holds_and_says_whose_it_is() {
     let stage = internal(Vec::new());
     let limits = configured(50, 500).in_stage(&stage);
-    assert_eq!(admitted(&limits, 10, 0), Ok(()));
+    assert_eq!(against(&limits, 10, 0), None);
     assert_eq!(
-        admitted(&limits, 11, 0),
-        Err(OverLimit::Stage(OverStage::Payment {
+        against(&limits, 11, 0),
+        Some(OverLimit::Stage(OverStage::Payment {
             stage: stage.name,
             amount: drops(11 * XRP),
             max: drops(10 * XRP),
         }))
     );
-    assert_eq!(admitted(&limits, 10, 90), Ok(()));
-    let over = admitted(&limits, 10, 91).unwrap_err();
+    assert_eq!(against(&limits, 10, 90), None);
+    let over = against(&limits, 10, 91).unwrap();
     assert!(
         matches!(over, OverLimit::Stage(OverStage::Day { used, max, .. }) if used == drops(91 * XRP) && max == drops(100 * XRP))
     );
@@ -118,16 +119,16 @@ fn of_stage_and_configuration_the_smaller_limit_holds_and_says_whose_it_is() {
     // The configuration is tighter, in one of both or in both: its own words.
     let limits = configured(5, 500).in_stage(&stage);
     assert_eq!(
-        admitted(&limits, 6, 0).unwrap_err().key(),
+        against(&limits, 6, 0).unwrap().key(),
         "limits.max_payment_xrp"
     );
     assert_eq!(
-        admitted(&limits, 5, 96).unwrap_err().key(),
+        against(&limits, 5, 96).unwrap().key(),
         "stages.daily_limit_xrp"
     );
     let limits = configured(5, 50).in_stage(&stage);
     assert_eq!(
-        admitted(&limits, 5, 46).unwrap_err().key(),
+        against(&limits, 5, 46).unwrap().key(),
         "limits.daily_limit_xrp"
     );
     // The last stage has none of its own.
@@ -137,7 +138,7 @@ fn of_stage_and_configuration_the_smaller_limit_holds_and_says_whose_it_is() {
         (drops(50 * XRP), drops(500 * XRP))
     );
     assert_eq!(
-        admitted(&limits, 51, 0).unwrap_err().key(),
+        against(&limits, 51, 0).unwrap().key(),
         "limits.max_payment_xrp"
     );
 }

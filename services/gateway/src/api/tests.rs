@@ -8,6 +8,7 @@ mod people;
 mod reading;
 mod reasons;
 mod refusals;
+mod rollout;
 mod watching;
 
 use std::net::SocketAddr;
