@@ -180,7 +180,13 @@ async fn named(
         .map_err(|error| context.failed(&error, Asked::Read))?;
     match name(&stage).as_str() {
         "" => {
-            note(format_args!("paygatectl: {without}: nothing was changed"));
+            let message = format!("{without}: nothing was changed");
+            if context.out.is_json() {
+                let error = json!({ "outcome": "REFUSED", "message": message });
+                let object = json!({ "error": error });
+                return Err(context.show(Exit::Refused, String::new, || object));
+            }
+            note(format_args!("paygatectl: {message}"));
             Err(Exit::Refused)
         }
         name => Ok(name.to_owned()),

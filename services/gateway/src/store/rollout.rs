@@ -5,30 +5,30 @@
 //! configured ones do, so that each payment is measured by the stage that the log says.
 
 mod facts;
+mod rows;
+mod types;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paygate_payments::rollout::judge::{self, Evidence, Judged, Verdict};
-use paygate_payments::rollout::{Name, Stage, Stages};
-use rusqlite::{Connection, OptionalExtension, params};
+use paygate_payments::rollout::judge::{self, Evidence, Judged};
+use paygate_payments::rollout::{Name, Stages};
 use tonic::Code;
 use xrpl_tx::Hash256;
 
 use super::Store;
 use super::audit::{self, Deed};
-use super::codec::{self, Whole};
 use super::error::StoreError;
 use super::open::View;
 use super::people::{Actor, AuditHead};
 use super::writer::Scope;
 use crate::clock::Millis;
 
-pub(super) use facts::{Incident, incident};
+use rows::{Here, Line, enter_for, here, history, set_digest, set_suspended, words, write};
 
-/// Lines of history that are shown.
-const HISTORY_MAX: u32 = 100;
+pub(super) use facts::{Incident, incident};
+pub(super) use rows::stage_of;
+pub use types::{Rolled, RolloutLine, RolloutView, Spoken, Word};
 
 const RECORD: &str = "paygate.v1.OperationsService/RecordRollout";
 const PROMOTE: &str = "paygate.v1.OperationsService/PromoteRollout";
@@ -37,116 +37,6 @@ const ROLL_BACK: &str = "paygate.v1.OperationsService/RollbackRollout";
 /// What stands in place of an RPC where the configuration did it, and where the gateway evaluated.
 const CONFIGURATION: &str = "configuration";
 const EVALUATION: &str = "rollout evaluation";
-
-/// Everything that is shown of a roll-out.
-#[derive(Clone, Debug)]
-pub struct RolloutView {
-    /// The stages.
-    pub stages: Arc<Stages>,
-    /// The one in force.
-    pub stage: Stage,
-    /// Since when.
-    pub since: Millis,
-    /// Each criterion as it stands.
-    pub judged: Vec<Judged>,
-    /// What people said in this stage, the newest word on each criterion.
-    pub words: BTreeMap<Name, Spoken>,
-    /// What happened, newest first.
-    pub history: Vec<RolloutLine>,
-}
-
-/// What a person said of a criterion.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spoken {
-    /// What.
-    pub verdict: Verdict,
-    /// Who, as client_id.
-    pub by: String,
-    /// Why.
-    pub reason: String,
-    /// When.
-    pub at: Millis,
-}
-
-/// Something that happened to the roll-out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RolloutLine {
-    /// Order of commits.
-    pub sequence: u64,
-    /// When.
-    pub at: Millis,
-    /// What, as the contract lists it.
-    pub what: String,
-    /// Which stage.
-    pub stage: String,
-    /// Which criterion, or empty.
-    pub criterion: String,
-    /// How it stood, or empty.
-    pub outcome: String,
-    /// What else there is to say.
-    pub detail: String,
-    /// Who.
-    pub client: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// A word that a person wants to be kept.
-#[derive(Clone, Debug)]
-pub struct Word {
-    /// The stage that he thinks is in force.
-    pub stage: Name,
-    /// About what.
-    pub criterion: Name,
-    /// What.
-    pub verdict: Verdict,
-    /// Why.
-    pub reason: String,
-}
-
-/// What became of a person's wish about the roll-out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rolled {
-    /// It is as he wants, now or since before.
-    Done,
-    /// There is no roll-out.
-    None,
-    /// Another stage is in force than he thinks, or the one that he names cannot be reached from it.
-    OtherStage {
-        /// In force.
-        here: Name,
-        /// What could be named.
-        could_be: Option<Name>,
-    },
-    /// The stage has no such criterion.
-    NoCriterion,
-    /// The criterion is measured: a person can only override it.
-    Measured,
-    /// These criteria do not hold.
-    Unmet(Vec<Judged>),
-}
-
-/// The row of table `rollout`.
-struct Here {
-    stage: Name,
-    since: Millis,
-    /// The line of history with which the stage began: what people said before does not count.
-    entered: u64,
-    /// Payments from this number on are the stage's.
-    first_payment: u64,
-    digest: Hash256,
-    suspended: bool,
-}
-
-/// One line to be written.
-#[derive(Default)]
-struct Line<'a> {
-    what: &'static str,
-    criterion: Option<Name>,
-    outcome: &'static str,
-    detail: String,
-    reason: &'a str,
-}
 
 type Answer<T> = Result<(T, Option<AuditHead>), StoreError>;
 
@@ -250,7 +140,7 @@ fn take_up(
     let Some(here) = here(scope.conn)? else {
         let first = stages.first();
         let detail = "the roll-out is configured, and begins";
-        enter(scope, by, first.name, ("begun", detail), at)?;
+        enter_for(scope, by, first.name, ("begun", detail), "", at)?;
         set_digest(scope, digest)?;
         let head = configured(scope, by, first.name, detail, at)?;
         scope.identity.set_stage(Some(first.clone()));
@@ -262,9 +152,7 @@ fn take_up(
     let mut head = None;
     let mut told = Vec::new();
     if here.suspended {
-        scope
-            .conn
-            .execute("UPDATE rollout SET suspended = 0 WHERE id = 1", [])?;
+        set_suspended(scope, false)?;
         told.push((
             "resumed",
             "rollout.stages_path is set again: the stage is in force".to_owned(),
@@ -297,9 +185,7 @@ fn suspend(scope: &mut Scope<'_>, by: &Actor, at: Millis) -> Result<Option<Audit
     let Some(here) = here(scope.conn)?.filter(|here| !here.suspended) else {
         return Ok(None);
     };
-    scope
-        .conn
-        .execute("UPDATE rollout SET suspended = 1 WHERE id = 1", [])?;
+    set_suspended(scope, true)?;
     let detail = "rollout.stages_path is not set any more: the configured limits hold";
     let line = Line {
         what: "suspended",
@@ -515,142 +401,12 @@ fn roll_back(
     Ok((Rolled::Done, Some(head)))
 }
 
-// === rows ===
-
 /// The stage in force, with all stages. `None`: there is no roll-out.
 fn in_force(view: View<'_>) -> Result<Option<(Here, Arc<Stages>)>, StoreError> {
     let Some(stages) = view.identity.rollout.get() else {
         return Ok(None);
     };
     Ok(here(view.conn)?.map(|here| (here, Arc::clone(stages))))
-}
-
-fn here(conn: &Connection) -> Result<Option<Here>, StoreError> {
-    let sql = "SELECT stage, since_ms, entered, first_payment, digest, suspended FROM rollout WHERE id = 1";
-    let mut statement = conn.prepare_cached(sql)?;
-    let mut rows = statement.query([])?;
-    let Some(row) = rows.next()? else {
-        return Ok(None);
-    };
-    Ok(Some(Here {
-        stage: name(&row.get::<_, String>(0)?)?,
-        since: Millis(row.get(1)?),
-        entered: row.get::<_, Whole>(2)?.0,
-        first_payment: row.get::<_, Whole>(3)?.0,
-        digest: Hash256::from_bytes(row.get(4)?),
-        suspended: row.get(5)?,
-    }))
-}
-
-fn enter(
-    scope: &Scope<'_>,
-    by: &Actor,
-    stage: Name,
-    how: (&'static str, &str),
-    at: Millis,
-) -> Result<(), StoreError> {
-    enter_for(scope, by, stage, how, "", at)
-}
-
-/// A stage begins: what was measured and said before does not count for it.
-fn enter_for(
-    scope: &Scope<'_>,
-    by: &Actor,
-    stage: Name,
-    (what, detail): (&'static str, &str),
-    reason: &str,
-    at: Millis,
-) -> Result<(), StoreError> {
-    let line = Line {
-        what,
-        detail: detail.to_owned(),
-        reason,
-        ..Line::default()
-    };
-    let entered = write(scope, by, stage, line, at)?;
-    let sql = "INSERT INTO rollout (id, stage, since_ms, entered, first_payment, digest, suspended) \
-               VALUES (1, ?1, ?2, ?3, (SELECT coalesce(max(number), 0) + 1 FROM payments), zeroblob(32), 0) \
-               ON CONFLICT (id) DO UPDATE SET stage = excluded.stage, since_ms = excluded.since_ms, entered = excluded.entered, \
-               first_payment = excluded.first_payment";
-    scope.conn.prepare_cached(sql)?.execute(params![
-        stage.as_str(),
-        at.0,
-        codec::count(entered)?
-    ])?;
-    Ok(())
-}
-
-fn set_digest(scope: &Scope<'_>, digest: Hash256) -> Result<(), StoreError> {
-    let sql = "UPDATE rollout SET digest = ?1 WHERE id = 1";
-    scope.conn.execute(sql, [digest.as_bytes()])?;
-    Ok(())
-}
-
-/// Writes a line of history, and answers its number.
-fn write(
-    scope: &Scope<'_>,
-    by: &Actor,
-    stage: Name,
-    line: Line<'_>,
-    at: Millis,
-) -> Result<u64, StoreError> {
-    let sql = "INSERT INTO rollout_history (at_ms, what, stage, criterion, outcome, detail, client_id, reason) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    let number = scope.conn.prepare_cached(sql)?.insert(params![
-        at.0,
-        line.what,
-        stage.as_str(),
-        line.criterion
-            .map(|name| name.to_string())
-            .unwrap_or_default(),
-        line.outcome,
-        line.detail,
-        by.client.as_str(),
-        line.reason,
-    ])?;
-    u64::try_from(number).map_err(|_| StoreError::corrupt("a line of the roll-out is negative"))
-}
-
-/// The newest word on each criterion since the stage began.
-fn words(conn: &Connection, entered: u64) -> Result<BTreeMap<Name, Spoken>, StoreError> {
-    let sql = "SELECT criterion, outcome, client_id, reason, at_ms FROM rollout_history \
-               WHERE sequence > ?1 AND what = 'recorded' ORDER BY sequence";
-    let mut statement = conn.prepare_cached(sql)?;
-    let mut rows = statement.query([codec::count(entered)?])?;
-    let mut words = BTreeMap::new();
-    while let Some(row) = rows.next()? {
-        let (criterion, word): (String, String) = (row.get(0)?, row.get(1)?);
-        let verdict = Verdict::of_word(&word)
-            .ok_or_else(|| StoreError::corrupt(format!("rollout_history.outcome is {word:?}")))?;
-        let spoken = Spoken {
-            verdict,
-            by: row.get(2)?,
-            reason: row.get(3)?,
-            at: Millis(row.get(4)?),
-        };
-        words.insert(name(&criterion)?, spoken);
-    }
-    Ok(words)
-}
-
-fn history(conn: &Connection) -> Result<Vec<RolloutLine>, StoreError> {
-    let sql = "SELECT sequence, at_ms, what, stage, criterion, outcome, detail, client_id, reason FROM rollout_history \
-               ORDER BY sequence DESC LIMIT ?1";
-    let mut statement = conn.prepare_cached(sql)?;
-    let lines = statement.query_map([HISTORY_MAX], |row| {
-        Ok(RolloutLine {
-            sequence: row.get::<_, Whole>(0)?.0,
-            at: Millis(row.get(1)?),
-            what: row.get(2)?,
-            stage: row.get(3)?,
-            criterion: row.get(4)?,
-            outcome: row.get(5)?,
-            detail: row.get(6)?,
-            client: row.get(7)?,
-            reason: row.get(8)?,
-        })
-    })?;
-    Ok(lines.collect::<Result<_, _>>()?)
 }
 
 // === what is shown ===
@@ -697,20 +453,6 @@ fn show(
     }))
 }
 
-/// The stage that a store is in, for who only looks at the file. `None`: no roll-out was begun.
-pub(super) fn stage_of(conn: &Connection) -> rusqlite::Result<Option<String>> {
-    let has = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'rollout')";
-    if !conn.query_row(has, [], |row| row.get::<_, bool>(0))? {
-        return Ok(None);
-    }
-    let sql = "SELECT stage FROM rollout WHERE id = 1 AND suspended = 0";
-    conn.query_row(sql, [], |row| row.get(0)).optional()
-}
-
 fn subject(stage: Name) -> String {
     format!("rollout stage {stage}")
-}
-
-fn name(text: &str) -> Result<Name, StoreError> {
-    Name::new(text).map_err(|error| StoreError::corrupt(format!("{text:?}: {error}")))
 }

@@ -8,10 +8,10 @@ use paygate_payments::continuity::Doubt;
 use paygate_payments::rollout::judge::{Evidence, Payments};
 use rusqlite::{Connection, params};
 
-use super::super::codec::Whole;
+use super::super::codec::{self, Whole};
 use super::super::error::StoreError;
 use super::super::writer::Scope;
-use super::Here;
+use super::rows::Here;
 use crate::clock::Millis;
 
 /// What makes sending stand still.
@@ -78,7 +78,7 @@ fn payments(conn: &Connection, first: u64, at: Millis) -> Result<Payments, Store
                      a.payment IS NULL OR a.decision IS 1 AS unasked \
                      FROM payments p LEFT JOIN approvals a ON a.payment = p.number WHERE p.number >= ?1)";
     let mut statement = conn.prepare_cached(sql)?;
-    let first = super::codec::count(first)?;
+    let first = codec::count(first)?;
     let found = statement.query_row([first], |row| {
         let whole = |at: usize| row.get::<_, Whole>(at).map(|whole| whole.0);
         let slowest: i64 = row.get(7)?;
