@@ -23,9 +23,9 @@ wallet=$(call "$target" paygate.v1.WalletService/GetWallet)
 grep -q '"r' <<<"$wallet" || fail "GetWallet names no address: $wallet"
 
 # What is not built says so, and is not a silent success.
-if answer=$(call "$target" paygate.v1.OperationsService/GetRollout 2>&1); then
-    fail "GetRollout is not built, but answers: $answer"
+if answer=$(call "$target" paygate.v1.OperationsService/ReconcileWallet 2>&1); then
+    fail "ReconcileWallet is not built, but answers: $answer"
 fi
-grep -q 'Unimplemented' <<<"$answer" || fail "GetRollout must answer UNIMPLEMENTED, but answers: $answer"
+grep -q 'Unimplemented' <<<"$answer" || fail "ReconcileWallet must answer UNIMPLEMENTED, but answers: $answer"
 
 echo "reflection: listed, described and called"

@@ -34,6 +34,7 @@ NOT_HERE = {
 ENDS_WITH = {
     "grep -E 'UNKNOWN|INTERNAL": (0, 1),  # No request failed: nothing to show.
     "| grep denied": (0, 1),  # No request was denied.
+    "paygatectl rollout rollback ": (3,),  # A devnet has no roll-out.
     "paygatectl cancel ": (1,),  # The devnet's payment is PAID, which a cancel reports as 1.
 }
 

@@ -590,6 +590,11 @@ fn defects(world: &World, good: &Deployment, authority: &Authority) -> Vec<Defec
             &["certificate-dates"],
             "tls.cert_file is not valid any more",
         ),
+        defect(
+            &[("ROLLOUT__STAGES_PATH", "/nowhere/stages.toml")],
+            &["rollout-stage"],
+            "cannot be read",
+        ),
         defect(&[("BACKUP__DIR", &empty)], &["backup-age"], "no whole copy"),
         defect(&[("BACKUP__DIR", &cut)], &["backup-age"], "no whole copy"),
         defect(

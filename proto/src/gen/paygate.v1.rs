@@ -1192,6 +1192,10 @@ pub enum ErrorReason {
     /// Money: Not looked at, so nothing stored.
     /// Do: Make it smaller: fewer or shorter memos, fewer items of a batch.
     RequestTooLarge = 15,
+    /// PERMISSION_DENIED. The stage of the roll-out does not let this client pay, or not this kind of money; `metadata.stage` names it.
+    /// Money: Nothing stored.
+    /// Do: Wait for the next stage, or have the client listed in this one. It does not pass by itself.
+    RolloutStage = 16,
     /// NOT_FOUND. No such payment of this client.
     /// Money: Unknown: a CreatePayment on its way may still store it.
     /// Do: After a CreatePayment without an answer repeat CreatePayment; do not conclude that it does not exist.
@@ -1271,6 +1275,7 @@ impl ErrorReason {
             Self::LimitPending => "ERROR_REASON_LIMIT_PENDING",
             Self::RateLimited => "ERROR_REASON_RATE_LIMITED",
             Self::RequestTooLarge => "ERROR_REASON_REQUEST_TOO_LARGE",
+            Self::RolloutStage => "ERROR_REASON_ROLLOUT_STAGE",
             Self::PaymentNotFound => "ERROR_REASON_PAYMENT_NOT_FOUND",
             Self::StateForbids => "ERROR_REASON_STATE_FORBIDS",
             Self::PageTokenInvalid => "ERROR_REASON_PAGE_TOKEN_INVALID",
@@ -1306,6 +1311,7 @@ impl ErrorReason {
             "ERROR_REASON_LIMIT_PENDING" => Some(Self::LimitPending),
             "ERROR_REASON_RATE_LIMITED" => Some(Self::RateLimited),
             "ERROR_REASON_REQUEST_TOO_LARGE" => Some(Self::RequestTooLarge),
+            "ERROR_REASON_ROLLOUT_STAGE" => Some(Self::RolloutStage),
             "ERROR_REASON_PAYMENT_NOT_FOUND" => Some(Self::PaymentNotFound),
             "ERROR_REASON_STATE_FORBIDS" => Some(Self::StateForbids),
             "ERROR_REASON_PAGE_TOKEN_INVALID" => Some(Self::PageTokenInvalid),
@@ -2215,18 +2221,18 @@ pub struct AnnouncedTransaction {
     pub client_id: ::prost::alloc::string::String,
 }
 /// Rollout is the stage of the limits' roll-out.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Rollout {
-    /// Name of the stage in force.
+    /// Name of the stage in force. Empty: there is no roll-out, and the configured limits hold.
     #[prost(string, tag = "1")]
     pub stage: ::prost::alloc::string::String,
     /// Since when.
     #[prost(message, optional, tag = "2")]
     pub since: ::core::option::Option<::prost_types::Timestamp>,
-    /// Largest amount of one payment in this stage, in drops.
+    /// Largest amount of one payment in force, in drops: the smaller of the stage's and the configured one.
     #[prost(uint64, tag = "3")]
     pub max_payment_drops: u64,
-    /// Largest sum within any 24 hours in this stage, in drops.
+    /// Largest sum within any 24 hours in force, in drops: the smaller of the stage's and the configured one.
     #[prost(uint64, tag = "4")]
     pub daily_limit_drops: u64,
     /// Name of the next stage. Empty: this is the last.
@@ -2235,14 +2241,114 @@ pub struct Rollout {
     /// For a person: conditions of the next stage that do not hold yet.
     #[prost(string, repeated, tag = "6")]
     pub unmet_conditions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Name of the stage before. Empty: this is the first.
+    #[prost(string, tag = "7")]
+    pub previous_stage: ::prost::alloc::string::String,
+    /// Who may pay in this stage. Empty: every client.
+    #[prost(string, repeated, tag = "8")]
+    pub clients: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Issued currencies may be paid in this stage, within their configured limits.
+    #[prost(bool, tag = "9")]
+    pub issued_allowed: bool,
+    /// Each criterion of the next stage, as it stands now, in the order of the file of stages.
+    #[prost(message, repeated, tag = "10")]
+    pub criteria: ::prost::alloc::vec::Vec<RolloutCriterion>,
+    /// What was done lately, newest first, at most 100.
+    #[prost(message, repeated, tag = "11")]
+    pub history: ::prost::alloc::vec::Vec<RolloutEvent>,
+    /// By what least durations are divided. 1 in earnest; more only in profile dev.
+    #[prost(uint32, tag = "12")]
+    pub time_factor: u32,
+}
+/// RolloutCriterion is one thing that must hold before the next stage.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RolloutCriterion {
+    /// Its name, one in its stage; `duration` is one of every stage but the last.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// How it stands.
+    #[prost(enumeration = "RolloutOutcome", tag = "2")]
+    pub outcome: i32,
+    /// For a person: what was measured, with its numbers. Empty: only a person can say.
+    #[prost(string, tag = "3")]
+    pub measured: ::prost::alloc::string::String,
+    /// For a person: what it must be.
+    #[prost(string, tag = "4")]
+    pub bar: ::prost::alloc::string::String,
+    /// What a person has recorded of it in this stage. UNSPECIFIED: nothing.
+    #[prost(enumeration = "RolloutVerdict", tag = "5")]
+    pub verdict: i32,
+    /// Who, as client_id.
+    #[prost(string, tag = "6")]
+    pub recorded_by: ::prost::alloc::string::String,
+    /// When.
+    #[prost(message, optional, tag = "7")]
+    pub recorded_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why, as it was given.
+    #[prost(string, tag = "8")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// RolloutEvent is something that happened to the roll-out.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RolloutEvent {
+    /// Order of commits. At least 1.
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+    /// Wall clock of the gateway, UTC.
+    #[prost(message, optional, tag = "2")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What: begun, evaluated, recorded, promoted, refused, rolled_back, changed (another file of stages), suspended or resumed.
+    #[prost(string, tag = "3")]
+    pub what: ::prost::alloc::string::String,
+    /// The stage that it was about; of a promotion or roll-back, the one that was reached.
+    #[prost(string, tag = "4")]
+    pub stage: ::prost::alloc::string::String,
+    /// The criterion that it was about. Empty: none.
+    #[prost(string, tag = "5")]
+    pub criterion: ::prost::alloc::string::String,
+    /// How the criterion stood, or what was recorded of it. Empty: nothing.
+    #[prost(string, tag = "6")]
+    pub outcome: ::prost::alloc::string::String,
+    /// For a person: what was measured and what it must be, or what else there is to say.
+    #[prost(string, tag = "7")]
+    pub detail: ::prost::alloc::string::String,
+    /// Who, as client_id.
+    #[prost(string, tag = "8")]
+    pub client_id: ::prost::alloc::string::String,
+    /// Why, as it was given.
+    #[prost(string, tag = "9")]
+    pub reason: ::prost::alloc::string::String,
 }
 /// GetRolloutRequest has no fields.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetRolloutRequest {}
 /// GetRolloutResponse holds the stage.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetRolloutResponse {
     /// In force.
+    #[prost(message, optional, tag = "1")]
+    pub rollout: ::core::option::Option<Rollout>,
+}
+/// RecordRolloutRequest is a person's word.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordRolloutRequest {
+    /// Required: the stage in force, so that a word never counts for another one.
+    #[prost(string, tag = "1")]
+    pub stage: ::prost::alloc::string::String,
+    /// Required: the criterion.
+    #[prost(string, tag = "2")]
+    pub criterion: ::prost::alloc::string::String,
+    /// Required.
+    #[prost(enumeration = "RolloutVerdict", tag = "3")]
+    pub verdict: i32,
+    /// Required, for the audit: 1 to 200 characters.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// RecordRolloutResponse holds the stage.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecordRolloutResponse {
+    /// In force, with the word.
     #[prost(message, optional, tag = "1")]
     pub rollout: ::core::option::Option<Rollout>,
 }
@@ -2257,7 +2363,7 @@ pub struct PromoteRolloutRequest {
     pub reason: ::prost::alloc::string::String,
 }
 /// PromoteRolloutResponse holds the stage.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PromoteRolloutResponse {
     /// In force.
     #[prost(message, optional, tag = "1")]
@@ -2274,7 +2380,7 @@ pub struct RollbackRolloutRequest {
     pub reason: ::prost::alloc::string::String,
 }
 /// RollbackRolloutResponse holds the stage.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RollbackRolloutResponse {
     /// In force.
     #[prost(message, optional, tag = "1")]
@@ -2401,6 +2507,84 @@ pub struct AuditEntry {
     /// `hash` of the entry before: 64 lower-case hex digits.
     #[prost(string, tag = "11")]
     pub previous_hash: ::prost::alloc::string::String,
+}
+/// RolloutOutcome tells how a criterion stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RolloutOutcome {
+    /// Never sent.
+    Unspecified = 0,
+    /// It holds.
+    Passed = 1,
+    /// It does not hold.
+    Failed = 2,
+    /// A person has to say.
+    Unsaid = 3,
+    /// It does not hold, and a person has recorded that the roll-out goes on all the same.
+    Overridden = 4,
+}
+impl RolloutOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ROLLOUT_OUTCOME_UNSPECIFIED",
+            Self::Passed => "ROLLOUT_OUTCOME_PASSED",
+            Self::Failed => "ROLLOUT_OUTCOME_FAILED",
+            Self::Unsaid => "ROLLOUT_OUTCOME_UNSAID",
+            Self::Overridden => "ROLLOUT_OUTCOME_OVERRIDDEN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ROLLOUT_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "ROLLOUT_OUTCOME_PASSED" => Some(Self::Passed),
+            "ROLLOUT_OUTCOME_FAILED" => Some(Self::Failed),
+            "ROLLOUT_OUTCOME_UNSAID" => Some(Self::Unsaid),
+            "ROLLOUT_OUTCOME_OVERRIDDEN" => Some(Self::Overridden),
+            _ => None,
+        }
+    }
+}
+/// RolloutVerdict is a person's word about a criterion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RolloutVerdict {
+    /// Never sent; refused.
+    Unspecified = 0,
+    /// It holds. Only where no program can say.
+    Passed = 1,
+    /// It does not hold. Only where no program can say.
+    Failed = 2,
+    /// Go on although it does not hold.
+    Override = 3,
+}
+impl RolloutVerdict {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ROLLOUT_VERDICT_UNSPECIFIED",
+            Self::Passed => "ROLLOUT_VERDICT_PASSED",
+            Self::Failed => "ROLLOUT_VERDICT_FAILED",
+            Self::Override => "ROLLOUT_VERDICT_OVERRIDE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ROLLOUT_VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
+            "ROLLOUT_VERDICT_PASSED" => Some(Self::Passed),
+            "ROLLOUT_VERDICT_FAILED" => Some(Self::Failed),
+            "ROLLOUT_VERDICT_OVERRIDE" => Some(Self::Override),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod operations_service_client {
@@ -2622,7 +2806,8 @@ pub mod operations_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// GetRollout answers with the stage of the limits' roll-out. This version answers UNIMPLEMENTED.
+        /// GetRollout answers with the stage of the roll-out: its limits, and each criterion of the next stage as it stands now. It changes
+        /// nothing. Without a roll-out, `stage` is empty.
         pub async fn get_rollout(
             &mut self,
             request: impl tonic::IntoRequest<super::GetRolloutRequest>,
@@ -2647,8 +2832,37 @@ pub mod operations_service_client {
                 .insert(GrpcMethod::new("paygate.v1.OperationsService", "GetRollout"));
             self.inner.unary(req, path, codec).await
         }
-        /// PromoteRollout goes to the next stage if its conditions hold. Safe to repeat: it names the stage to reach.
-        /// This version answers UNIMPLEMENTED.
+        /// RecordRollout keeps a person's word about one criterion of the stage in force: that it holds or not, where only a person can say;
+        /// or that the roll-out goes on although it does not hold. It changes no limit. Safe to repeat: the same word of the same client is
+        /// recorded once. Words count until the stage changes.
+        pub async fn record_rollout(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecordRolloutRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordRolloutResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/paygate.v1.OperationsService/RecordRollout",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("paygate.v1.OperationsService", "RecordRollout"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// PromoteRollout begins the next stage if each criterion holds or is overridden. The evaluation is kept, also of a refusal: with
+        /// FAILED_PRECONDITION, and the criteria in `metadata.unmet`. Safe to repeat: it names the stage to reach.
         pub async fn promote_rollout(
             &mut self,
             request: impl tonic::IntoRequest<super::PromoteRolloutRequest>,
@@ -2675,8 +2889,8 @@ pub mod operations_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// RollbackRollout goes back to an earlier stage, at once. Safe to repeat: it names the stage to reach.
-        /// This version answers UNIMPLEMENTED.
+        /// RollbackRollout goes back to an earlier stage, at once: the next CreatePayment meets its limits. What is stored goes on. Safe to
+        /// repeat: it names the stage to reach.
         pub async fn rollback_rollout(
             &mut self,
             request: impl tonic::IntoRequest<super::RollbackRolloutRequest>,
@@ -2812,7 +3026,8 @@ pub mod operations_service_server {
             tonic::Response<super::AnnounceTransactionResponse>,
             tonic::Status,
         >;
-        /// GetRollout answers with the stage of the limits' roll-out. This version answers UNIMPLEMENTED.
+        /// GetRollout answers with the stage of the roll-out: its limits, and each criterion of the next stage as it stands now. It changes
+        /// nothing. Without a roll-out, `stage` is empty.
         async fn get_rollout(
             &self,
             request: tonic::Request<super::GetRolloutRequest>,
@@ -2820,8 +3035,18 @@ pub mod operations_service_server {
             tonic::Response<super::GetRolloutResponse>,
             tonic::Status,
         >;
-        /// PromoteRollout goes to the next stage if its conditions hold. Safe to repeat: it names the stage to reach.
-        /// This version answers UNIMPLEMENTED.
+        /// RecordRollout keeps a person's word about one criterion of the stage in force: that it holds or not, where only a person can say;
+        /// or that the roll-out goes on although it does not hold. It changes no limit. Safe to repeat: the same word of the same client is
+        /// recorded once. Words count until the stage changes.
+        async fn record_rollout(
+            &self,
+            request: tonic::Request<super::RecordRolloutRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordRolloutResponse>,
+            tonic::Status,
+        >;
+        /// PromoteRollout begins the next stage if each criterion holds or is overridden. The evaluation is kept, also of a refusal: with
+        /// FAILED_PRECONDITION, and the criteria in `metadata.unmet`. Safe to repeat: it names the stage to reach.
         async fn promote_rollout(
             &self,
             request: tonic::Request<super::PromoteRolloutRequest>,
@@ -2829,8 +3054,8 @@ pub mod operations_service_server {
             tonic::Response<super::PromoteRolloutResponse>,
             tonic::Status,
         >;
-        /// RollbackRollout goes back to an earlier stage, at once. Safe to repeat: it names the stage to reach.
-        /// This version answers UNIMPLEMENTED.
+        /// RollbackRollout goes back to an earlier stage, at once: the next CreatePayment meets its limits. What is stored goes on. Safe to
+        /// repeat: it names the stage to reach.
         async fn rollback_rollout(
             &self,
             request: tonic::Request<super::RollbackRolloutRequest>,
@@ -3198,6 +3423,52 @@ pub mod operations_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetRolloutSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/paygate.v1.OperationsService/RecordRollout" => {
+                    #[allow(non_camel_case_types)]
+                    struct RecordRolloutSvc<T: OperationsService>(pub Arc<T>);
+                    impl<
+                        T: OperationsService,
+                    > tonic::server::UnaryService<super::RecordRolloutRequest>
+                    for RecordRolloutSvc<T> {
+                        type Response = super::RecordRolloutResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RecordRolloutRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperationsService>::record_rollout(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RecordRolloutSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

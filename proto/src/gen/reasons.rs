@@ -120,6 +120,15 @@ pub const REASONS: &[Reason] = &[
         advice: "Make it smaller: fewer or shorter memos, fewer items of a batch.",
     },
     Reason {
+        reason: ErrorReason::RolloutStage,
+        name: "ROLLOUT_STAGE",
+        code: 7,
+        stored: Stored::Nothing,
+        meaning: "The stage of the roll-out does not let this client pay, or not this kind of money; `metadata.stage` names it.",
+        money: "Nothing stored.",
+        advice: "Wait for the next stage, or have the client listed in this one. It does not pass by itself.",
+    },
+    Reason {
         reason: ErrorReason::PaymentNotFound,
         name: "PAYMENT_NOT_FOUND",
         code: 5,

@@ -5,10 +5,12 @@
 use paygate_proto::v1::approval_service_client::ApprovalServiceClient;
 use paygate_proto::v1::operations_service_client::OperationsServiceClient;
 use paygate_proto::v1::{
-    ApprovePaymentRequest, ApprovePaymentResponse, ListAuditEntriesRequest,
-    ListAuditEntriesResponse, ListPendingApprovalsRequest, ListPendingApprovalsResponse,
-    PauseRequest, PauseResponse, RejectPaymentRequest, RejectPaymentResponse, ResumeRequest,
-    ResumeResponse,
+    ApprovePaymentRequest, ApprovePaymentResponse, GetRolloutRequest, GetRolloutResponse,
+    ListAuditEntriesRequest, ListAuditEntriesResponse, ListPendingApprovalsRequest,
+    ListPendingApprovalsResponse, PauseRequest, PauseResponse, PromoteRolloutRequest,
+    PromoteRolloutResponse, RecordRolloutRequest, RecordRolloutResponse, RejectPaymentRequest,
+    RejectPaymentResponse, ResumeRequest, ResumeResponse, RollbackRolloutRequest,
+    RollbackRolloutResponse,
 };
 use tonic::transport::Channel;
 
@@ -50,6 +52,14 @@ calls! {
     reject(RejectPaymentRequest) -> RejectPaymentResponse, Write, approvals.reject_payment;
     /// A page of the audit log, newest first.
     audit_entries(ListAuditEntriesRequest) -> ListAuditEntriesResponse, Read, operations.list_audit_entries;
+    /// The stage of the roll-out, and what stands before the next one.
+    rollout(GetRolloutRequest) -> GetRolloutResponse, Read, operations.get_rollout;
+    /// Keeps a person's word about one criterion.
+    record_rollout(RecordRolloutRequest) -> RecordRolloutResponse, Write, operations.record_rollout;
+    /// Begins the next stage, if each criterion holds or is overridden.
+    promote_rollout(PromoteRolloutRequest) -> PromoteRolloutResponse, Write, operations.promote_rollout;
+    /// Goes back to an earlier stage, at once.
+    rollback_rollout(RollbackRolloutRequest) -> RollbackRolloutResponse, Write, operations.rollback_rollout;
 }
 
 impl Client {

@@ -217,6 +217,7 @@ async fn metrics(State(view): State<View>, headers: HeaderMap) -> impl IntoRespo
         true => (Format::OpenMetrics, OPENMETRICS_CONTENT_TYPE),
         false => (Format::Classic, CLASSIC_CONTENT_TYPE),
     };
+    view.metrics.scraped();
     ([(CONTENT_TYPE, content_type)], view.metrics.render(format))
 }
 

@@ -35,12 +35,12 @@ use crate::api::access::{Access, AccessError};
 use crate::api::{self, Api};
 use crate::backup;
 use crate::clock;
-use crate::config::{self, Config, ConfigSource};
+use crate::config::{self, Config, ConfigSource, StagesError, StagesFile};
 use crate::engine::{self, Engine, EngineError, Outputs};
 use crate::metrics::{BuildInfo, Metrics};
 use crate::reload::Reloader;
 use crate::signer::SignerClient;
-use crate::store::{OpenError, Store, StoreError, StoreOptions};
+use crate::store::{Actor, OpenError, Store, StoreError, StoreOptions};
 use crate::view::View;
 use crate::xrpl::{Crew, Dial, Fleet, FleetSettings, LinkSettings, Tcp};
 
@@ -80,6 +80,9 @@ pub enum AppError {
     /// The store, later.
     #[error("cannot take over the store: {0}")]
     Store(#[from] StoreError),
+    /// The file of stages.
+    #[error("rollout.stages_path: {0}")]
+    Stages(#[from] StagesError),
     /// The files that say who may call.
     #[error("cannot serve: {0}")]
     Access(#[from] AccessError),
@@ -138,6 +141,7 @@ impl App {
         };
         let metrics = Metrics::new(&build, grpc_methods());
         let access = Access::open(&config, metrics.clone())?;
+        let stages = config.read_stages()?;
         let wallet = Wallet {
             network_id: config.wallet.network_id,
             account: config.wallet.address.0,
@@ -152,6 +156,7 @@ impl App {
         };
         // Opening replays the log and may take a disk's time; nothing else runs yet.
         let store = tokio::task::block_in_place(|| Store::open(options))?;
+        begin_rollout(&store, &config, stages).await?;
         let dial: Arc<dyn Dial> = Arc::new(Tcp);
         let (fleet, crew) = Fleet::new(fleet_settings(&config), &dial, metrics.clone());
         store.limit_fees(config.fees.max_xrp_per_hour.0);
@@ -324,6 +329,31 @@ impl App {
     }
 }
 
+/// Puts the stage into force that the store was left in. Nothing is let in before.
+async fn begin_rollout(
+    store: &Store,
+    config: &Config,
+    stages: Option<StagesFile>,
+) -> Result<(), StoreError> {
+    if let Some(file) = &stages {
+        for client in config.unknown_stage_clients(&file.stages) {
+            tracing::warn!(%client, "a stage of the roll-out lists a client that is not configured");
+        }
+    }
+    let by = Actor {
+        client: Id::new(api::LOCAL_CLIENT).expect("five letters are an id"),
+        credential: "start of the gateway".to_owned(),
+        trace_id: String::new(),
+    };
+    let stages = stages.map(|file| (file.stages, file.digest));
+    let stage = store.begin_rollout(by, stages, clock::now()).await?;
+    if let Some(stage) = stage {
+        let limits = store.limits();
+        tracing::info!(%stage, max_payment = %limits.payment_max, daily_limit = %limits.day_max, "this stage of the roll-out is in force");
+    }
+    Ok(())
+}
+
 async fn stop_all(what: &'static str, tasks: &Tasks, within: Duration) {
     tasks.stop();
     let late = tasks.join(within).await;
@@ -432,6 +462,8 @@ pub(crate) fn limits(config: &Config) -> Limits {
             true => config.clients.iter().map(client_limits).collect(),
             false => Vec::new(),
         },
+        // The store knows which stage is in force, and lowers these limits by it.
+        stage: None,
     }
 }
 

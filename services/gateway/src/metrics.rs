@@ -29,8 +29,8 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use paygate_payments::books::Book;
 use paygate_payments::money::Money;
@@ -156,6 +156,8 @@ struct Inner {
     quarantine: Gauge,
     paused: Family<ScopeLabel, Gauge>,
     awaiting_approval: Gauge,
+    rollout_stage: Gauge,
+    scraped: Mutex<Option<Instant>>,
     capabilities: Family<CapabilityLabel, Gauge>,
     open_watches: Gauge,
     connection: Family<ServerLabel, Gauge>,
@@ -213,6 +215,8 @@ impl Metrics {
             quarantine: Gauge::default(),
             paused: Family::default(),
             awaiting_approval: Gauge::default(),
+            rollout_stage: Gauge::default(),
+            scraped: Mutex::default(),
             capabilities: Family::default(),
             open_watches: Gauge::default(),
             connection: Family::default(),
@@ -327,6 +331,31 @@ impl Metrics {
         self.inner
             .awaiting_approval
             .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Number of the roll-out's stage in force, from 1. `None`: there is no roll-out.
+    pub fn rollout_stage(&self, stage: Option<usize>) {
+        self.inner
+            .rollout_stage
+            .set(stage.map_or(0, |stage| i64::try_from(stage).unwrap_or(i64::MAX)));
+    }
+
+    /// Somebody reads them.
+    pub fn scraped(&self) {
+        *self.last_scrape() = Some(clock::instant());
+    }
+
+    /// How long ago somebody read them. `None`: not since the start.
+    #[must_use]
+    pub fn scraped_ago(&self) -> Option<Duration> {
+        self.last_scrape().map(clock::elapsed)
+    }
+
+    fn last_scrape(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.inner
+            .scraped
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the health service says of a capability.
@@ -653,6 +682,7 @@ impl Inner {
         add(r, "paygate_quarantine", &self.quarantine);
         add(r, "paygate_paused", &self.paused);
         add(r, "paygate_awaiting_approval", &self.awaiting_approval);
+        add(r, "paygate_rollout_stage", &self.rollout_stage);
         add(r, "paygate_capability_serving", &self.capabilities);
         add(r, "paygate_validated_ledger_index", &self.validated_index);
         add(r, "paygate_ledger_lag_seconds", &self.ledger_lag);

@@ -17,7 +17,7 @@
 //! - [`books`]: whether the ledger's balance is what payments, fees and inflows make of it.
 //! - [`displaced`]: the evidence that a payment whose slot went to something else was never paid.
 //! - [`money`]: an amount together with what it is an amount of.
-//! - [`limits`]: what is let in; [`clients`]: of one client.
+//! - [`limits`]: what is let in; [`clients`]: of one client; [`rollout`]: stage by stage, and what stands between two stages.
 //! - [`continuity`]: whether store, signer and ledger tell one story; when to quarantine.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -37,6 +37,7 @@ pub mod money;
 pub mod payment;
 pub mod preflight;
 pub mod proof;
+pub mod rollout;
 pub mod slots;
 pub mod step;
 pub mod terms;

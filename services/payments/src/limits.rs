@@ -15,6 +15,7 @@ use xrpl_tx::{Amount, Asset, Drops, IssuedAmount, IssuedValue};
 
 use crate::clients::{ClientLimits, OverClientLimit};
 use crate::money::Money;
+use crate::rollout::{OverStage, StageRules};
 
 /// The gateway's limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub struct Limits {
     pub approval_window: Duration,
     /// What single clients may do. One that is not here has the wallet's limits alone.
     pub clients: Vec<ClientLimits>,
+    /// The stage of the roll-out that has lowered these limits. `None`: they are as configured.
+    pub stage: Option<StageRules>,
 }
 
 /// The limits of one issued currency of one issuer.
@@ -106,6 +109,8 @@ pub enum OverLimit {
     },
     /// A limit of the client who asks.
     Client(OverClientLimit),
+    /// The stage of the roll-out.
+    Stage(OverStage),
 }
 
 /// How long a payment waits for approval if nothing is configured.
@@ -143,6 +148,15 @@ impl Limits {
             }
         };
         if day > self.day_units_max(amount) {
+            let own = self.stage.as_ref().filter(|stage| stage.binds_day);
+            if let (Some(stage), Amount::Xrp(amount)) = (own, amount) {
+                return Err(OverLimit::Stage(OverStage::Day {
+                    stage: stage.name,
+                    amount,
+                    used: usage.day.drops(),
+                    max: self.day_max,
+                }));
+            }
             return Err(OverLimit::Day {
                 amount: Money::taken_by(amount),
                 used,
@@ -191,6 +205,14 @@ impl Limits {
             return Err(OverLimit::BelowMinimum { amount: gets, min });
         }
         if !takes.is_at_most(max) {
+            let own = self.stage.as_ref().filter(|stage| stage.binds_payment);
+            if let (Some(stage), Amount::Xrp(amount)) = (own, amount) {
+                return Err(OverLimit::Stage(OverStage::Payment {
+                    stage: stage.name,
+                    amount,
+                    max: self.payment_max,
+                }));
+            }
             return Err(OverLimit::AboveMaximum { amount: takes, max });
         }
         Ok(())
@@ -337,6 +359,7 @@ impl OverLimit {
             Self::Day { max, .. } => of(max, "limits.daily_limit_xrp", "assets.daily_limit"),
             Self::Pending { .. } => "limits.max_pending_payments",
             Self::Client(over) => over.key(),
+            Self::Stage(over) => over.key(),
         }
     }
 }
@@ -362,6 +385,7 @@ impl fmt::Display for OverLimit {
             }
             Self::Pending { max } => write!(f, "{key} {max} payments are not final yet"),
             Self::Client(over) => over.fmt(f),
+            Self::Stage(over) => over.fmt(f),
         }
     }
 }

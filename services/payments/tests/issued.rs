@@ -38,6 +38,7 @@ fn limits() -> Limits {
         approval_threshold: None,
         approval_window: paygate_payments::limits::APPROVAL_WINDOW_DEFAULT,
         clients: Vec::new(),
+        stage: None,
     }
 }
 

@@ -147,7 +147,7 @@ proptest! {
 
     #[test]
     fn limits_hold_to_the_drop(amount in 1u64..2_000, used in 0u64..2_000, pending in 0u64..4) {
-        let limits = Limits { payment_min: drops(10), payment_max: drops(1_000), day_max: drops(1_500), pending_max: 3, assets: vec![], approval_threshold: None, approval_window: paygate_payments::limits::APPROVAL_WINDOW_DEFAULT, clients: vec![] };
+        let limits = Limits { payment_min: drops(10), payment_max: drops(1_000), day_max: drops(1_500), pending_max: 3, assets: vec![], approval_threshold: None, approval_window: paygate_payments::limits::APPROVAL_WINDOW_DEFAULT, clients: vec![], stage: None };
         let admitted = limits.admit(Amount::Xrp(drops(amount)), Usage { day: DayUnits::of_drops(drops(used)), pending });
         let fits = (10..=1_000).contains(&amount) && amount + used <= 1_500 && pending < 3;
         prop_assert_eq!(admitted.is_ok(), fits);

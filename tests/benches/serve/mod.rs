@@ -106,6 +106,7 @@ pub(crate) fn options(directory: &Path) -> StoreOptions {
             approval_threshold: None,
             approval_window: paygate_payments::limits::APPROVAL_WINDOW_DEFAULT,
             clients: Vec::new(),
+            stage: None,
         },
     }
 }

@@ -769,6 +769,7 @@ fn limits() -> Limits {
         approval_threshold: None,
         approval_window: paygate_payments::limits::APPROVAL_WINDOW_DEFAULT,
         clients: Vec::new(),
+        stage: None,
     }
 }
 

@@ -15,6 +15,7 @@ use super::parse::{
     When, audit_head, currency, decimal, drops, duration, payment_id, state, tx_hash, when, xrp,
 };
 use super::reconcile::Reconcile;
+use super::rollout::Rollout;
 use super::token::Token;
 
 const TOP_HELP: &str = "\
@@ -251,6 +252,9 @@ pub(crate) enum Command {
     /// Show what people did, or check that the log of it is whole.
     #[command(subcommand)]
     Audit(Audit),
+    /// Show the stage of the roll-out, say what you know of it, go on or back.
+    #[command(subcommand)]
+    Rollout(Rollout),
     /// Print completions for a shell.
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {

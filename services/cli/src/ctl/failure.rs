@@ -25,6 +25,8 @@ pub(crate) enum Asked<'a> {
     Pause,
     /// To approve or to reject.
     Decide,
+    /// To say something about the roll-out, to go on or back.
+    Rollout,
     /// To say which transaction will be made outside.
     Announce,
     /// Anything that changes nothing and is about no single payment.
@@ -42,6 +44,7 @@ impl<'a> Asked<'a> {
             | Asked::Announce
             | Asked::Pause
             | Asked::Decide
+            | Asked::Rollout
             | Asked::Read => None,
         }
     }
@@ -129,6 +132,9 @@ fn advice(error: &CallError, asked: Asked<'_>) -> Option<String> {
         ),
         (CallError::Unanswered(_), Asked::Decide) => Some(
             "It is UNKNOWN whether the decision is stored. Repeating the same command is safe.".to_owned(),
+        ),
+        (CallError::Unanswered(_), Asked::Rollout) => Some(
+            "It is UNKNOWN which stage is in force. Look: paygatectl rollout show. Repeating the same command is safe.".to_owned(),
         ),
         (CallError::Unanswered(_), Asked::Announce) => Some(
             "It is UNKNOWN whether it is announced. Repeating the same command is safe; do not send the transaction before it succeeds."

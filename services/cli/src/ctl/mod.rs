@@ -21,6 +21,7 @@ mod pause;
 mod pay;
 mod period;
 mod reconcile;
+mod rollout;
 pub(crate) mod run;
 mod show;
 mod status;

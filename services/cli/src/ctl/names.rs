@@ -3,8 +3,8 @@
 //! Owns: nothing but the cutting. May not: give a value that this program does not know the name of another.
 
 use paygate_client::proto::{
-    EvidenceKind, KeyStatus, PaymentReason, PaymentState, PreflightRefusal, TimelineStage,
-    VersionKind,
+    EvidenceKind, KeyStatus, PaymentReason, PaymentState, PreflightRefusal, RolloutOutcome,
+    RolloutVerdict, TimelineStage, VersionKind,
 };
 
 /// `PAID` for 4; `STATE_77` for a state that a newer gateway has.
@@ -44,6 +44,22 @@ pub(crate) fn preflight_refusal(number: i32) -> String {
     cut(
         PreflightRefusal::try_from(number).map(|refusal| refusal.as_str_name()),
         "PREFLIGHT_REFUSAL_",
+        number,
+    )
+}
+
+pub(crate) fn rollout_outcome(number: i32) -> String {
+    cut(
+        RolloutOutcome::try_from(number).map(|outcome| outcome.as_str_name()),
+        "ROLLOUT_OUTCOME_",
+        number,
+    )
+}
+
+pub(crate) fn rollout_verdict(number: i32) -> String {
+    cut(
+        RolloutVerdict::try_from(number).map(|verdict| verdict.as_str_name()),
+        "ROLLOUT_VERDICT_",
         number,
     )
 }

@@ -11,6 +11,7 @@ use paygate_payments::intent::{Id, IntentField, PaymentKey};
 use paygate_payments::limits::OverLimit;
 use paygate_payments::money::Money;
 use paygate_payments::payment::{CannotReceive, StateName};
+use paygate_payments::rollout::OverStage;
 use paygate_proto::v1::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt as _};
@@ -113,9 +114,18 @@ pub(super) fn limit_used_up(
         OverLimit::NotConfigured { .. }
         | OverLimit::BelowMinimum { .. }
         | OverLimit::AboveMaximum { .. }
-        | OverLimit::Client(OverClientLimit::Payment { .. }) => {
+        | OverLimit::Client(OverClientLimit::Payment { .. })
+        | OverLimit::Stage(OverStage::Payment { .. }) => {
             return invalid(&[amount_limit(over)]);
         }
+        OverLimit::Stage(stage @ (OverStage::Client { .. } | OverStage::Issued { .. })) => {
+            return not_in_stage(client, stage);
+        }
+        OverLimit::Stage(OverStage::Day { used, max, .. }) => (
+            ErrorReason::LimitDaily,
+            used.get().to_string(),
+            max.get().to_string(),
+        ),
         OverLimit::Client(OverClientLimit::Destination { destination }) => {
             return destination_not_allowed(client, *destination);
         }
@@ -139,7 +149,10 @@ pub(super) fn limit_used_up(
     quota.quota_id = id.to_owned();
     // A whole number by its type: of an issued currency the limit is in the metadata only.
     quota.quota_value = limit.parse().unwrap_or_default();
-    let metadata = vec![("quota", id.to_owned()), ("value", value), ("limit", limit)];
+    let mut metadata = vec![("quota", id.to_owned()), ("value", value), ("limit", limit)];
+    if let OverLimit::Stage(over) = over {
+        metadata.push(("stage", over.stage().to_string()));
+    }
     let mut details = info(reason, metadata);
     details.set_quota_failure(vec![quota]);
     if let Some(wait) = wait {
@@ -175,7 +188,19 @@ pub(super) fn amount_limit(over: &OverLimit) -> Violation {
                 limit: Some(max.get().to_string()),
             };
         }
-        OverLimit::Client(_) => {
+        OverLimit::Stage(
+            OverStage::Payment { amount, max, .. } | OverStage::Day { amount, max, .. },
+        ) => {
+            return Violation {
+                field: "xrp_drops".to_owned(),
+                problem: over.to_string(),
+                reason: ErrorReason::LimitPaymentMax,
+                value: Some(amount.get().to_string()),
+                limit: Some(max.get().to_string()),
+            };
+        }
+        // Neither is a limit of an amount; as a violation they keep their words.
+        OverLimit::Client(_) | OverLimit::Stage(_) => {
             return Violation {
                 field: "amount".to_owned(),
                 problem: over.to_string(),
@@ -222,6 +247,37 @@ fn destination_not_allowed(client: &Id, destination: AccountId) -> Status {
         "destination: {destination} is none of the destinations that client {client} may pay; nothing was stored"
     );
     Status::with_error_details(Code::PermissionDenied, message, details)
+}
+
+/// The stage of the roll-out does not let this client pay, or not this kind of money.
+fn not_in_stage(client: &Id, over: &OverStage) -> Status {
+    let mut metadata = vec![
+        ("stage", over.stage().to_string()),
+        ("quota", over.key().to_owned()),
+        ("client_id", client.to_string()),
+    ];
+    if let OverStage::Issued { asset, .. } = over {
+        metadata.push(("value", asset.to_string()));
+    }
+    Status::with_error_details(
+        Code::PermissionDenied,
+        format!("{over}; nothing was stored"),
+        info(ErrorReason::RolloutStage, metadata),
+    )
+}
+
+/// A person asks for something that the roll-out does not allow now. Nothing was changed. `unmet`: the criteria that do not hold.
+pub(super) fn rollout_forbids(why: &str, stage: Option<&str>, unmet: &[String]) -> Status {
+    let mut metadata = Vec::new();
+    metadata.extend(stage.map(|stage| ("stage", stage.to_owned())));
+    if !unmet.is_empty() {
+        metadata.push(("unmet", unmet.join(",")));
+    }
+    Status::with_error_details(
+        Code::FailedPrecondition,
+        format!("{why}; the stage is unchanged"),
+        info(ErrorReason::StateForbids, metadata),
+    )
 }
 
 /// An approver is the payment's own client.

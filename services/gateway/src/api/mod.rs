@@ -8,7 +8,7 @@
 //! - `errors.rs`: every error there is.
 //! - `access/`: who may call, decided once for all methods; `identity.rs`: who calls; `reach.rs`: whose payments he may see.
 //! - `payments.rs`, `wallet.rs`, `operations.rs`, `approvals.rs`: the services.
-//! - `announce.rs`, `pause.rs`, `audit.rs`: parts of OperationsService.
+//! - `announce.rs`, `pause.rs`, `rollout.rs`, `audit.rs`: parts of OperationsService.
 //! - `watch.rs`: streams of changes.
 //! - `gate.rs`: the concurrency cap.
 //! - `settings.rs`: what of the configuration matters here.
@@ -28,6 +28,7 @@ pub mod operations;
 mod pause;
 pub mod payments;
 mod reach;
+mod rollout;
 mod settings;
 pub mod wallet;
 mod watch;

@@ -11,22 +11,19 @@ use paygate_proto::v1::{
     GetRolloutResponse, GetStatusRequest, GetStatusResponse, LedgerServer, LedgerStatus,
     ListAuditEntriesRequest, ListAuditEntriesResponse, PauseRequest, PauseResponse,
     PendingPayments, PromoteRolloutRequest, PromoteRolloutResponse, Quarantine,
-    ReconcileWalletRequest, ReconcileWalletResponse, ResumeRequest, ResumeResponse,
-    RollbackRolloutRequest, RollbackRolloutResponse, SignerStatus, StateCount, UnfreezeRequest,
-    UnfreezeResponse,
+    ReconcileWalletRequest, ReconcileWalletResponse, RecordRolloutRequest, RecordRolloutResponse,
+    ResumeRequest, ResumeResponse, RollbackRolloutRequest, RollbackRolloutResponse, SignerStatus,
+    StateCount, UnfreezeRequest, UnfreezeResponse,
 };
 use paygate_telemetry::health::{NameState, Serving};
 use tokio_stream::Empty;
 use tonic::{Request, Response, Status};
 
-use super::{Api, announce, audit, decode, encode, errors, identity, pause, wallet};
+use super::{Api, announce, audit, decode, encode, errors, identity, pause, rollout, wallet};
 use crate::clock::{self, Millis};
 use crate::store::{Summary, Unfrozen};
 use crate::view::EngineView;
 use crate::xrpl::ServerPicture;
-
-/// What an operator does about the roll-out.
-const LIMITS_INSTEAD: &str = "change the limits in the configuration and restart";
 
 /// Serves OperationsService.
 #[derive(Clone, Debug)]
@@ -108,26 +105,38 @@ impl OperationsService for OperationsApi {
 
     async fn get_rollout(
         &self,
-        _request: Request<GetRolloutRequest>,
+        request: Request<GetRolloutRequest>,
     ) -> Result<Response<GetRolloutResponse>, Status> {
-        Err(errors::not_implemented(
-            "GetRollout",
-            "GetWallet tells the limits in force",
-        ))
+        identity::caller(&request)?;
+        let rollout = rollout::get(&self.0).await?;
+        Ok(Response::new(GetRolloutResponse { rollout }))
+    }
+
+    async fn record_rollout(
+        &self,
+        request: Request<RecordRolloutRequest>,
+    ) -> Result<Response<RecordRolloutResponse>, Status> {
+        let by = audit::actor(&request)?;
+        let rollout = rollout::record(&self.0, by, request.into_inner()).await?;
+        Ok(Response::new(RecordRolloutResponse { rollout }))
     }
 
     async fn promote_rollout(
         &self,
-        _request: Request<PromoteRolloutRequest>,
+        request: Request<PromoteRolloutRequest>,
     ) -> Result<Response<PromoteRolloutResponse>, Status> {
-        Err(errors::not_implemented("PromoteRollout", LIMITS_INSTEAD))
+        let by = audit::actor(&request)?;
+        let rollout = rollout::promote(&self.0, by, request.into_inner()).await?;
+        Ok(Response::new(PromoteRolloutResponse { rollout }))
     }
 
     async fn rollback_rollout(
         &self,
-        _request: Request<RollbackRolloutRequest>,
+        request: Request<RollbackRolloutRequest>,
     ) -> Result<Response<RollbackRolloutResponse>, Status> {
-        Err(errors::not_implemented("RollbackRollout", LIMITS_INSTEAD))
+        let by = audit::actor(&request)?;
+        let rollout = rollout::roll_back(&self.0, by, request.into_inner()).await?;
+        Ok(Response::new(RollbackRolloutResponse { rollout }))
     }
 
     type ReconcileWalletStream = Empty<Result<ReconcileWalletResponse, Status>>;

@@ -10,6 +10,7 @@ use paygate_payments::clients::OverClientLimit;
 use paygate_payments::intent::{Id, Intent, PaymentKey};
 use paygate_payments::limits::OverLimit;
 use paygate_payments::preflight::Verdict;
+use paygate_payments::rollout::OverStage;
 use paygate_proto::v1::payment_service_server::PaymentService;
 use paygate_proto::v1::{
     BatchCreatePaymentsRequest, BatchCreatePaymentsResponse, CancelPaymentRequest,
@@ -427,7 +428,12 @@ impl PaymentApi {
                 let oldest = self.oldest_of_day(now, None).await?;
                 Some(oldest.plus(DAY).since(now).max(LEDGER))
             }
+            OverLimit::Stage(OverStage::Day { amount, max, .. }) if amount <= max => {
+                let oldest = self.oldest_of_day(now, None).await?;
+                Some(oldest.plus(DAY).since(now).max(LEDGER))
+            }
             OverLimit::Day { .. }
+            | OverLimit::Stage(_)
             | OverLimit::NotConfigured { .. }
             | OverLimit::BelowMinimum { .. }
             | OverLimit::AboveMaximum { .. }

@@ -8,6 +8,7 @@ mod people;
 mod reading;
 mod reasons;
 mod refusals;
+mod rollout;
 mod watching;
 
 use std::net::SocketAddr;
@@ -80,6 +81,7 @@ impl Gateway {
             approval_threshold: None,
             approval_window: paygate_payments::limits::APPROVAL_WINDOW_DEFAULT,
             clients: vec![],
+            stage: None,
         };
         change(&mut limits);
         let options = StoreOptions {

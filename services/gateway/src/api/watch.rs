@@ -286,6 +286,7 @@ mod tests {
                 approval_threshold: None,
                 approval_window: Duration::ZERO,
                 clients: Vec::new(),
+                stage: None,
             },
         })
         .unwrap();

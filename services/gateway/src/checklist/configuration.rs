@@ -7,6 +7,7 @@ use xrpl_tx::Drops;
 
 use super::{Finding, Item};
 use crate::config::{Config, Profile};
+use crate::store::copy;
 
 const VALID: Item = Item {
     name: "configuration-valid",
@@ -33,7 +34,12 @@ const AUTHENTICATION: Item = Item {
     to_do: "set security.require_authentication = true and name the [[clients]] (proto/access.md)",
 };
 
-pub(super) const ITEMS: [Item; 6] = [VALID, PROFILE, LIMITS, APPROVAL, LOG, AUTHENTICATION];
+const STAGE: Item = Item {
+    name: "rollout-stage",
+    to_do: "begin with the smallest stage and name its clients: deploy/rollout/README.md",
+};
+
+pub(super) const ITEMS: [Item; 7] = [VALID, PROFILE, LIMITS, APPROVAL, LOG, AUTHENTICATION, STAGE];
 
 /// One payment above this is a person's decision, not a default's.
 const PAYMENT_CONSERVATIVE: Drops = Drops::from_const(10_000_000_000);
@@ -79,5 +85,40 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
                 "security.require_authentication is false: whoever reaches the port may pay",
             ),
         },
+        stage(config),
     ]
+}
+
+/// In which stage the roll-out is, or will begin.
+fn stage(config: &Config) -> Finding {
+    let stages = match config.read_stages() {
+        Err(error) => return STAGE.failed(error),
+        Ok(None) => {
+            return STAGE.passed("no roll-out: the configured limits hold for every client");
+        }
+        Ok(Some(file)) => file.stages,
+    };
+    let unknown = config.unknown_stage_clients(&stages);
+    if !unknown.is_empty() {
+        let names: Vec<String> = unknown.into_iter().collect();
+        return STAGE.warns(format_args!(
+            "stages list clients that are not configured: {}",
+            names.join(", ")
+        ));
+    }
+    let path = &config.store.path;
+    let stored = match path.exists() {
+        // Said by `store`: what is wrong with the file.
+        true => copy::rollout_stage(path).unwrap_or_default(),
+        false => None,
+    };
+    match stored {
+        None => STAGE.passed(format_args!("begins with stage {}", stages.first().name)),
+        Some(name) => match stages.all().iter().any(|stage| stage.name.as_str() == name) {
+            true => STAGE.passed(format_args!("in stage {name}")),
+            false => STAGE.failed(format_args!(
+                "the database is in stage {name}, which the file does not name: the gateway would not start"
+            )),
+        },
+    }
 }

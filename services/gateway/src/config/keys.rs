@@ -85,7 +85,7 @@ const CLIENTS: &str = "[{client_id=\"shop\",scopes=[\"pay\"]}]";
 const SERVERS: &str = "[{url=\"ws://127.0.0.1:6006\",operator=\"us\",own=true}]";
 
 #[rustfmt::skip]
-pub(super) const KEYS: [Key; 74] = [
+pub(super) const KEYS: [Key; 75] = [
     text("profile", "dev", "dev or production", "dev", "production turns the refusals on that protect real money"),
     text("role", "all", "all", "all", "all accepts payments and sends them; accept comes with a store for several gateways"),
     text("listen", "127.0.0.1:50051", "address:port", "127.0.0.1:0", "where the gRPC API listens; other than loopback only with tls.cert_file and authentication"),
@@ -123,6 +123,7 @@ pub(super) const KEYS: [Key; 74] = [
     parsed("limits.max_pending_payments", "50", "payments", "1", "payments that are not final; past it new ones are refused with a delay"),
     text("limits.approval_threshold_xrp", "unset", "XRP, decimal in quotes", "1", "payments above it wait until another identity than their client approves; unset, none does"),
     parsed("limits.approval_window_ms", "3600000", "milliseconds", "60000", "how long a payment waits for approval before it expires"),
+    text("rollout.stages_path", "unset", "path", "/x", "the file of stages of a roll-out (deploy/rollout); of its limits and the configured ones the smaller hold; unset, there is no roll-out"),
     parsed("assets", "[]", "list of tables, [[assets]]", ASSETS, "issued currencies that may be paid, each with its own limits; any other is refused by name"),
     text("assets.currency", "required", "3 characters or 40 hex digits", "USD", "the currency; RLUSD is 524C555344000000000000000000000000000000"),
     text("assets.issuer", "required", "classic address", ISSUER, "who issues it; RLUSD on mainnet is issued by rMxCKbEDwqr76QuheSUMdEGf4B9xJ8m5De"),

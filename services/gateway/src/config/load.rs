@@ -117,7 +117,25 @@ impl Config {
             });
         }
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
-        Config::parse(&text, environment, &name())
+        let config = Config::parse(&text, environment, &name())?;
+        config.check_stages().map(|()| config)
+    }
+
+    /// The file of stages is part of the configuration. One that is not there may be on the machine that this is meant for; there, the
+    /// gateway does not start without it.
+    fn check_stages(&self) -> Result<(), ConfigError> {
+        let named = self.rollout.stages_path.as_deref();
+        let Some(path) = named.filter(|path| path.exists()) else {
+            return Ok(());
+        };
+        match self.read_stages() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ConfigError::Problems(vec![Problem {
+                key: "rollout.stages_path".to_owned(),
+                value: path.display().to_string(),
+                reason: error.to_string(),
+            }])),
+        }
     }
 
     /// The same for text that is already in memory; `name` stands for the file in errors.

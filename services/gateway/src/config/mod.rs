@@ -10,6 +10,7 @@
 //! - `clients`: who may call, and the scopes
 //! - `diff`: what differs between two configurations, and what of it may change while the gateway runs
 //! - `check`: limits, orders and what the production profile refuses
+//! - `stages`: the file of stages, which is another file
 //! - `tls`, `cidr`: certificates of both sides, and networks
 //! - `values`: addresses, hashes and amounts, checked while they are read
 //! - `print`: the effective configuration as TOML
@@ -21,6 +22,7 @@ mod diff;
 mod keys;
 mod load;
 mod print;
+mod stages;
 mod tls;
 mod values;
 
@@ -40,6 +42,7 @@ pub use clients::{Client, Scope};
 pub use diff::{Changed, changes};
 pub use keys::{KeyDoc, reference};
 pub use load::{ConfigError, ConfigSource, Problem};
+pub use stages::{StagesError, StagesFile};
 pub use tls::{ClientCertificates, Tls};
 pub use values::{Address, CurrencyCode, Hash, Value, Xrp};
 
@@ -84,6 +87,9 @@ pub struct Config {
     /// What may be paid.
     #[serde(default)]
     pub limits: Limits,
+    /// In which stages limits grow.
+    #[serde(default)]
+    pub rollout: Rollout,
     /// Issued currencies that may be paid. All others are refused.
     #[serde(default)]
     pub assets: Vec<Asset>,
@@ -270,6 +276,15 @@ pub struct Limits {
     pub approval_threshold_xrp: Option<Xrp>,
     /// How long they wait before they expire.
     pub approval_window_ms: u64,
+}
+
+/// Section `rollout`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rollout {
+    /// The file of stages. Absent: the configured limits hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stages_path: Option<PathBuf>,
 }
 
 /// One entry of `assets`. Its values are decimals in quotes, in the currency itself.

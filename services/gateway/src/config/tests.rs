@@ -158,6 +158,7 @@ fn the_reference_lists_exactly_the_keys_of_the_structs() {
         ("PAYGATE__TLS__CRL_FILE", "/r"),
         ("PAYGATE__SECURITY__TOKENS_FILE", "/t"),
         ("PAYGATE__BACKUP__DIR", "/b"),
+        ("PAYGATE__ROLLOUT__STAGES_PATH", "/s"),
         ("PAYGATE__CLIENTS", shop.as_str()),
     ];
     let mut keys = BTreeSet::new();

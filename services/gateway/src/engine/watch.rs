@@ -410,6 +410,7 @@ fn count(engine: &Engine, view: &EngineView, summary: Option<&Summary>) {
     let blocked = view.blocked.as_ref().map(|why| why.reason.as_str_name());
     metrics.sending_blocked(blocked.map(|name| name.trim_start_matches("PAYMENT_REASON_")));
     let limits = engine.store.limits();
+    metrics.rollout_stage(engine.store.rollout_stage());
     if let Some(summary) = summary {
         let oldest = summary.oldest_pending.map(|at| clock::now().since(at));
         metrics.pending_payments(summary.pending, oldest);

@@ -226,7 +226,7 @@ const fn metric(
 }
 
 /// Every metric, in the order of the page.
-pub const METRICS: [MetricDoc; 60] = [
+pub const METRICS: [MetricDoc; 61] = [
     metric(
         "payments_total",
         Kind::Counter,
@@ -450,6 +450,14 @@ pub const METRICS: [MetricDoc; 60] = [
         &[],
         "Payments above the approval threshold that wait for another identity",
         "above 0 for longer than approvers need: they expire after limits.approval_window_ms",
+    ),
+    metric(
+        "paygate_rollout_stage",
+        Kind::Gauge,
+        "number",
+        &[],
+        "Number of the roll-out's stage in force, in the order of the file of stages, from 1; 0 without a roll-out",
+        "it changes and nobody said so",
     ),
     metric(
         "paygate_capability_serving",

@@ -200,6 +200,9 @@ fn refusal(
         return Ok(Some(Accept::BadRetry(refusal)));
     }
     let limits = view.limits();
+    if let Err(over) = limits.admit_to_stage(&new.intent) {
+        return Ok(Some(Accept::OverLimit(over)));
+    }
     let usage = Usage { day, pending };
     if let Err(over) = limits.admit(new.intent.amount, usage) {
         return Ok(Some(Accept::OverLimit(over)));

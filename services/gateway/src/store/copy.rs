@@ -131,6 +131,13 @@ pub fn hold(path: &Path) -> Result<Lock, OpenError> {
     open::lock(path)
 }
 
+/// The stage of the roll-out that a store is in. `None`: none was begun, or it is suspended. A gateway may have it open.
+pub fn rollout_stage(path: &Path) -> Result<Option<String>, CopyError> {
+    let conn = connect(path)?;
+    check_kind(&conn, path)?;
+    super::rollout::stage_of(&conn).map_err(|source| sqlite(path, source))
+}
+
 fn connect(path: &Path) -> Result<Connection, CopyError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|source| sqlite(path, source))?;

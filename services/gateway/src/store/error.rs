@@ -62,6 +62,11 @@ pub enum StoreError {
     /// What a validated ledger is said to hold does not fit the store: read the ledger again. Nothing was stored.
     #[error("the ledger's story does not fit: {0}")]
     BadLedger(&'static str),
+    /// The roll-out is in a stage that the file of stages does not name: put the stage back into the file. Nothing was stored.
+    #[error(
+        "the roll-out is in stage {0}, which the file of stages (rollout.stages_path) does not name"
+    )]
+    UnknownStage(String),
     /// The page token was not made by this store for these filters.
     #[error("page token is not one of this store for these filters")]
     PageToken,

@@ -18,6 +18,7 @@
 //! - `books.rs`, `fees.rs`, `announce.rs`, `displaced.rs`: the books, the fees of the hour, announced transactions, lost slots.
 //! - `foreign.rs`: transactions that nobody here made. `imported.rs`: what the ledger shows of rows that were lost.
 //! - `pause.rs`, `approvals.rs`, `audit.rs`: what people do, and the log of it.
+//! - `rollout.rs`: the stage in force, and what was said of stages.
 //! - `timeline.rs`, `sentences.rs`: what a person reads at night.
 //! - [`copy`]: copies of the file, for backups.
 
@@ -47,6 +48,7 @@ mod pause;
 pub mod people;
 mod read;
 mod readers;
+pub mod rollout;
 mod rows;
 mod schema;
 mod sentences;
@@ -546,7 +548,7 @@ impl Store {
         summary: String,
         at: Millis,
     ) -> Result<(), StoreError> {
-        let (limits, before) = (Arc::new(limits), self.limits());
+        let (limits, before) = (Arc::new(limits), self.inner.identity.configured_limits());
         self.audited(move |scope| {
             let head = audit::limits_changed(scope, &by, &summary, at)?;
             // In the order of jobs: each payment is measured by the limits that the log says.

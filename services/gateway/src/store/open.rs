@@ -6,10 +6,11 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use paygate_payments::intent::Wallet;
 use paygate_payments::limits::Limits;
+use paygate_payments::rollout::{Stage, Stages};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use xrpl_tx::{AccountId, Drops};
@@ -52,10 +53,35 @@ pub(super) struct Identity {
     pub(super) path: PathBuf,
     pub(super) store_id: [u8; 16],
     pub(super) wallet: Wallet,
-    /// What is let in. Changed by [`super::Store::set_limits`] alone.
-    limits: RwLock<Arc<Limits>>,
+    /// What is let in. Changed by [`super::Store::set_limits`], and by stages of a roll-out.
+    limits: RwLock<InForce>,
+    /// The stages of the roll-out. Told once, at the start; without them there is none.
+    pub(super) rollout: OnceLock<Arc<Stages>>,
     /// What may go to fees within an hour. Told once, at the start; without it there is no limit.
     pub(super) fees_hour: OnceLock<Drops>,
+}
+
+/// Limits, and what made them.
+#[derive(Debug)]
+struct InForce {
+    configured: Arc<Limits>,
+    stage: Option<Stage>,
+    /// Of both the smaller.
+    limits: Arc<Limits>,
+}
+
+impl InForce {
+    fn new(configured: Arc<Limits>, stage: Option<Stage>) -> Self {
+        let limits = match &stage {
+            None => Arc::clone(&configured),
+            Some(stage) => Arc::new(configured.in_stage(stage)),
+        };
+        Self {
+            configured,
+            stage,
+            limits,
+        }
+    }
 }
 
 impl Identity {
@@ -65,13 +91,35 @@ impl Identity {
 }
 
 impl Identity {
+    /// Those in force.
     pub(super) fn limits(&self) -> Arc<Limits> {
-        let limits = self.limits.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&limits)
+        Arc::clone(&self.in_force().limits)
     }
 
-    pub(super) fn set_limits(&self, limits: Arc<Limits>) {
-        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+    /// Those that the configuration says.
+    pub(super) fn configured_limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.in_force().configured)
+    }
+
+    /// The stage in force.
+    pub(super) fn stage(&self) -> Option<Stage> {
+        self.in_force().stage.clone()
+    }
+
+    /// The configuration says others. The stage stays.
+    pub(super) fn set_limits(&self, configured: Arc<Limits>) {
+        let mut limits = self.limits.write().unwrap_or_else(PoisonError::into_inner);
+        *limits = InForce::new(configured, limits.stage.take());
+    }
+
+    /// Another stage begins, or there is none.
+    pub(super) fn set_stage(&self, stage: Option<Stage>) {
+        let mut limits = self.limits.write().unwrap_or_else(PoisonError::into_inner);
+        *limits = InForce::new(Arc::clone(&limits.configured), stage);
+    }
+
+    fn in_force(&self) -> RwLockReadGuard<'_, InForce> {
+        self.limits.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -136,7 +184,8 @@ pub(super) fn open(options: StoreOptions) -> Result<Opened, OpenError> {
         path: path.clone(),
         store_id,
         wallet: options.wallet,
-        limits: RwLock::new(Arc::new(options.limits)),
+        limits: RwLock::new(InForce::new(Arc::new(options.limits), None)),
+        rollout: OnceLock::new(),
         fees_hour: OnceLock::new(),
     };
     Ok(Opened {

@@ -6,7 +6,9 @@
 pub(super) const APPLICATION_ID: i32 = 0x5047_5445;
 
 /// Migration n brings a file from `user_version` n to n + 1. Each runs in one transaction with the new number.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, ISSUED, COUNTS, GUARDS, IMPORTED, PEOPLE, INVOICES];
+pub(super) const MIGRATIONS: &[&str] = &[
+    FIRST, ISSUED, COUNTS, GUARDS, IMPORTED, PEOPLE, INVOICES, ROLLOUT,
+];
 
 const FIRST: &str = "
 -- The store itself: who it is, whom it serves, how far it is. One row.
@@ -278,4 +280,42 @@ CREATE TABLE approvals (
 /// its own for that index.
 const INVOICES: &str = "
 DROP INDEX payments_invoice;
+";
+
+/// The roll-out: the stage in force, all that was found and said of stages, and what made sending stand still.
+const ROLLOUT: &str = "
+-- One row, once a roll-out was begun. Entered: the line of history with which the stage began. First_payment: payments from this number
+-- on are the stage's. Digest: of the file of stages.
+CREATE TABLE rollout (
+    id            INTEGER PRIMARY KEY CHECK (id = 1),
+    stage         TEXT    NOT NULL,
+    since_ms      INTEGER NOT NULL,
+    entered       INTEGER NOT NULL REFERENCES rollout_history (sequence),
+    first_payment INTEGER NOT NULL,
+    digest        BLOB    NOT NULL CHECK (length(digest) = 32),
+    suspended     INTEGER NOT NULL CHECK (suspended IN (0, 1))
+) STRICT;
+CREATE TABLE rollout_history (
+    sequence  INTEGER PRIMARY KEY,
+    at_ms     INTEGER NOT NULL,
+    what      TEXT    NOT NULL,
+    stage     TEXT    NOT NULL,
+    criterion TEXT    NOT NULL,
+    outcome   TEXT    NOT NULL,
+    detail    TEXT    NOT NULL,
+    client_id TEXT    NOT NULL,
+    reason    TEXT    NOT NULL
+) STRICT;
+CREATE TRIGGER rollout_kept BEFORE DELETE ON rollout_history BEGIN
+    SELECT RAISE(ABORT, 'a line of the roll-out is never deleted');
+END;
+CREATE TRIGGER rollout_fixed BEFORE UPDATE ON rollout_history BEGIN
+    SELECT RAISE(ABORT, 'a line of the roll-out is never changed');
+END;
+-- Freezes and quarantines, when they began.
+CREATE TABLE incidents (
+    sequence INTEGER PRIMARY KEY,
+    at_ms    INTEGER NOT NULL,
+    what     TEXT    NOT NULL CHECK (what IN ('freeze', 'quarantine'))
+) STRICT;
 ";

@@ -17,6 +17,7 @@ use super::audit::{self, Deed};
 use super::codec::{self, Whole};
 use super::error::StoreError;
 use super::people::{Actor, AuditHead};
+use super::rollout::{Incident, incident};
 use super::timeline;
 use super::types::{Cursor, Freeze, Record, Unfrozen};
 use super::writer::Scope;
@@ -280,6 +281,9 @@ pub(super) fn set_quarantine(
         quarantine.map(|q| q.until.0)
     ];
     scope.conn.prepare_cached(sql)?.execute(row)?;
+    if let Some(quarantine) = quarantine {
+        incident(scope, Incident::Quarantine(quarantine.why), at)?;
+    }
     let summary = match quarantine {
         Some(q) => format!("Quarantine, nothing is bound: {q}."),
         None => "The quarantine is over: payments are bound again.".to_owned(),
@@ -341,6 +345,7 @@ pub(super) fn set_frozen(scope: &Scope<'_>, freeze: &Freeze, at: Millis) -> Resu
     if scope.conn.prepare_cached(sql)?.execute(row)? == 0 {
         return Ok(());
     }
+    incident(scope, Incident::Freeze, at)?;
     let summary = format!(
         "Sending is frozen until a person unfreezes it: {}.",
         freeze.why

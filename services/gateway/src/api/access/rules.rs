@@ -67,6 +67,7 @@ pub fn rule(path: &str) -> Option<Rule> {
             | "Unfreeze"
             | "AnnounceTransaction"
             | "GetRollout"
+            | "RecordRollout"
             | "PromoteRollout"
             | "RollbackRollout"
             | "ReconcileWallet"

@@ -289,9 +289,9 @@ async fn what_is_too_large_or_does_not_exist_is_told_so() {
         (refusal.code(), reason(&refusal).as_str()),
         (Code::Unimplemented, "NOT_IMPLEMENTED")
     );
-    let rollout = OperationsServiceClient::new(gateway.channel.clone())
-        .get_rollout(paygate_proto::v1::GetRolloutRequest::default())
+    let reconcile = OperationsServiceClient::new(gateway.channel.clone())
+        .reconcile_wallet(paygate_proto::v1::ReconcileWalletRequest::default())
         .await;
-    assert_eq!(reason(&rollout.unwrap_err()), "NOT_IMPLEMENTED");
+    assert_eq!(reason(&reconcile.unwrap_err()), "NOT_IMPLEMENTED");
     assert_eq!(gateway.stored().await, 0);
 }

@@ -12,6 +12,7 @@ mod losing;
 mod people;
 mod plans;
 mod reserving;
+mod rollout;
 mod schedules;
 mod watching;
 mod world;

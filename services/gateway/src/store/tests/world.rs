@@ -45,6 +45,7 @@ pub(super) fn limits() -> Limits {
         approval_threshold: None,
         approval_window: paygate_payments::limits::APPROVAL_WINDOW_DEFAULT,
         clients: Vec::new(),
+        stage: None,
     }
 }
 
