@@ -177,6 +177,7 @@ async fn prepare(world: &World, stored: u64) {
             approval_threshold: None,
             approval_window: paygate_payments::limits::APPROVAL_WINDOW_DEFAULT,
             clients: Vec::new(),
+            stage: None,
         },
     };
     for folder in ["gateway", "signer"] {
