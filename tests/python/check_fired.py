@@ -60,6 +60,9 @@ GATEWAY_FILE, SIGNER_FILE = "/etc/paygate/paygate.toml", "/etc/paygate-signer/pa
 # At least this share of the different commands of all runbooks is run by this check.
 RUN_SHARE_MIN = 0.90
 
+# Commands that run nowhere, at most: the list of reasons does not grow.
+UNTYPED_MAX = 2
+
 # Different alerts that a real fault fires here, at least.
 ALERTS_MIN = 15
 
@@ -290,12 +293,6 @@ def stories(stage):
         hands={(check, 1): lambda: [machine.edits(GATEWAY_FILE, '^daily_limit_xrp = .*$', 'daily_limit_xrp = "100000"'),
                                     machine.edits(SIGNER_FILE, '^max_day_xrp = .*$', 'max_day_xrp = "100000"')]})
 
-    def foreign():
-        stage.words["TX_HASH"] = ledger.sends(WALLET_SEED, {"TransactionType": "AccountSet", "Account": WALLET})
-
-    yield Story("ForeignTransaction", "somebody signs with the wallet's key outside", foreign, ["ForeignTransaction", "WalletFrozen"],
-                also=("WalletFrozen",))
-
     def deny():
         machine.edits(SIGNER_FILE, r"^denied_destinations = \[\]$", f'denied_destinations = ["{DENIED}"]')
         machine.does("systemctl restart paygate-signer")
@@ -337,6 +334,17 @@ def stories(stage):
         hands={(check, 1): lambda: [machine.edits(GATEWAY_FILE, "^max_drops = .*$", "max_drops = 6000"),
                                     machine.edits(SIGNER_FILE, "^max_fee_drops = .*$", "max_fee_drops = 6000")]},
         passes=ledger.heals)
+
+
+def last_story(stage):
+    """After the procedures: a database that was put back would not know what a person has acknowledged since."""
+    ledger = stage.ledger
+
+    def foreign():
+        stage.words["TX_HASH"] = ledger.sends(WALLET_SEED, {"TransactionType": "AccountSet", "Account": WALLET})
+
+    yield Story("ForeignTransaction", "somebody signs with the wallet's key outside", foreign, ["ForeignTransaction", "WalletFrozen"],
+                also=("WalletFrozen",))
 
 
 def procedures(stage):
@@ -556,7 +564,7 @@ def main():
                 stage.flows()
                 # An old copy of the journal, for the page that tells what to do with one.
                 machine.does("cp -a /var/lib/paygate-signer/journal /root/journal")
-                told = itertools.chain(stories(stage), procedures(stage))
+                told = itertools.chain(stories(stage), procedures(stage), last_story(stage))
                 rows = [stage.plays(story) for story in told if not chosen or (story.alert or story.pages[0]) in chosen]
                 if not chosen:
                     stage.types_the_rest()
@@ -571,6 +579,7 @@ def main():
     print(f"fired: {len(stage.typed)} of {len(known)} different commands of all runbooks were typed as they stand, {share:.0%}")
     if not chosen:
         expect(len(fired) >= ALERTS_MIN, f"{ALERTS_MIN} alerts are fired, not {len(fired)}")
+        expect(len(known) - len(stage.typed) <= UNTYPED_MAX, f"at most {UNTYPED_MAX} commands run nowhere, not {len(known) - len(stage.typed)}")
         expect(share >= RUN_SHARE_MIN, f"{RUN_SHARE_MIN:.0%} of the commands are typed, not {share:.0%}")
         expect(all(any(command.startswith(start) for command in known) for start in runbooks.NOWHERE), "what runs nowhere is in a runbook")
 

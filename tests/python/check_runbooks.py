@@ -78,6 +78,7 @@ def replacements(world):
         "LEDGER_INDEX": str(validated + 40),
         # Nobody's account on a fresh ledger: the amount has to create it.
         "pay 0.001 --to ADDRESS": "pay 12 --to rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe",
+        "ADDRESS": "rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe",
     }
 
 

@@ -23,7 +23,7 @@ import devnet
 
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", devnet.ROOT / "target")) / "debug"
 READY_WITHIN_S = 60.0
-COMMAND_WITHIN_S = 90
+COMMAND_WITHIN_S = 150
 
 # Set in the process that has entered a network of its own.
 INSIDE = "PAYGATE_OWN_NETWORK"

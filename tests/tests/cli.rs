@@ -242,7 +242,7 @@ fn gathers_what_a_runbook_asks_for(terminal: &Terminal) {
     terminal
         .types(&["runbook"])
         .ends(0)
-        .shows(&["SignerDown\n", "restore-from-backup  Restore from a backup"]);
+        .shows(&["SignerDown\n", "  Restore from a backup\n"]);
     terminal
         .types(&["runbook", "lowwalletbalance"])
         .ends(0)
