@@ -64,7 +64,7 @@ RUN_SHARE_MIN = 0.90
 UNTYPED_MAX = 2
 
 # Different alerts that a real fault fires here, at least.
-ALERTS_MIN = 15
+ALERTS_MIN = 17
 
 
 @dataclasses.dataclass

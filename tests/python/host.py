@@ -42,6 +42,8 @@ def enter_own_network():
     """Goes on in a network that has a loopback interface and nothing else, so that every port is free and has its usual number."""
     if os.geteuid() != 0:
         raise SystemExit("this check makes a host of namespaces: run it as root")
+    if missing():
+        raise SystemExit(f"this check needs {', '.join(missing())}")
     if INSIDE not in os.environ:
         os.environ[INSIDE] = "1"
         os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
