@@ -99,6 +99,7 @@ async fn a_day_with_paygatectl() {
     cannot_pay_twice_or_otherwise(&terminal, &alice);
     ends_unpaid_with_proof(&terminal);
     reads_by_script(&terminal, &world).await;
+    gathers_what_a_runbook_asks_for(&terminal);
     follows_and_cancels(&terminal, &world).await;
 
     drop(world);
@@ -114,6 +115,14 @@ async fn a_day_with_paygatectl() {
     ]);
     gone.ends(2)
         .tells(&["No try reached the gateway", "--id too-late"]);
+    // Also that nobody answers is evidence, and nobody is asked a second time.
+    let asked = ["--timeout", "1s", "runbook", "GatewayDown"];
+    terminal.types(&asked).ends(2).shows(&[
+        "GatewayDown\n",
+        "Every accepted payment is on the disk",
+        "no answer",
+        "not asked: the gateway did not answer before",
+    ]);
 }
 
 fn pays_and_understands(terminal: &Terminal, alice: &str) {
@@ -226,6 +235,58 @@ fn ends_unpaid_with_proof(terminal: &Terminal) {
         .ends(1)
         .shows(&["CANCELLED", "DESTINATION_CANNOT_RECEIVE", "yes, safe"]);
     terminal.types(&["get", "too-little"]).ends(1);
+}
+
+/// `rent` is PAID, `too-little` ended unpaid, and nothing is pending.
+fn gathers_what_a_runbook_asks_for(terminal: &Terminal) {
+    terminal
+        .types(&["runbook"])
+        .ends(0)
+        .shows(&["SignerDown\n", "  Restore from a backup\n"]);
+    terminal
+        .types(&["runbook", "lowwalletbalance"])
+        .ends(0)
+        .shows(&[
+            "LowWalletBalance\n",
+            "less than 100 XRP",
+            "Is money at risk?\n  No, if",
+            "=== paygatectl status ===\npayments flow",
+            "=== paygatectl wallet ===\n  address",
+            "=== paygatectl list --state paid --since 24h ===\nCREATED",
+            "rent",
+        ]);
+    let (code, gathered) = terminal.asks(&["runbook", "PendingPaymentsStuck"]);
+    assert_eq!(
+        (code, &gathered["runbook"]),
+        (0, &Value::from("PendingPaymentsStuck"))
+    );
+    let risk = gathered["money_at_risk"].as_str().unwrap();
+    assert!(risk.starts_with("No. Nothing is lost."), "{risk}");
+    let evidence = gathered["evidence"].as_array().unwrap();
+    let asked: Vec<_> = evidence
+        .iter()
+        .map(|one| one["asked"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        asked,
+        [
+            "paygatectl status",
+            "paygatectl list --state awaiting-approval,accepted,at-large,on-hold",
+            "paygatectl explain, of the oldest that is awaiting-approval,accepted,at-large,on-hold",
+            "paygatectl audit tail",
+        ]
+    );
+    assert!(
+        evidence.iter().all(|one| one["error"].is_null()),
+        "{gathered}"
+    );
+    assert!(evidence[0]["answer"]["capabilities"].is_array());
+    assert_eq!(evidence[1]["answer"]["payments"], Value::Array(Vec::new()));
+    assert!(evidence[2]["answer"].is_null(), "nothing is pending");
+    terminal
+        .types(&["runbook", "no-such-page"])
+        .ends(64)
+        .tells(&["no runbook", "lists them"]);
 }
 
 async fn reads_by_script(terminal: &Terminal, world: &World) {

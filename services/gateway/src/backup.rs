@@ -17,9 +17,9 @@ mod manifest;
 mod report;
 mod restore;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256};
@@ -35,6 +35,8 @@ pub use restore::{PutBack, RestoreError, Verified, put_back, verify};
 
 /// Amounts and destinations are the gateway's own user's to read.
 const FILE_MODE: u32 = 0o600;
+/// Likewise for the folder.
+const DIR_MODE: u32 = 0o700;
 
 /// Read at once while a file is hashed or copied.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -80,12 +82,21 @@ pub enum BackupError {
 
 /// Makes a copy of the configured store and its manifest, on the disk when this returns. `to` is a folder or the new file.
 pub fn make(config: &Config, to: Option<&Path>) -> Result<(PathBuf, Manifest), BackupError> {
-    let to = to.or(config.backup.dir.as_deref());
-    let to = to.ok_or(BackupError::NoPlace)?;
     let now = clock::now();
-    let file = match to.is_dir() {
-        true => to.join(name(&now.timestamp().to_string())),
-        false => to.to_owned(),
+    let named = || name(&now.timestamp().to_string());
+    let file = match (to, config.backup.dir.as_deref()) {
+        (Some(to), _) if to.is_dir() => to.join(named()),
+        (Some(to), _) => to.to_owned(),
+        // A folder by its meaning, also the first time: a copy in its place would be in the way of every later one.
+        (None, Some(folder)) => {
+            let made = DirBuilder::new()
+                .recursive(true)
+                .mode(DIR_MODE)
+                .create(folder);
+            made.map_err(|source| failed(folder, source))?;
+            folder.join(named())
+        }
+        (None, None) => return Err(BackupError::NoPlace),
     };
     claim(&file)?;
     let made = fill(config, &file, now);

@@ -147,6 +147,17 @@ Examples:
 Ends with 0 if the log is whole, with 1 if it is not, and names the first entry that is not what was written. Whoever can write to the
 store's file can make a whole log anew; a head that you kept elsewhere shows that too.";
 
+const RUNBOOK_HELP: &str = "\
+Examples:
+  paygatectl runbook
+  paygatectl runbook SignerDown
+  paygatectl runbook incident-response --output json > evidence.json
+
+Shows what fires it and whether money is at risk, then asks the gateway for everything that the runbook looks at, and changes nothing.
+What is not answered is named among the rest. Keep the answer for the incident's record. The steps are in runbooks/NAME.md.
+
+Ends with 0 if everything was answered, with 2 if the gateway did not answer, with 3 if it refused something.";
+
 const COMPLETIONS_HELP: &str = "\
 Examples:
   paygatectl completions bash > ~/.local/share/bash-completion/completions/paygatectl
@@ -255,6 +266,9 @@ pub(crate) enum Command {
     /// Show the stage of the roll-out, say what you know of it, go on or back.
     #[command(subcommand)]
     Rollout(Rollout),
+    /// Gather what a runbook asks to be looked at, or list the runbooks.
+    #[command(after_help = RUNBOOK_HELP)]
+    Runbook(Runbook),
     /// Print completions for a shell.
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {
@@ -534,6 +548,12 @@ pub(crate) struct AuditTail {
         hide_default_value = true
     )]
     pub(crate) client: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Runbook {
+    /// An alert's name, or a procedure's. Without it: the list of all.
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Debug, Args)]

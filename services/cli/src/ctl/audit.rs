@@ -3,7 +3,9 @@
 //! Owns: gathering all pages. May not: judge the chain; `paygate_client::audit` does.
 
 use paygate_client::audit::verify as recompute;
-use paygate_client::proto::{AuditEntry, AuditHead, ListAuditEntriesRequest};
+use paygate_client::proto::{
+    AuditEntry, AuditHead, ListAuditEntriesRequest, ListAuditEntriesResponse,
+};
 use paygate_client::{CallError, audit::Broken};
 use serde_json::{Value, json};
 
@@ -40,12 +42,7 @@ async fn tail(context: &Context, asked: AuditTail) -> Exit {
             context.show(
                 Exit::Done,
                 || text(context.out, &page.entries),
-                || {
-                    json!({
-                        "entries": page.entries.iter().map(shown).collect::<Vec<_>>(),
-                        "head": page.head.as_ref().map(head_json),
-                    })
-                },
+                || page_json(&page),
             )
         }
         Err(error) => context.failed(&error, Asked::Read),
@@ -130,7 +127,14 @@ async fn gather(
     Ok((store_id, entries, head))
 }
 
-fn text(out: Out, entries: &[AuditEntry]) -> String {
+pub(super) fn page_json(page: &ListAuditEntriesResponse) -> Value {
+    json!({
+        "entries": page.entries.iter().map(shown).collect::<Vec<_>>(),
+        "head": page.head.as_ref().map(head_json),
+    })
+}
+
+pub(super) fn text(out: Out, entries: &[AuditEntry]) -> String {
     if entries.is_empty() {
         return "nothing was audited yet\n".to_owned();
     }

@@ -14,8 +14,8 @@ use super::exit::Exit;
 use super::failure::{self, Asked};
 use super::out::{Out, WriteError, clean, note, print};
 use super::{
-    announce, approvals, audit, batch, export, json, pause, pay, reconcile, rollout, show, status,
-    timeline, token, unfreeze, wallet, watch,
+    announce, approvals, audit, batch, export, json, pause, pay, reconcile, rollout, runbook, show,
+    status, timeline, token, unfreeze, wallet, watch,
 };
 
 /// One attempt of a call: short against the whole time, so that a gateway that restarts is found by the next one.
@@ -60,6 +60,7 @@ pub(crate) async fn run(cli: Cli) -> Exit {
         Command::Reject(asked) => approvals::reject(&context, asked).await,
         Command::Audit(asked) => audit::audit(&context, asked).await,
         Command::Rollout(asked) => rollout::rollout(&context, asked).await,
+        Command::Runbook(asked) => runbook::runbook(&context, &asked).await,
         Command::Watch(asked) => watch::watch(&context, asked).await,
         Command::Get(one) => get(&context, &one).await,
         Command::Explain(one) => explain(&context, &one).await,
