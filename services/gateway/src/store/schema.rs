@@ -6,7 +6,9 @@
 pub(super) const APPLICATION_ID: i32 = 0x5047_5445;
 
 /// Migration n brings a file from `user_version` n to n + 1. Each runs in one transaction with the new number.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, ISSUED, COUNTS, GUARDS, IMPORTED, PEOPLE, INVOICES];
+pub(super) const MIGRATIONS: &[&str] = &[
+    FIRST, ISSUED, COUNTS, GUARDS, IMPORTED, PEOPLE, INVOICES, LIMITS,
+];
 
 const FIRST: &str = "
 -- The store itself: who it is, whom it serves, how far it is. One row.
@@ -278,4 +280,13 @@ CREATE TABLE approvals (
 /// its own for that index.
 const INVOICES: &str = "
 DROP INDEX payments_invoice;
+";
+
+/// The limits that were in force last, as the configuration wrote them, so that a start tells what was changed before it. No row: a store
+/// of an older gateway, or a new one.
+const LIMITS: &str = "
+CREATE TABLE limits_in_force (
+    id   INTEGER PRIMARY KEY CHECK (id = 1),
+    text TEXT    NOT NULL
+) STRICT;
 ";
