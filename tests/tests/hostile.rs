@@ -33,7 +33,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 /// What the gateway may hold in memory at its highest, in KiB, in a debug build, with hundreds of hostile connections open.
-const RESIDENT_MAX_KIB: u64 = 192 * 1024;
+const RESIDENT_MAX_KIB: u64 = 128 * 1024;
 
 /// Good callers, each on a connection of its own, and the pause of each between two payments: callers of a service, not a bench.
 const GOOD_CALLERS: usize = 4;

@@ -20,7 +20,7 @@ use super::calls::call;
 use super::frames::{self, *};
 
 /// Hostile requests in a second: more than good ones, less than what would only measure how two programs share a processor.
-const PACE: u64 = 500;
+const PACE: u64 = 300;
 
 /// Assaults at once.
 const AT_ONCE: usize = 4;
