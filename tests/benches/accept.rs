@@ -8,6 +8,8 @@
 #![allow(clippy::unwrap_used, reason = "a bench that fails says where")]
 #![allow(clippy::float_arithmetic, reason = "figures for people, not money")]
 
+#[path = "echo/mod.rs"]
+mod echo;
 mod serve;
 
 use std::fs::File;
@@ -16,13 +18,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use paygate_proto::v1::payment_service_server::{PaymentService, PaymentServiceServer};
-use paygate_proto::v1::*;
+use paygate_proto::v1::CreatePaymentResponse;
+use paygate_proto::v1::payment_service_server::PaymentServiceServer;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tonic::{Request, Response, Status};
 
+use echo::Echo;
 use serve::{Client, ROUNDS, Round, connect, gateway, median, ms, request, round};
 
 const IN_FLIGHT: [usize; 4] = [1, 16, 64, 256];
@@ -31,63 +33,6 @@ const SYNCS: usize = 20;
 /// Bars: of the echo's rate, and of its p99.
 const RATE_BAR: f64 = 0.4;
 const P99_BAR: f64 = 3.0;
-
-/// Answers the answer that the gateway gave first, and does nothing else.
-struct Echo(CreatePaymentResponse);
-
-#[tonic::async_trait]
-impl PaymentService for Echo {
-    type WatchPaymentsStream = tokio_stream::Empty<Result<WatchPaymentsResponse, Status>>;
-
-    async fn create_payment(
-        &self,
-        _: Request<CreatePaymentRequest>,
-    ) -> Result<Response<CreatePaymentResponse>, Status> {
-        Ok(Response::new(self.0.clone()))
-    }
-
-    async fn batch_create_payments(
-        &self,
-        _: Request<BatchCreatePaymentsRequest>,
-    ) -> Result<Response<BatchCreatePaymentsResponse>, Status> {
-        Err(Status::unimplemented("an echo"))
-    }
-
-    async fn get_payment(
-        &self,
-        _: Request<GetPaymentRequest>,
-    ) -> Result<Response<GetPaymentResponse>, Status> {
-        Err(Status::unimplemented("an echo"))
-    }
-
-    async fn list_payments(
-        &self,
-        _: Request<ListPaymentsRequest>,
-    ) -> Result<Response<ListPaymentsResponse>, Status> {
-        Err(Status::unimplemented("an echo"))
-    }
-
-    async fn watch_payments(
-        &self,
-        _: Request<WatchPaymentsRequest>,
-    ) -> Result<Response<Self::WatchPaymentsStream>, Status> {
-        Err(Status::unimplemented("an echo"))
-    }
-
-    async fn cancel_payment(
-        &self,
-        _: Request<CancelPaymentRequest>,
-    ) -> Result<Response<CancelPaymentResponse>, Status> {
-        Err(Status::unimplemented("an echo"))
-    }
-
-    async fn explain_payment(
-        &self,
-        _: Request<ExplainPaymentRequest>,
-    ) -> Result<Response<ExplainPaymentResponse>, Status> {
-        Err(Status::unimplemented("an echo"))
-    }
-}
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread()

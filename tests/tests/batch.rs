@@ -146,7 +146,7 @@ async fn a_file_is_paid_once_whatever_is_killed_in_between() {
             }
         }
     }
-    let deadline = Instant::now() + PATIENCE + Duration::from_millis(100 * rows);
+    let deadline = Instant::now() + PATIENCE + Duration::from_millis(200 * rows);
     while program.try_wait().unwrap().is_none() {
         assert!(Instant::now() < deadline, "{}", world.tails());
         tokio::time::sleep(Duration::from_millis(100)).await;

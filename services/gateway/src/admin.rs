@@ -8,7 +8,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -23,9 +23,10 @@ use hyper_util::service::TowerToHyperService;
 use paygate_telemetry::health::{Health, NameState, Serving};
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::metrics::{CLASSIC_CONTENT_TYPE, Format, Metrics, OPENMETRICS_CONTENT_TYPE};
+use crate::seats::{Seats, holder};
 
 /// Time for a request's head to arrive. Also the longest that an idle connection is kept between two scrapes.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,8 +34,10 @@ const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection is closed after so long, whatever it does; a scraper opens another.
 const CONNECTION_LIFETIME_MAX: Duration = Duration::from_secs(60);
 
-/// Connections at the same time: a handful of scrapers, probes and people.
-const CONNECTIONS_MAX: usize = 32;
+/// Connections at the same time, and those of one address: a handful of scrapers, probes and people. Who has more is hung up on, so that
+/// he who opens all that he can keeps no orchestrator waiting.
+const CONNECTIONS_MAX: usize = 64;
+const CONNECTIONS_PER_ADDRESS_MAX: usize = 16;
 
 /// Size of a request's head. Nobody who asks for metrics has more to say.
 const HEADER_BYTES_MAX: usize = 8 * 1024;
@@ -162,16 +165,14 @@ pub async fn serve(
 }
 
 async fn accept_for_ever(listener: TcpListener, router: Router) -> Infallible {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Seats::<IpAddr>::new(CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX);
     let mut connections = tokio::task::JoinSet::new();
     loop {
-        let place = places
-            .clone()
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
+                let Some(place) = places.take(&holder(address.ip())) else {
+                    continue;
+                };
                 let router = router.clone();
                 connections.spawn(async move {
                     let _place = place;

@@ -27,7 +27,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use xrpl_tx::Drops;
 
 use crate::admin::{self, HealthReport};
@@ -38,14 +37,22 @@ use crate::clock;
 use crate::config::{self, Config, ConfigSource, StagesError, StagesFile};
 use crate::engine::{self, Engine, EngineError, Outputs};
 use crate::metrics::{BuildInfo, Metrics};
-use crate::reload::Reloader;
+use crate::reload::{self, Reloader};
 use crate::signer::SignerClient;
 use crate::store::{Actor, OpenError, Store, StoreError, StoreOptions};
+use crate::tls;
 use crate::view::View;
 use crate::xrpl::{Crew, Dial, Fleet, FleetSettings, LinkSettings, Tcp};
 
-/// Connections of the health listener, which anybody on loopback may use.
+/// Connections of the health listener, which anybody who reaches it may use, altogether and from one address; streams of each, and its
+/// metadata in bytes. Orchestrators have one or two.
+const HEALTH_ROOM: tls::Room = tls::Room {
+    connections: 128,
+    per_address: 32,
+};
 const HEALTH_STREAMS_MAX: u32 = 16;
+const HEALTH_METADATA_BYTES_MAX: u32 = 8 * 1024;
+const HEALTH_WINDOW_BYTES: u32 = 64 * 1024;
 
 /// How long watchers of health have to leave, once they were told that the process stops.
 const HEALTH_LEAVE: Duration = Duration::from_millis(300);
@@ -160,6 +167,7 @@ impl App {
         let dial: Arc<dyn Dial> = Arc::new(Tcp);
         let (fleet, crew) = Fleet::new(fleet_settings(&config), &dial, metrics.clone());
         store.limit_fees(config.fees.max_xrp_per_hour.0);
+        reload::keep_limits(&store, &config).await?;
         let signer = SignerClient::unix(config.signer.socket_path.clone(), signer_uids(&config));
         let view = View::default();
         let wake = Arc::new(Notify::new());
@@ -307,7 +315,9 @@ impl App {
         back.spawn("access", keep_access(access, reloader, interval, stop()));
         back.spawn("backups", backups);
         let health = api.health.clone();
-        back.spawn("health", serve_health(listeners.health, health, stop()));
+        let counted = metrics.clone();
+        let probes = serve_health(listeners.health, health, counted, stop());
+        back.spawn("health", probes);
         let observer: Observer = Arc::new(move |call: &Call<'_>| {
             metrics.grpc_request(
                 call.service,
@@ -418,13 +428,20 @@ async fn watch_backups(config: Config, metrics: Metrics, mut stop: StopToken) ->
 async fn serve_health(
     listener: TcpListener,
     health: Health,
+    metrics: Metrics,
     stop: StopToken,
 ) -> Result<(), tonic::transport::Error> {
     let mut told = stop.clone();
+    let incoming = tls::incoming(listener, None, HEALTH_ROOM, metrics);
     let server = Server::builder()
+        .http2_keepalive_interval(Some(api::KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(api::KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(HEALTH_STREAMS_MAX)
+        .initial_stream_window_size(HEALTH_WINDOW_BYTES)
+        .initial_connection_window_size(HEALTH_WINDOW_BYTES)
+        .http2_max_header_list_size(HEALTH_METADATA_BYTES_MAX)
         .add_service(health.server())
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener), stop.into_stopped());
+        .serve_with_incoming_shutdown(incoming, stop.into_stopped());
     tokio::select! {
         served = server => served,
         // Watchers were told the last state and let go; whoever does not leave is left.

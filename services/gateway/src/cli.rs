@@ -14,6 +14,7 @@ use crate::api::access::Access;
 use crate::app::App;
 use crate::config::{Config, ConfigSource};
 use crate::{backup, checklist, panics, rebuild};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Last log lines and spans get so long at the end, or the last eighth of shutdown.timeout_ms, if that is less.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
@@ -137,7 +138,28 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Files and connections that the process may have open: all that its listeners let in, with room for the store and the ledger's servers.
+/// What a shell or a container gives by default is less, and short of handles nothing works at all.
+const OPEN_FILES_WANTED: u64 = 4_096;
+
+/// As many as the system lets it have.
+fn raise_open_files() {
+    let now = getrlimit(Resource::Nofile);
+    let wanted = now
+        .maximum
+        .map_or(OPEN_FILES_WANTED, |most| most.min(OPEN_FILES_WANTED));
+    if now.current.is_some_and(|current| current < wanted) {
+        let raised = Rlimit {
+            current: Some(wanted),
+            maximum: now.maximum,
+        };
+        // Then it stays as it is, and connections are refused earlier.
+        let _ = setrlimit(Resource::Nofile, raised);
+    }
+}
+
 fn serve(path: &Path) -> u8 {
+    raise_open_files();
     let source = source(path, None);
     let config = match source.load() {
         Ok(config) => config,

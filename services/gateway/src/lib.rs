@@ -20,6 +20,7 @@ pub mod oracle;
 pub mod panics;
 pub mod rebuild;
 mod reload;
+pub mod seats;
 pub mod signer;
 pub mod store;
 pub mod tls;

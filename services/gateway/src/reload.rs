@@ -1,4 +1,4 @@
-//! Reloading: the configuration file read anew while the gateway runs, and what of it comes into force.
+//! Reloading: the configuration file read anew while the gateway runs, and what of it comes into force; and what a start finds changed.
 //!
 //! Owns: the order: read, check, compare, keep on record, act. May not: put a part into force: a configuration with a problem changes
 //! nothing. What was stored under the old limits stays as it is.
@@ -9,12 +9,26 @@ use crate::api::LOCAL_CLIENT;
 use crate::api::access::{Access, AccessError, Prepared};
 use crate::app;
 use crate::clock;
-use crate::config::{Changed, Config, ConfigError, ConfigSource, changes};
+use crate::config::{
+    Changed, Config, ConfigError, ConfigSource, changes, limits_text, limits_told,
+};
 use crate::metrics::Metrics;
 use crate::store::{Actor, Store, StoreError};
 
 /// With what a person shows that he may: he runs as a user who can signal this process.
 const CREDENTIAL: &str = "signal:SIGHUP";
+
+/// The same of a start: whoever can write the file and start the process.
+const CREDENTIAL_AT_START: &str = "start of the gateway";
+
+/// Keeps on record which limits this start puts into force, and what of them was changed since they were in force last.
+pub(crate) async fn keep_limits(store: &Store, config: &Config) -> Result<(), StoreError> {
+    let by = actor(CREDENTIAL_AT_START);
+    let text = limits_text(config);
+    store
+        .limits_at_start(by, text, limits_told, clock::now())
+        .await
+}
 
 /// Reads the configuration anew, one time after the other.
 #[derive(Debug)]
@@ -95,15 +109,11 @@ impl Reloader {
             );
             return Ok(());
         }
-        let by = Actor {
-            client: Id::new(LOCAL_CLIENT).expect("five letters are an id"),
-            credential: CREDENTIAL.to_owned(),
-            trace_id: String::new(),
-        };
+        let by = actor(CREDENTIAL);
         let limits = app::limits(&read.next);
-        let summary = summary(&read.changes);
+        let (summary, text) = (Changed::all(&read.changes), limits_text(&read.next));
         self.store
-            .set_limits(by, limits, summary, clock::now())
+            .set_limits(by, limits, summary, text, clock::now())
             .await?;
         self.access.put(read.access);
         self.config = read.next;
@@ -130,10 +140,12 @@ fn read(source: &ConfigSource, config: &Config, access: &Access) -> Result<Read,
     })
 }
 
-/// One line, as the audit log has it.
-fn summary(changes: &[Changed]) -> String {
-    let one = |changed: &Changed| format!("{}: {} -> {}", changed.key, changed.old, changed.new);
-    changes.iter().map(one).collect::<Vec<_>>().join("; ")
+fn actor(credential: &str) -> Actor {
+    Actor {
+        client: Id::new(LOCAL_CLIENT).expect("five letters are an id"),
+        credential: credential.to_owned(),
+        trace_id: String::new(),
+    }
 }
 
 /// One line for each problem, with the field, its value and the limit.

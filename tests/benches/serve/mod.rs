@@ -2,10 +2,12 @@
 //!
 //! Owns: how a round is measured. May not: print.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use paygate::api::access::Access;
 use paygate::api::{self, Api, Settings};
 use paygate::clock;
 use paygate::metrics::{BuildInfo, Metrics};
@@ -113,7 +115,17 @@ pub(crate) fn options(directory: &Path) -> StoreOptions {
 
 /// Serves the store in `directory`, limits raised: 10^11 XRP a day, 10^9 pending. Its address.
 pub(crate) async fn gateway(directory: &Path) -> String {
-    let options = options(directory);
+    format!(
+        "http://{}",
+        gateway_of(options(directory), Access::local).await
+    )
+}
+
+/// Serves this store to those whom `access` lets in. Where.
+pub(crate) async fn gateway_of(
+    options: StoreOptions,
+    access: impl FnOnce(Metrics) -> Access,
+) -> SocketAddr {
     let wallet = options.wallet.clone();
     let store = Store::open(options).unwrap();
     let build = BuildInfo {
@@ -135,7 +147,7 @@ pub(crate) async fn gateway(directory: &Path) -> String {
     );
     let api = Api {
         settings: Arc::new(settings),
-        access: api::access::Access::local(metrics.clone()),
+        access: access(metrics.clone()),
         store,
         view: View::default(),
         metrics,
@@ -153,7 +165,7 @@ pub(crate) async fn gateway(directory: &Path) -> String {
         Arc::new(|_| {}),
         std::future::pending(),
     ));
-    format!("http://{address}")
+    address
 }
 
 /// Connections to it.

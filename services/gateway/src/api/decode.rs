@@ -285,7 +285,31 @@ pub(super) fn reason(text: &str, bad: &mut Vec<Violation>) {
     if !(1..=REASON_CHARS_MAX).contains(&length) {
         let problem = format!("has {length} characters, must have 1 to {REASON_CHARS_MAX}");
         bad.push(Violation::malformed("reason", problem).with_limit(REASON_CHARS_MAX));
+    } else if let Err(violation) = shown("reason", text) {
+        bad.push(violation);
     }
+}
+
+/// What is shown on terminals and kept in logs for ever says what it seems to say: nothing moves a cursor, ends a line, turns the order
+/// of what follows, or is there without being seen.
+fn shown(field: &'static str, text: &str) -> Result<(), Violation> {
+    if text.chars().any(char::is_control) {
+        return Err(Violation::malformed(field, "holds a control character"));
+    }
+    if text.chars().any(is_deceptive) {
+        let problem = "holds an invisible character or one that turns the order of others";
+        return Err(Violation::malformed(field, problem));
+    }
+    Ok(())
+}
+
+/// Marks of direction, embeddings, overrides and isolates; separators of lines and paragraphs; spaces without width. Joiners stay: several
+/// languages are written with them.
+fn is_deceptive(char: char) -> bool {
+    matches!(
+        char,
+        '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
 }
 
 pub(super) fn keep<T>(field: Result<T, Violation>, bad: &mut Vec<Violation>) -> Option<T> {
@@ -460,10 +484,7 @@ pub(super) fn comment(text: &str) -> Result<String, Violation> {
             .of_value(chars)
             .with_limit(COMMENT_CHARS_MAX));
     }
-    // It is shown on terminals.
-    if text.chars().any(char::is_control) {
-        return Err(Violation::malformed("comment", "holds a control character"));
-    }
+    shown("comment", text)?;
     Ok(text.to_owned())
 }
 

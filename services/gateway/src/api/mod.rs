@@ -91,11 +91,31 @@ const SERVED: [&str; 5] = [
 const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 
 /// How often an idle connection is asked whether somebody is there, and how long the answer may take.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+pub(crate) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Calls that one connection may have open. The concurrency cap is for all together; one caller cannot hold it alone.
 const STREAMS_PER_CONNECTION_MAX: u32 = 128;
+
+/// Connections of the listener, altogether and from one address. Each costs some ten KiB; callers share one among all their calls, and a
+/// proxy may have many.
+const ROOM: tls::Room = tls::Room {
+    connections: 2_048,
+    per_address: 1_024,
+};
+
+/// Bytes that may be on their way on one stream, and on one connection, before anybody has read them: all that a connection can make the
+/// gateway keep. A batch is read as it comes.
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// Metadata of one call. A certificate that a proxy hands on has a few KiB.
+const METADATA_BYTES_MAX: u32 = 16 * 1024;
+
+/// Streams that a caller has reset and that nobody has looked at yet; and streams that were reset because of his mistakes. With one more
+/// the connection ends: resetting as fast as opening is an attack (CVE-2023-44487, and its kin by errors).
+const RESETS_PENDING_MAX: usize = 20;
+const RESETS_BY_ERROR_MAX: usize = 256;
 
 /// How long the last answers may take to leave, and watchers to read that the process stops.
 const WATCHERS_LEAVE: Duration = Duration::from_secs(1);
@@ -147,8 +167,8 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let routes = routes(&api)?;
-    let incoming = tls::incoming(listener, api.access.tls(), api.metrics.clone());
-    let gate = gate::GateLayer::new(gate::CALLS_AT_ONCE_MAX);
+    let incoming = tls::incoming(listener, api.access.tls(), ROOM, api.metrics.clone());
+    let gate = gate::GateLayer::new(gate::CALLS_AT_ONCE_MAX, gate::CALLS_PER_CLIENT_MAX);
     let calls = gate.clone();
     let (stopping, stopped) = oneshot::channel();
     let stop = async {
@@ -161,6 +181,11 @@ pub async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_max_header_list_size(METADATA_BYTES_MAX)
+        .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
+        .http2_max_local_error_reset_streams(Some(RESETS_BY_ERROR_MAX))
         .layer(TraceLayer::new(observer))
         .layer(StatusLayer::new(CALL_TIMEOUT_MAX))
         .layer(access::AccessLayer(api.access.clone()))

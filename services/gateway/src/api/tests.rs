@@ -191,7 +191,10 @@ impl Gateway {
         change(&mut limits);
         let by = Actor::of(Id::new("operator").unwrap());
         let told = "a story".to_owned();
-        let changed = self.api.store.set_limits(by, limits, told, clock::now());
+        let changed = self
+            .api
+            .store
+            .set_limits(by, limits, told, String::new(), clock::now());
         changed.await.unwrap();
     }
 

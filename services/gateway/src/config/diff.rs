@@ -15,6 +15,9 @@ const SHOWN_CHARS_MAX: usize = 256;
 /// What stands for a key that has no value.
 const UNSET: &str = "unset";
 
+/// Sections that say who may do what and how much: what a start keeps, to tell at the next one what was changed in between.
+const LIMITS: [&str; 5] = ["limits", "assets", "clients", "security", "fees"];
+
 /// One key that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed {
@@ -29,7 +32,31 @@ pub struct Changed {
 /// Every key whose value differs.
 #[must_use]
 pub fn changes(old: &Config, new: &Config) -> Vec<Changed> {
-    let (old, new) = (flat(old), flat(new));
+    differences(&flat(old), &flat(new))
+}
+
+/// What of a configuration says who may do what and how much, key by key. Secrets are in files, of which it has the paths.
+#[must_use]
+pub fn limits_text(config: &Config) -> String {
+    let mut leaves = flat(config);
+    leaves.retain(|key, _| {
+        let section = key.split('.').next().unwrap_or_default();
+        LIMITS.contains(&section)
+    });
+    serde_json::to_string(&leaves).expect("texts by texts")
+}
+
+/// What differs between two of these, in one line for the audit log.
+#[must_use]
+pub fn limits_told(old: &str, new: &str) -> String {
+    let read = |text: &str| serde_json::from_str(text);
+    match (read(old), read(new)) {
+        (Ok(old), Ok(new)) => Changed::all(&differences(&old, &new)),
+        _ => "what was kept of the limits before cannot be read".to_owned(),
+    }
+}
+
+fn differences(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<Changed> {
     let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let of = |side: &BTreeMap<String, String>, key: &String| match side.get(key) {
         Some(value) => value.clone(),
@@ -37,8 +64,8 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Changed> {
     };
     let both = keys.into_iter().map(|key| Changed {
         key: key.clone(),
-        old: of(&old, key),
-        new: of(&new, key),
+        old: of(old, key),
+        new: of(new, key),
     });
     let mut changes: Vec<Changed> = both.filter(|both| both.old != both.new).collect();
     for changed in &mut changes {
@@ -47,6 +74,16 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Changed> {
         }
     }
     changes
+}
+
+impl Changed {
+    /// All of them in one line, as the audit log has it.
+    #[must_use]
+    pub fn all(changes: &[Changed]) -> String {
+        let one =
+            |changed: &Changed| format!("{}: {} -> {}", changed.key, changed.old, changed.new);
+        changes.iter().map(one).collect::<Vec<_>>().join("; ")
+    }
 }
 
 impl Config {
@@ -208,6 +245,24 @@ own = true
         assert_eq!(old.with_reloadable(&tighter), tighter);
         let other = read(&asset("EUR", 4));
         assert_eq!(old.with_reloadable(&other), old);
+    }
+
+    #[test]
+    fn what_is_kept_for_the_next_start_tells_limits_and_nothing_else() {
+        let old = read("");
+        let new = read(
+            "[limits]\nmax_pending_payments = 7\n[fees]\nmax_drops = 77\n[monitoring]\nlog_level = \"warn\"\n",
+        );
+        let told = limits_told(&limits_text(&old), &limits_text(&new));
+        assert_eq!(
+            told,
+            "fees.max_drops: 2000 -> 77; limits.max_pending_payments: 50 -> 7"
+        );
+        assert_eq!(
+            limits_text(&old),
+            limits_text(&read("[monitoring]\nlog_level = \"warn\"\n"))
+        );
+        assert!(limits_told("{", &limits_text(&new)).contains("cannot be read"));
     }
 
     #[test]

@@ -39,7 +39,7 @@ use xrpl_tx::Drops;
 
 pub use cidr::{Cidr, CidrError};
 pub use clients::{Client, Scope};
-pub use diff::{Changed, changes};
+pub use diff::{Changed, changes, limits_text, limits_told};
 pub use keys::{KeyDoc, reference};
 pub use load::{ConfigError, ConfigSource, Problem};
 pub use stages::{StagesError, StagesFile};

@@ -1,6 +1,6 @@
 //! The log of what people do: append-only, and chained by hashes.
 //!
-//! Owns: the tables `audit` and `audit_head`. May not: change or drop an entry, or be read to decide something. An entry is written
+//! Owns: the tables `audit`, `audit_head` and `limits_in_force`. May not: change or drop an entry, or be read to decide something. An entry is written
 //! in the transaction of what it records, so that there is neither a deed without its entry nor an entry without its deed.
 //!
 //! Whoever can write to the file can also make the whole chain anew. So each entry's hash goes into the process's log too, and to
@@ -22,6 +22,9 @@ const DOMAIN: &[u8] = b"paygate.audit.v1";
 
 /// What stands in place of an RPC when the limits were changed by reading the configuration anew.
 const LIMITS: &str = "configuration reload";
+
+/// The same, when they were changed while the gateway was not running.
+const LIMITS_AT_START: &str = "configuration at start";
 
 /// Something that somebody did, or was refused on the ground of the rows.
 pub(super) struct Deed<'a> {
@@ -85,13 +88,15 @@ pub(super) fn append(
     })
 }
 
-/// The configuration was read anew, and the limits with it.
+/// The configuration was read anew, and the limits with it. `in_force` is what the next start compares with.
 pub(super) fn limits_changed(
     scope: &Scope<'_>,
     by: &Actor,
     summary: &str,
+    in_force: &str,
     at: Millis,
 ) -> Result<AuditHead, StoreError> {
+    keep_limits(scope, in_force)?;
     let deed = Deed {
         by,
         method: LIMITS,
@@ -100,6 +105,41 @@ pub(super) fn limits_changed(
         code: tonic::Code::Ok,
     };
     append(scope, deed, at)
+}
+
+/// The gateway starts with these limits. An entry tells what differs from those that were in force last, in the words of `told`.
+pub(super) fn limits_at_start(
+    scope: &Scope<'_>,
+    by: &Actor,
+    in_force: &str,
+    told: fn(&str, &str) -> String,
+    at: Millis,
+) -> Result<Option<AuditHead>, StoreError> {
+    let sql = "SELECT text FROM limits_in_force WHERE id = 1";
+    let mut known = scope.conn.prepare_cached(sql)?;
+    let known: Option<String> = known.query_row([], |row| row.get(0)).optional()?;
+    if known.as_deref() == Some(in_force) {
+        return Ok(None);
+    }
+    keep_limits(scope, in_force)?;
+    let Some(known) = known else {
+        // Nothing to compare with.
+        return Ok(None);
+    };
+    let deed = Deed {
+        by,
+        method: LIMITS_AT_START,
+        subject: "limits".to_owned(),
+        reason: &told(&known, in_force),
+        code: tonic::Code::Ok,
+    };
+    append(scope, deed, at).map(Some)
+}
+
+fn keep_limits(scope: &Scope<'_>, in_force: &str) -> Result<(), StoreError> {
+    let sql = "INSERT INTO limits_in_force (id, text) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET text = excluded.text";
+    scope.conn.prepare_cached(sql)?.execute([in_force])?;
+    Ok(())
 }
 
 /// A page, newest first.

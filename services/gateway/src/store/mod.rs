@@ -540,17 +540,34 @@ impl Store {
         .await
     }
 
-    /// What is let in from now on; audited as `summary`. What is stored already stays.
+    /// Keeps the limits that this start puts into force, and audits what differs from those of the life before. `told` says that of two
+    /// texts.
+    pub async fn limits_at_start(
+        &self,
+        by: Actor,
+        in_force: String,
+        told: fn(&str, &str) -> String,
+        at: Millis,
+    ) -> Result<(), StoreError> {
+        self.audited(move |scope| {
+            let head = audit::limits_at_start(scope, &by, &in_force, told, at)?;
+            Ok(((), head))
+        })
+        .await
+    }
+
+    /// What is let in from now on; audited as `summary`, and kept as `in_force` for the next start. What is stored already stays.
     pub async fn set_limits(
         &self,
         by: Actor,
         limits: Limits,
         summary: String,
+        in_force: String,
         at: Millis,
     ) -> Result<(), StoreError> {
         let (limits, before) = (Arc::new(limits), self.inner.identity.configured_limits());
         self.audited(move |scope| {
-            let head = audit::limits_changed(scope, &by, &summary, at)?;
+            let head = audit::limits_changed(scope, &by, &summary, &in_force, at)?;
             // In the order of jobs: each payment is measured by the limits that the log says.
             scope.identity.set_limits(Arc::clone(&limits));
             Ok(((), Some(head)))

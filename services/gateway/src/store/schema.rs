@@ -7,7 +7,7 @@ pub(super) const APPLICATION_ID: i32 = 0x5047_5445;
 
 /// Migration n brings a file from `user_version` n to n + 1. Each runs in one transaction with the new number.
 pub(super) const MIGRATIONS: &[&str] = &[
-    FIRST, ISSUED, COUNTS, GUARDS, IMPORTED, PEOPLE, INVOICES, ROLLOUT,
+    FIRST, ISSUED, COUNTS, GUARDS, IMPORTED, PEOPLE, INVOICES, ROLLOUT, LIMITS,
 ];
 
 const FIRST: &str = "
@@ -317,5 +317,14 @@ CREATE TABLE incidents (
     sequence INTEGER PRIMARY KEY,
     at_ms    INTEGER NOT NULL,
     what     TEXT    NOT NULL CHECK (what IN ('freeze', 'quarantine'))
+) STRICT;
+";
+
+/// The limits that were in force last, as the configuration wrote them, so that a start tells what was changed before it. No row: a store
+/// of an older gateway, or a new one.
+const LIMITS: &str = "
+CREATE TABLE limits_in_force (
+    id   INTEGER PRIMARY KEY CHECK (id = 1),
+    text TEXT    NOT NULL
 ) STRICT;
 ";

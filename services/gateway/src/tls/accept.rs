@@ -1,10 +1,10 @@
-//! Accept: connections of the gRPC listener, with TLS if it is configured.
+//! Accept: connections of the listeners that speak gRPC, with TLS if it is configured.
 //!
-//! Owns: how many there are, how many shake hands at once, how long that may take, and the [`Peer`] that each call carries. May not:
-//! let one wait for another; only the kernel's queue waits.
+//! Owns: how many there are, altogether and of one address, how many shake hands at once, how long that and the first bytes may take, and
+//! the [`Peer`] that each call carries. May not: let one wait for another; only the kernel's queue waits.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -21,9 +21,16 @@ use tonic::transport::server::Connected;
 
 use super::{Certificate, Distrust, Tls};
 use crate::metrics::{Handshake, Metrics};
+use crate::seats::{Seat, Seats, holder};
 
-/// Connections at the same time. Each costs some ten KiB; callers share one among all their calls.
-const CONNECTIONS_MAX: usize = 2_048;
+/// Bytes that every connection of HTTP/2 begins with. Who has sent them is asked from then on whether he is there.
+const PREFACE_BYTES: usize = 24;
+
+/// How long they may take where there is no handshake whose limit counts.
+const PREFACE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Of the handshakes at the same time, one address has at most one in so many: others get through while it opens all that it can.
+const HANDSHAKES_PART: usize = 2;
 
 /// Connections that are ready and that the server has not taken over yet.
 const READY_MAX: usize = 64;
@@ -40,14 +47,25 @@ pub struct Peer {
     pub certificate: Option<Arc<Certificate>>,
 }
 
+/// How many connections a listener has.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// At the same time.
+    pub connections: usize,
+    /// Of them, from one address.
+    pub per_address: usize,
+}
+
 /// A connection that is ready for HTTP/2.
 #[derive(Debug)]
 pub struct Connection {
     io: Io,
     peer: Peer,
-    /// Until the first bytes came; then there is none.
+    /// Until the preface came; then there is none.
     silence: Option<Pin<Box<Sleep>>>,
-    _seat: OwnedSemaphorePermit,
+    /// Bytes that came while there was one.
+    came: usize,
+    _seat: Seat<IpAddr>,
 }
 
 #[derive(Debug)]
@@ -61,23 +79,26 @@ enum Io {
 pub fn incoming(
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
+    room: Room,
     metrics: Metrics,
 ) -> ReceiverStream<io::Result<Connection>> {
     let (ready, connections) = mpsc::channel(READY_MAX);
-    tokio::spawn(accept(listener, tls, metrics, ready));
+    tokio::spawn(accept(listener, tls, room, metrics, ready));
     ReceiverStream::new(connections)
 }
 
 async fn accept(
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
+    room: Room,
     metrics: Metrics,
     ready: mpsc::Sender<io::Result<Connection>>,
 ) {
-    let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let seats = Seats::new(room.connections, room.per_address);
     let handshakes = tls.as_ref().map_or(READY_MAX, |tls| {
         usize::try_from(tls.settings.max_handshakes).unwrap_or(READY_MAX)
     });
+    let parts = Seats::new(handshakes, handshakes.div_ceil(HANDSHAKES_PART));
     let handshakes = Arc::new(Semaphore::new(handshakes));
     loop {
         let next = async {
@@ -96,7 +117,8 @@ async fn accept(
                 continue;
             }
         };
-        let Ok(seat) = Arc::clone(&seats).try_acquire_owned() else {
+        let from = holder(address.ip());
+        let (Some(seat), Some(part)) = (seats.take(&from), parts.take(&from)) else {
             metrics.handshake(Handshake::TooMany);
             continue;
         };
@@ -108,7 +130,7 @@ async fn accept(
                 // An error says that the server has ended, and the connection with it.
                 let _ = ready.send(Ok(connection)).await;
             }
-            drop(shaking);
+            drop((shaking, part));
         });
     }
 }
@@ -117,22 +139,23 @@ async fn connect(
     stream: TcpStream,
     address: SocketAddr,
     tls: Option<&Tls>,
-    seat: OwnedSemaphorePermit,
+    seat: Seat<IpAddr>,
     metrics: &Metrics,
 ) -> Option<Connection> {
     // Small answers are not held back; if it fails the connection is gone anyway.
     let _ = stream.set_nodelay(true);
-    let connection = |io, certificate: Option<Certificate>, silence| Connection {
+    let connection = |io, certificate: Option<Certificate>, within| Connection {
+        silence: Some(Box::pin(tokio::time::sleep_until(Instant::now() + within))),
+        came: 0,
         io,
         peer: Peer {
             address,
             certificate: certificate.map(Arc::new),
         },
-        silence,
         _seat: seat,
     };
     let Some(tls) = tls else {
-        return Some(connection(Io::Plain(stream), None, None));
+        return Some(connection(Io::Plain(stream), None, PREFACE_WITHIN));
     };
     let limit = tls.settings.handshake_timeout();
     // Both of the same set: it may be replaced at any moment.
@@ -164,8 +187,7 @@ async fn connect(
         }
     };
     metrics.handshake(Handshake::Ok);
-    let silence = Some(Box::pin(tokio::time::sleep_until(Instant::now() + limit)));
-    Some(connection(Io::Tls(Box::new(shaken)), certificate, silence))
+    Some(connection(Io::Tls(Box::new(shaken)), certificate, limit))
 }
 
 impl Handshake {
@@ -205,12 +227,17 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let polled = match &mut self.io {
             Io::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Io::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         };
         if polled.is_ready() {
-            self.silence = None;
+            // A byte now and then is no preface.
+            self.came = self.came.saturating_add(buf.filled().len() - before);
+            if self.came >= PREFACE_BYTES {
+                self.silence = None;
+            }
         } else if let Some(silence) = &mut self.silence
             && silence.as_mut().poll(cx).is_ready()
         {

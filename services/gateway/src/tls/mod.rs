@@ -24,7 +24,7 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use tokio::sync::watch;
 
-pub use accept::{Connection, Peer, incoming};
+pub use accept::{Connection, Peer, Room, incoming};
 pub use certificate::{Certificate, Distrust};
 pub use files::{FileError, Stamps, read_unwritable};
 

@@ -19,6 +19,14 @@ const DOMAIN: &str = "paygate.v1";
 const AHEAD_OF_TRANSPORT: Duration = Duration::from_millis(10);
 /// How tonic's decoder begins the message about a message that is too large.
 const TOO_LARGE: &str = "Error, decoded message length too large";
+/// How tonic begins what it says about bytes that are no message. It calls them INTERNAL, which is what errors of ours are called, and what
+/// people are woken for.
+const NO_MESSAGE: [&str; 4] = [
+    "failed to decode Protobuf message",
+    "protocol error: received message with",
+    "Unexpected EOF decoding stream",
+    "Missing request message",
+];
 /// tonic's message about an expired timeout.
 const TIMEOUT_EXPIRED: &str = "Timeout expired";
 
@@ -103,6 +111,19 @@ fn corrected(response: Response<Body>) -> Response<Body> {
                 Code::OutOfRange,
                 status.message().to_owned(),
                 "REQUEST_TOO_LARGE",
+            )
+            .into_http()
+        }
+        Code::Internal
+            if status.details().is_empty()
+                && NO_MESSAGE
+                    .iter()
+                    .any(|said| status.message().starts_with(said)) =>
+        {
+            explained(
+                Code::InvalidArgument,
+                "the request is no message of this method".to_owned(),
+                "FIELD_INVALID",
             )
             .into_http()
         }

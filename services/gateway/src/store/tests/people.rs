@@ -148,7 +148,7 @@ async fn a_client_pays_only_whom_and_how_much_it_may_and_a_stored_payment_stays(
     let told = "clients.shop: tighter".to_owned();
     world
         .store
-        .set_limits(ops(), tight, told, NOON)
+        .set_limits(ops(), tight, told, String::new(), NOON)
         .await
         .unwrap();
     let known = world.store.create(of("shop", "before")).await.unwrap();

@@ -294,10 +294,13 @@ impl Model {
     async fn relimit(&mut self) {
         self.limits = drawn(&mut self.draws);
         let told = "a story".to_owned();
-        let changed =
-            self.world
-                .store
-                .set_limits(ops(), self.limits.clone(), told, Millis(self.now));
+        let changed = self.world.store.set_limits(
+            ops(),
+            self.limits.clone(),
+            told,
+            String::new(),
+            Millis(self.now),
+        );
         changed.await.unwrap();
     }
 

@@ -161,7 +161,10 @@ async fn the_stage_lowers_what_is_let_in_and_the_configuration_may_lower_it_furt
             ..limits()
         };
         let told = "read anew".to_owned();
-        store.set_limits(ops(), limits, told, NOON).await.unwrap();
+        store
+            .set_limits(ops(), limits, told, String::new(), NOON)
+            .await
+            .unwrap();
         let over = refused(store, paying("c", "shop", 2)).await;
         let of_stage = matches!(over, OverLimit::Stage(_));
         assert_eq!(of_stage, stage_holds, "{over}");
