@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use paygate_signer::index::Index;
 use paygate_signer::journal::OpenError;
 use paygate_signer::journal::copy::{Examined, copy, examine};
+use paygate_signer::policy::Policy;
 use world::{NETWORK, World};
+use xrpl_tx::Drops;
 
-/// Payments that the signer records while copies are made. They are no-ops, which no limit of a day ends.
+/// Payments that the signer records while copies are made. They are no-ops.
 const PAYMENTS: u32 = 300;
 
 fn copied(from: &Path, to: &Path) -> Result<Examined, OpenError> {
@@ -31,7 +33,10 @@ fn examined(directory: &Path) -> Result<Examined, OpenError> {
 
 #[test]
 fn a_copy_of_a_journal_in_use_is_whole_and_is_its_beginning() {
-    let world = World::new();
+    let world = World::new().restart_with(Policy {
+        max_day: Drops::from_const(100_000),
+        ..world::policy()
+    });
     let journal = world.directory.path().join("journal");
     let over = AtomicBool::new(false);
     let heights = std::thread::scope(|scope| {
