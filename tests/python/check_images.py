@@ -84,7 +84,7 @@ def inside(folder, data, built):
         compose()
         with ledger() as world:
             runs(docker, folder, world)
-    print("images: both were built and have paid; no network, no writable root, no shell and no secret where none may be")
+    print("images: both have paid; no network, no writable root, no shell and no secret where none may be")
     return 0
 
 
@@ -95,15 +95,25 @@ def bases(folder):
     subprocess.run(["cargo", "fetch", "--locked"], cwd=ROOT, check=True, timeout=TOOL_WITHIN_S)
     rust = subprocess.run(["rustc", "--print", "sysroot"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=TOOL_WITHIN_S).stdout.strip()
     registry = pathlib.Path(os.environ.get("CARGO_HOME", pathlib.Path.home() / ".cargo")) / "registry"
-    copied = f"mkdir -p $1/usr/local/bin $1/usr/local/cargo/registry && cp {rust}/bin/cargo {rust}/bin/rustc $1/usr/local/bin/ " \
-             f"&& cp -a {rust}/lib $1/usr/local/ && cp -a {registry}/cache {registry}/index $1/usr/local/cargo/registry/ && ln -sf gcc $1/usr/bin/cc"
-    debootstrap(folder / "builder.tar", "gcc,libc6-dev,ca-certificates,coreutils,dash", f"--customize-hook={copied}")
+    tree = folder / "builder"
+    debootstrap(tree, "gcc,libc6-dev,ca-certificates,coreutils,dash")
+    local = tree / "usr" / "local"
+    for source, target in ((f"{rust}/bin/cargo", local / "bin"), (f"{rust}/bin/rustc", local / "bin"), (f"{rust}/lib", local),
+                           (registry / "cache", local / "cargo" / "registry"), (registry / "index", local / "cargo" / "registry")):
+        target.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["cp", "--archive", str(source), str(target)], check=True, timeout=TOOL_WITHIN_S)
+    # No script of a package has run: the other name of the compiler is missing.
+    (tree / "usr" / "bin" / "cc").unlink(missing_ok=True)
+    (tree / "usr" / "bin" / "cc").symlink_to("gcc")
+    subprocess.run(["tar", "--create", "--file", str(folder / "builder.tar"), "--directory", str(tree), "--numeric-owner", "--owner=0", "--group=0", "."],
+                   check=True, timeout=TOOL_WITHIN_S)
     debootstrap(folder / "runtime.tar", "libc6,libgcc-s1,ca-certificates")
 
 
-def debootstrap(file, packages, *more):
+def debootstrap(target, packages):
+    """A folder or an archive with these packages and what they need, unpacked."""
     suite = dict(line.split("=", 1) for line in pathlib.Path("/etc/os-release").read_text().splitlines() if "=" in line)["VERSION_CODENAME"]
-    command = ["mmdebstrap", "--quiet", "--variant=extract", f"--include={packages}", *more, suite, str(file)]
+    command = ["mmdebstrap", "--quiet", "--variant=extract", f"--include={packages}", suite, str(target)]
     subprocess.run(command, check=True, timeout=TOOL_WITHIN_S)
 
 
