@@ -17,7 +17,9 @@
 //!
 //! - `record.rs`: what a frame says. `frame.rs`: how it lies in the file. `head.rs`: the `HEAD` file.
 //! - `disk.rs`: the file system's calls. `open.rs`: opening with every check. `file.rs`: appending, reading. `durability.rs`: group commit.
+//! - `copy.rs`: reading one without changing it, and copying one that is in use.
 
+pub mod copy;
 pub mod disk;
 pub mod durability;
 pub mod file;

@@ -9,11 +9,13 @@
 //! - `journal.rs` and `journal/`: what was approved, durably. `index.rs`: what is kept of it in memory.
 //! - `keys.rs` and `keys/`: private files, seed, keystore, derivation, signatures.
 //! - `vault.rs` and `vault/`: claim, decide, sign, journal, hand out. Synchronous.
+//! - `backup.rs`: copies of the journal, made and put back.
 //! - `hardening.rs`: what the process gives up; the only unsafe code.
 //! - `config.rs`, `server.rs`, `main.rs`: the shell around it. `setup.rs`: the conversation in which a key is made.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod backup;
 pub mod config;
 pub mod hardening;
 pub mod index;

@@ -1,5 +1,5 @@
 //! The process: `paygate-signer serve`, `check-config`, `probe`, the commands of `setup`, and what a person says about the journal:
-//! `adopt-store`, `recover`. Owns the order in which it starts, and nothing else.
+//! `adopt-store`, `recover`, `backup`, `restore`. Owns the order in which it starts, and nothing else.
 
 #![expect(
     clippy::print_stdout,
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
+use paygate_signer::backup;
 use paygate_signer::config::{Config, KeyPlace};
 use paygate_signer::hardening::{Protection, Report, confine};
 use paygate_signer::journal::set_aside;
@@ -55,6 +56,8 @@ Examples:
   paygate-signer init --keystore /etc/paygate-signer/wallet.keystore
   paygate-signer adopt-store --config signer.toml --store-id 5f0e...
   paygate-signer recover --config signer.toml --validated-ledger 96000000
+  paygate-signer backup --config signer.toml --to /backup/signer
+  paygate-signer restore --config signer.toml --verify /backup/signer/journal-1767225600000
 
 Exit codes: 0 ended as asked, 1 failed, 2 wrong command line, 64 bad configuration, 70 a bug (panic).";
 
@@ -94,6 +97,30 @@ enum Command {
         #[arg(long)]
         new_journal: bool,
     },
+    /// Copies the journal into a new folder, while the signer works or not. The key is no part of it.
+    Backup {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// The folder in which the new one is made.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Reads a copy of the journal, and puts it in place unless --verify is given. Only while the signer is stopped.
+    Restore {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// The copy: the folder that `backup` made.
+        #[arg(value_name = "COPY")]
+        copy: PathBuf,
+        /// Read it and hold it beside the journal in place; change nothing. The signer may run.
+        #[arg(long)]
+        verify: bool,
+        /// Rename the journal in place, so that it stays as evidence.
+        #[arg(long, conflicts_with = "verify")]
+        move_aside: bool,
+    },
     /// Asks the health of a running signer; exits with 0 only if it is SERVING. For containers without other tools.
     Probe {
         /// Its socket.
@@ -118,7 +145,9 @@ fn main() -> ExitCode {
         Command::Serve { config }
         | Command::CheckConfig { config }
         | Command::AdoptStore { config, .. }
-        | Command::Recover { config, .. } => config,
+        | Command::Recover { config, .. }
+        | Command::Backup { config, .. }
+        | Command::Restore { config, .. } => config,
         Command::Probe { addr, service } => return run_probe(addr, service),
         Command::Setup(command) => return run_setup(command),
     };
@@ -131,6 +160,13 @@ fn main() -> ExitCode {
         Command::AdoptStore { .. } | Command::Recover { .. } => {
             told_by_person(config, &arguments.command)
         }
+        Command::Backup { to, .. } => back_up(&config, to),
+        Command::Restore {
+            copy,
+            verify,
+            move_aside,
+            ..
+        } => restore(&config, copy, *verify, *move_aside),
         Command::CheckConfig { .. } | Command::Probe { .. } | Command::Setup(_) => {
             print!("{config}");
             Ok(())
@@ -145,7 +181,7 @@ fn main() -> ExitCode {
 /// What a person says about the journal. The lock on it says that no signer runs.
 fn told_by_person(config: Config, command: &Command) -> Result<(), Box<dyn Error>> {
     let directory = &config.journal_directory;
-    let now_ms = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+    let now_ms = now_ms()?;
     if let Command::Recover {
         new_journal: true, ..
     } = command
@@ -187,6 +223,43 @@ fn told_by_person(config: Config, command: &Command) -> Result<(), Box<dyn Error
         }
         _ => {}
     }
+    Ok(())
+}
+
+fn now_ms() -> Result<u64, Box<dyn Error>> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok(u64::try_from(since.as_millis())?)
+}
+
+fn back_up(config: &Config, to: &Path) -> Result<(), Box<dyn Error>> {
+    let now_ms = now_ms()?;
+    let copied = backup::make(config, to, now_ms)?;
+    println!("{}", copied.told(now_ms));
+    println!("What is signed from now on is not in it. The key is no part of it.");
+    Ok(())
+}
+
+fn restore(
+    config: &Config,
+    from: &Path,
+    verify: bool,
+    move_aside: bool,
+) -> Result<(), Box<dyn Error>> {
+    let now_ms = now_ms()?;
+    if verify {
+        let (copied, beside) = backup::verify(config, from)?;
+        println!("{}\n{beside}", copied.told(now_ms));
+        return Ok(());
+    }
+    let (copied, aside) = backup::put_back(config, from, move_aside, now_ms)?;
+    if let Some(ending) = aside {
+        println!("What was in place was kept as journal.{ending} and HEAD.{ending}.");
+    }
+    println!("{}", copied.told(now_ms));
+    println!(
+        "Start the signer. If it has signed anything since this copy was made, the gateway says so and nothing is signed until a person \
+         has run `paygate-signer recover` (runbooks/restore-from-backup.md)."
+    );
     Ok(())
 }
 

@@ -52,6 +52,13 @@ need_nginx() {
     if ! command -v openssl >/dev/null; then install_packages "openssl" openssl; fi
 }
 
+# An engine for images, what checks a compose file, and what makes base images of the distribution's packages. Needs root.
+need_engine() {
+    if ! command -v dockerd >/dev/null; then install_packages "an engine for images" docker.io iproute2; fi
+    if ! command -v docker-compose >/dev/null; then install_packages "docker-compose" docker-compose; fi
+    if ! command -v mmdebstrap >/dev/null; then install_packages "mmdebstrap" mmdebstrap; fi
+}
+
 # Judges units without systemd being the first process.
 need_systemd_analyze() {
     if ! command -v systemd-analyze >/dev/null; then install_packages "systemd-analyze" systemd; fi

@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """Real nginx and real Envoy before a devnet's gateway, with the configurations of deploy/: a payment through each over TLS with a client
 certificate, nothing without one, nginx's limit as RESOURCE_EXHAUSTED, a watch beside it, and Envoy's health check, which turns when a
-capability is lost and turns back.
+capability is lost and turns back. Then both before a gateway that has TLS and authentication itself and knows them as its proxies.
+
+With --silence SECONDS only this: a watch through each of them stays open for so long without a payment, and then tells of one. Silent is the
+stream of payments; the gateway sends a heartbeat every 10 s, and no more than one may fail to come in time.
 
 Owns: what a proxy must do to a gRPC client. May not: change the configurations but for addresses, paths of certificates, the
 name of the capability that can be taken away without ending a process, and, before a devnet, what is said of callers.
 """
 
+import argparse
 import concurrent.futures
 import contextlib
 import os
@@ -14,7 +18,9 @@ import pathlib
 import re
 import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -22,6 +28,8 @@ import urllib.request
 import devnet
 import grpc
 import pay
+import secured
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 DEPLOY = devnet.ROOT / "deploy"
 DESTINATION = "rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe"
@@ -41,12 +49,29 @@ AT_ONCE = 20
 # The gateway takes three looks, a second apart, to call a capability lost, and the signer is given 5 s to answer.
 FLIPS_WITHIN_S = 30.0
 
+# Envoy's own part of that: its health check's interval and timeout, and a busy machine.
+INTERVAL_S, TIMEOUT_S, BUSY_S = 2.0, 1.0, 2.0
+
+# Between two messages of a silent watch: two heartbeats.
+HEARTBEATS_WITHIN_S = 20.0
+
+# What the certificates say; the gateway's configuration and the two proxies' name them.
+CLIENT, PROXY, GATEWAY = "uri:spiffe://test/shop", "dns:proxy.test", "paygate.internal"
+
 
 def main():
+    parser = argparse.ArgumentParser(description="Puts real proxies before a gateway.")
+    parser.add_argument("--silence", type=float, metavar="SECONDS", help="only a watch through each, for so long without a payment")
+    chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        certificates(pathlib.Path(folder))
-        hands_on(pathlib.Path(folder))
-        before_a_gateway(pathlib.Path(folder))
+        folder = pathlib.Path(folder)
+        certificates(folder)
+        if chosen.silence:
+            stays_open(folder, chosen.silence)
+            return
+        hands_on(folder)
+        before_a_gateway(folder)
+        before_a_secured_gateway(folder)
     print("proxies: nginx and Envoy pay over TLS with client certificates; limit, refusals, health check and what they hand on as documented")
 
 
@@ -60,7 +85,61 @@ def before_a_gateway(folder):
         with envoy(folder, world) as (address, admin):
             pays(folder, address, "envoy-1")
             refuses_strangers(folder, address, "envoy")
-            flips(admin, world["pids"]["signer"])
+            flips(admin, world)
+
+
+def before_a_secured_gateway(folder):
+    """TLS all the way: the caller's certificate ends at the proxy, which has one of its own, and the gateway knows both."""
+    with secured.running(folder, PROXY, CLIENT) as world:
+        with nginx(folder, world, hands_on=True, tls=True) as address:
+            pays(folder, address, "nginx-tls-1", CLIENT)
+            refuses_strangers(folder, address, "nginx")
+            refuses_unmapped(folder, address, "nginx")
+        with envoy(folder, world, hands_on=True, tls=True) as (address, admin):
+            pays(folder, address, "envoy-tls-1", CLIENT)
+            refuses_strangers(folder, address, "envoy")
+            refuses_unmapped(folder, address, "envoy")
+            flips(admin, world)
+
+
+def refuses_unmapped(folder, address, who):
+    """A certificate of the right authority, of nobody whom the gateway's configuration names: the proxy lets it in, the gateway does not."""
+    with channel(folder, address, "server") as through:
+        code = code_of(lambda: pay.Client(through).get("nobody"))
+    expect(code == grpc.StatusCode.PERMISSION_DENIED, f"behind {who} the gateway refuses whom it does not know, not {code}")
+
+
+def stays_open(folder, seconds):
+    """Both proxies at the same time, for so long."""
+    with secured.running(folder, PROXY, CLIENT) as world:
+        with nginx(folder, world, hands_on=True, tls=True) as front, envoy(folder, world, hands_on=True, tls=True) as (other, _):
+            told = {"nginx": [], "envoy": []}
+            watches = [threading.Thread(target=watches_on, args=(folder, address, seconds, told[who])) for who, address in (("nginx", front), ("envoy", other))]
+            for watch in watches:
+                watch.start()
+            time.sleep(seconds)
+            pays(folder, front, "after-the-silence")
+            for watch in watches:
+                watch.join(PAID_WITHIN_S)
+    for who, (last, *rest) in ((who, told[who][::-1] or ["it told nothing"]) for who in told):
+        expect(last == "after-the-silence", f"the watch through {who} is open after {seconds:.0f} s and tells of the payment, not {last}")
+        gaps = [later - earlier for earlier, later in zip(rest[::-1], rest[::-1][1:])]
+        expect(gaps and max(gaps) < HEARTBEATS_WITHIN_S, f"heartbeats come through {who}: the longest gap is {max(gaps, default=0):.1f} s")
+        print(f"proxies: a watch through {who} was open for {seconds:.0f} s with {len(rest)} heartbeats and no payment, then told of one", flush=True)
+
+
+def watches_on(folder, address, seconds, told):
+    """The times of heartbeats, and last the payment's id, or what ended it."""
+    with channel(folder, address) as through:
+        client = pay.Client(through)
+        try:
+            for message in client.service.WatchPayments(client.messages.WatchPaymentsRequest(), timeout=seconds + PAID_WITHIN_S):
+                if message.HasField("payment"):
+                    told.append(message.payment.payment_id)
+                    return
+                told.append(time.monotonic())
+        except grpc.RpcError as error:
+            told.append(f"{error.code()}: {error.details()}")
 
 
 def hands_on(folder):
@@ -111,13 +190,15 @@ def recorder():
         server.stop(None).wait(READY_WITHIN_S)
 
 
-def pays(folder, address, payment_id):
+def pays(folder, address, payment_id, credential=None):
     with channel(folder, address) as through:
         client = pay.Client(through)
         deadline = time.monotonic() + PAID_WITHIN_S
         client.create_surely(deadline, payment_id, DESTINATION, DROPS)
-        state = client.state(client.until_final(deadline, payment_id))
-    expect(state == "PAID", f"{payment_id} is PAID, not {state}")
+        payment = client.shown(client.until_final(deadline, payment_id))
+    expect(payment["state"] == "PAID", f"{payment_id} is PAID, not {payment}")
+    if credential:
+        expect(payment["client_id"] == "shop", f"{payment_id} is of the client whose credential {credential} the proxy verified, not {payment['client_id']}")
 
 
 def refuses_strangers(folder, address, who):
@@ -158,15 +239,31 @@ def refuses_large(folder, address):
     expect(code == grpc.StatusCode.RESOURCE_EXHAUSTED, f"a request of 40 KB is RESOURCE_EXHAUSTED, not {code}")
 
 
-def flips(admin, signer):
-    """The health check of the endpoint fails while the signer hangs, and passes again after it."""
+def flips(admin, world):
+    """The health check of the endpoint fails while the signer hangs, and passes again after it: each time within Envoy's interval after
+    the gateway itself says so."""
+    signer, lags = world["pids"]["signer"], []
     expect(healthy(admin), "the endpoint is healthy before")
-    os.kill(signer, signal.SIGSTOP)
-    try:
-        devnet.until("Envoy takes the endpoint out", FLIPS_WITHIN_S, lambda: not healthy(admin))
-    finally:
-        os.kill(signer, signal.SIGCONT)
-    devnet.until("Envoy takes the endpoint back", FLIPS_WITHIN_S, lambda: healthy(admin))
+    with grpc.insecure_channel(world["endpoints"]["health"], options=[("grpc.enable_http_proxy", 0)]) as beside:
+        def signs():
+            answer = health_pb2_grpc.HealthStub(beside).Check(health_pb2.HealthCheckRequest(service="paygate.capability.sign"), timeout=CALL_S)
+            return answer.status == health_pb2.HealthCheckResponse.SERVING
+
+        os.kill(signer, signal.SIGSTOP)
+        try:
+            devnet.until("the gateway says that it cannot sign", FLIPS_WITHIN_S, lambda: not signs())
+            lags.append(time.monotonic())
+            devnet.until("Envoy takes the endpoint out", FLIPS_WITHIN_S, lambda: not healthy(admin))
+            lags.append(time.monotonic() - lags.pop())
+        finally:
+            os.kill(signer, signal.SIGCONT)
+        devnet.until("the gateway says that it can sign", FLIPS_WITHIN_S, signs)
+        lags.append(time.monotonic())
+        devnet.until("Envoy takes the endpoint back", FLIPS_WITHIN_S, lambda: healthy(admin))
+        lags.append(time.monotonic() - lags.pop())
+    within = INTERVAL_S + TIMEOUT_S + BUSY_S
+    expect(max(lags) <= within, f"Envoy follows within {within} s, not {lags}")
+    print(f"proxies: Envoy took the endpoint out {lags[0]:.1f} s and back {lags[1]:.1f} s after the gateway said so", flush=True)
 
 
 def healthy(admin):
@@ -179,7 +276,7 @@ def healthy(admin):
 # === the two proxies ===
 
 @contextlib.contextmanager
-def nginx(folder, world, hands_on=False):
+def nginx(folder, world, hands_on=False, tls=False):
     port = devnet.free_port()
     # A devnet's gateway has no TLS and knows no proxy: nobody may tell it of a caller.
     silent = {} if hands_on else {
@@ -190,8 +287,12 @@ def nginx(folder, world, hands_on=False):
         **silent,
         "127.0.0.1:50051": world["endpoints"]["gateway"],
         "listen 443 ssl http2": f"listen 127.0.0.1:{port} ssl http2",
+        **({"grpc_pass grpc://": "grpc_pass grpcs://"} if tls else {}),
         "/etc/paygate/tls/": f"{folder}/",
     })
+    if tls:
+        text, lines = re.subn(r"^    #   (grpc_ssl_\w+ .*;)$", r"    \1", text, flags=re.M)
+        expect(lines == 5, f"paygate.conf says in five lines how TLS goes on to the gateway, not in {lines}")
     temporary = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     # A gateway on the same host as the tests: one worker, in the foreground.
     (folder / "nginx.conf").write_text(
@@ -207,7 +308,7 @@ def nginx(folder, world, hands_on=False):
 
 
 @contextlib.contextmanager
-def envoy(folder, world, hands_on=False):
+def envoy(folder, world, hands_on=False, tls=False):
     port, admin = devnet.free_port(), devnet.free_port()
     gateway, health = (world["endpoints"][name].rpartition(":")[2] for name in ("gateway", "health"))
     silent = {} if hands_on else {
@@ -223,6 +324,7 @@ def envoy(folder, world, hands_on=False):
         "/etc/paygate/tls/": f"{folder}/",
         # The store cannot be taken from a running gateway; the signer can be stopped.
         "service_name: paygate.capability.accept": "service_name: paygate.capability.sign",
+        **({"#:": ""} if tls else {}),
     })
     (folder / "envoy.yaml").write_text(text)
     import envoy as package
@@ -265,24 +367,26 @@ def serves(folder, address, log):
 
 # === clients and certificates ===
 
-def channel(folder, address):
-    roots, key, chain = ((folder / name).read_bytes() for name in ("ca.pem", "client.key", "client.pem"))
+def channel(folder, address, who="client"):
+    roots, key, chain = ((folder / name).read_bytes() for name in ("ca.pem", f"{who}.key", f"{who}.pem"))
     return grpc.secure_channel(address, grpc.ssl_channel_credentials(roots, key, chain), options=[("grpc.enable_http_proxy", 0)])
 
 
 def certificates(folder):
-    """An authority for both sides, one certificate for the proxy and one for a client."""
+    """One authority for all sides; certificates of the proxy towards callers and towards the gateway, of the gateway, and of a client."""
     def openssl(*arguments):
         subprocess.run(["openssl", *arguments], cwd=folder, capture_output=True, timeout=READY_WITHIN_S, check=True)
 
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
     openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test authority", "-days", "2")
-    for name, alternative in (("server", "IP:127.0.0.1"), ("client", "URI:spiffe://test/shop")):
+    names = {"server": "IP:127.0.0.1", "client": CLIENT.replace("uri", "URI"), "proxy": PROXY.replace("dns", "DNS"), "gateway": f"DNS:{GATEWAY}"}
+    for name, alternative in names.items():
         openssl("req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
         (folder / f"{name}.ext").write_text(f"subjectAltName={alternative}\n")
         openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
                 "-extfile", f"{name}.ext", "-out", f"{name}.pem")
-    (folder / "clients-ca.pem").write_bytes((folder / "ca.pem").read_bytes())
+    for name in ("clients-ca.pem", "gateway-ca.pem"):
+        (folder / name).write_bytes((folder / "ca.pem").read_bytes())
 
 
 def code_of(call):
@@ -299,4 +403,4 @@ def expect(holds, what):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

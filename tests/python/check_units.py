@@ -13,7 +13,8 @@ import tempfile
 UNITS = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "systemd"
 
 # The largest exposure that `systemd-analyze security` may find: 0 nothing is open, 10 everything.
-EXPOSURE_MAX = {"paygate-signer.service": 2.0, "paygate.service": 3.0, "paygate-backup.service": 3.0}
+EXPOSURE_MAX = {"paygate-signer.service": 2.0, "paygate.service": 3.0, "paygate-backup.service": 3.0, "paygate-signer-backup.service": 2.0}
+TIMERS = ("paygate-backup.timer", "paygate-signer-backup.timer")
 
 TOOL_WITHIN_S = 60
 
@@ -25,7 +26,12 @@ def main():
             # Only the programs are replaced, by one that this machine has.
             text = re.sub(r"/usr/local/bin/paygate(-signer)?(?= )", shutil.which("true"), (UNITS / name).read_text())
             (folder / name).write_text(text)
-        said = analyze("verify", *(str(folder / name) for name in EXPOSURE_MAX))
+        for name in TIMERS:
+            # Beside its service, which systemd looks for there.
+            shutil.copy(UNITS / name, folder / name)
+        found = {path.name for path in UNITS.iterdir() if path.suffix in (".service", ".timer")}
+        expect(found == {*EXPOSURE_MAX, *TIMERS}, f"every unit is judged: {found}")
+        said = analyze("verify", *(str(folder / name) for name in (*EXPOSURE_MAX, *TIMERS)))
         expect(not said, f"systemd-analyze verify has nothing to say, not\n{said}")
         for name, most in EXPOSURE_MAX.items():
             report = analyze("security", "--offline=true", "--no-pager", str(folder / name))

@@ -241,6 +241,58 @@ fn restores(world: &mut World, copied: &Path) {
     assert_eq!(fs::read(store).unwrap(), fs::read(copied).unwrap());
 }
 
+/// Makes a copy of the journal of the signer that runs, and gives its folder.
+fn backs_up_the_journal(world: &World) -> PathBuf {
+    let config = world.path("signer/signer.toml").display().to_string();
+    let folder = world.path("copies");
+    fs::create_dir_all(&folder).unwrap();
+    let to = folder.display().to_string();
+    let signer = &world.binaries().signer;
+    let (code, said) = types(signer, &["backup", "--config", &config, "--to", &to]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains(&world.wallet().address()), "{said}");
+    let made: Vec<_> = fs::read_dir(&folder).unwrap().collect();
+    assert_eq!(made.len(), 1, "one folder: {made:?}");
+    made[0].as_ref().unwrap().path()
+}
+
+/// Loses the journal, and puts a copy in its place; what must not be done on the way is refused.
+async fn restores_the_journal(world: &mut World, copied: &Path) {
+    let signer = world.binaries().signer.clone();
+    let config = world.path("signer/signer.toml").display().to_string();
+    let copied = copied.display().to_string();
+    let restore = |more: &[&str]| {
+        let arguments = [&["restore", "--config", &config, copied.as_str()], more].concat();
+        types(&signer, &arguments)
+    };
+    // The signer runs, and has signed three payments since.
+    let (code, said) = restore(&["--verify"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("IT IS OLDER") && said.contains("NOTHING IS SIGNED"),
+        "{said}"
+    );
+    let (code, said) = restore(&["--move-aside"]);
+    assert!(code == 1 && said.contains("in use"), "{said}");
+    world.stop_signer().await.unwrap();
+    let (code, said) = restore(&["--move-aside"]);
+    assert!(code == 1 && said.contains("is whole and newer"), "{said}");
+    // The disk changes a byte; now the copy is all that there is.
+    let journal = world.path("signer/journal/journal");
+    let mut bytes = fs::read(&journal).unwrap();
+    let at = bytes.len() - 1;
+    bytes[at] ^= 1;
+    fs::write(&journal, bytes).unwrap();
+    let (code, said) = restore(&[]);
+    assert!(
+        code == 1 && said.contains("nothing is overwritten"),
+        "{said}"
+    );
+    let (code, said) = restore(&["--move-aside"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("kept as journal.lost-"), "{said}");
+}
+
 fn with(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", path.display()))
 }
@@ -437,14 +489,10 @@ async fn a_deleted_database_is_rebuilt_from_the_ledger_and_a_new_one_knows_what_
 async fn a_journal_put_back_is_noticed_by_both_sides_and_signs_nothing_until_a_person_recovers_it()
 {
     let mut world = World::start(setup()).await.unwrap();
-    let [_, (journal, copied)] = places(&world);
     pay(&world.client(), "before", 2).await;
-    world.stop_signer().await.unwrap();
-    copy(&journal, &copied);
-    world.start_signer().await.unwrap();
+    let copied = backs_up_the_journal(&world);
     pay(&world.client(), "lost", 3).await;
-    world.stop_signer().await.unwrap();
-    put_back(&copied, &journal);
+    restores_the_journal(&mut world, &copied).await;
     let before = sequence(&world).await;
     world.start_signer().await.unwrap();
 

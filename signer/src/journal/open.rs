@@ -130,7 +130,7 @@ pub struct Opened {
     pub kept_frames: u64,
 }
 
-fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+pub(super) fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.display().to_string();
     move |source| OpenError::Io { what, path, source }
 }
@@ -251,7 +251,7 @@ fn create(
 }
 
 /// Goes through the file once, frame by frame.
-struct Scan<'a> {
+pub(super) struct Scan<'a> {
     reader: BufReader<Sequential<'a>>,
     at: Head,
     offset: u64,
@@ -278,10 +278,10 @@ impl Read for Sequential<'_> {
 }
 
 /// What a scan found.
-struct Scanned {
-    at: Head,
+pub(super) struct Scanned {
+    pub(super) at: Head,
     /// Where the frames beyond `HEAD` begin.
-    head_offset: u64,
+    pub(super) head_offset: u64,
     offset: u64,
     length: u64,
     checkpoints: Vec<u64>,
@@ -289,7 +289,11 @@ struct Scanned {
 }
 
 impl<'a> Scan<'a> {
-    fn new(file: &'a dyn DiskFile, network_id: u32, path: &Path) -> Result<Scan<'a>, OpenError> {
+    pub(super) fn new(
+        file: &'a dyn DiskFile,
+        network_id: u32,
+        path: &Path,
+    ) -> Result<Scan<'a>, OpenError> {
         let length = file.length().map_err(io_error("inspect", path))?;
         let whole = Sequential {
             file,
@@ -322,7 +326,7 @@ impl<'a> Scan<'a> {
         })
     }
 
-    fn run(
+    pub(super) fn run(
         mut self,
         head: Head,
         path: &Path,
