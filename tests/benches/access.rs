@@ -111,6 +111,12 @@ impl Files {
     /// A configuration that differs in these two only.
     fn config(&self, tls: bool, authentication: bool) -> Config {
         let directory = self.0.display();
+        // Without TLS nobody shows a certificate, and check-config refuses to map one.
+        let credentials = |name: &str| match tls {
+            true => format!("credentials = [\"cn:{name}\"]"),
+            false => String::new(),
+        };
+        let (shop, ops) = (credentials("shop"), credentials("ops"));
         let tls = match tls {
             false => String::new(),
             true => format!(
@@ -140,11 +146,11 @@ read_limit_per_minute = 1000000
 allowed_ips = ["127.0.0.0/8", "10.0.0.0/8"]
 [[clients]]
 client_id = "shop"
-credentials = ["cn:shop"]
+{shop}
 scopes = ["pay", "read"]
 [[clients]]
 client_id = "ops"
-credentials = ["cn:ops"]
+{ops}
 scopes = ["operate"]
 "#,
             tokens = if authentication { &tokens } else { "" },
