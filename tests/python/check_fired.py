@@ -352,7 +352,9 @@ def procedures(stage):
     machine, ledger = stage.host, stage.ledger
     start = "systemctl start paygate-signer"
 
-    yield Story(None, "a deployment is taken back", lambda: None, ["failed-deployment"])
+    # There is no roll-out here to go back in; tests/tests/rollout.rs goes back in one.
+    yield Story(None, "a deployment is taken back", lambda: None, ["failed-deployment"],
+                ends={"paygatectl rollout rollback --reason 'failed deployment'": (3,)})
 
     def announced():
         stage.words["LEDGER_INDEX"] = str(ledger.validated() + 20)

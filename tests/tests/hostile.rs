@@ -2,7 +2,8 @@
 //! answered, and good payments go on at no less than half of the rate that they had before.
 //!
 //! 1,000 hostile requests, some eight seconds; 10,000 with `PAYGATE_TESTS_FULL=1`. They are drawn from one seed, which is printed;
-//! `PAYGATE_SEED=N` draws them again. Those who attack come from other addresses of loopback than those who pay.
+//! `PAYGATE_SEED=N` draws them again. Bytes and texts come from the address of those who pay; floods of connections, of streams and slow senders from others
+//! of loopback. A request counts once it was begun: one whose connection was refused or ended by the gateway counts as well.
 #![allow(clippy::unwrap_used, reason = "a story ends where it goes wrong")]
 #![allow(clippy::print_stderr, reason = "the figures are the result")]
 

@@ -151,15 +151,26 @@ pub(super) async fn cancelled_no_op(stage: &Stage) -> Result<String, Fault> {
 
 pub(super) async fn deadline_no_op(stage: &Stage) -> Result<String, Fault> {
     stage.between.swallow_submissions(true);
+    // The deadline is two ledgers away: it is to pass once the payment is sent, not before.
+    stage.hold_ledgers();
     let mut request = stage.to("lost-deadline", "alice", FIVE_XRP);
     request.pay_before = Some(soon());
-    stage.store(&request).await?;
-    let bound = stage
-        .until_stage("lost-deadline", TimelineStage::Submitted)
-        .await;
-    let ended = stage.decided("lost-deadline").await?;
+    let bound = match stage.store(&request).await {
+        Ok(_) => {
+            stage
+                .until_stage("lost-deadline", TimelineStage::Submitted)
+                .await
+        }
+        Err(fault) => Err(fault),
+    };
+    stage.go_on();
+    let ended = match &bound {
+        Ok(()) => stage.decided("lost-deadline").await,
+        Err(_) => Err(Fault::wrong("it was not sent")),
+    };
     stage.between.swallow_submissions(false);
     bound?;
+    let ended = ended?;
     let said = is(&ended, PaymentState::Expired)?;
     unpaid(stage, &ended).await?;
     no_op_fills(stage, &ended).await?;

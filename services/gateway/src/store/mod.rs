@@ -616,7 +616,8 @@ impl Store {
         Ok(clock::elapsed(began))
     }
 
-    /// Why the last transaction failed, in the disk's words. What a caller may conclude is in its own answer.
+    /// Why the last transaction that failed did, in the disk's words: of use to whom a call has just failed. What he may conclude is in
+    /// his own answer.
     #[must_use]
     pub fn last_failure(&self) -> Option<String> {
         self.inner.failure.borrow().clone()

@@ -100,7 +100,7 @@ pub(super) struct Writer {
     counts: Counts,
     /// Rings after each commit. A hint: who waits reads the rows.
     committed: watch::Sender<()>,
-    /// Why the last transaction failed, for a person. None: it was committed.
+    /// Why the last one that failed did, for a person. A commit after it does not take that back: who asks has an error in his hands.
     failing: watch::Sender<Option<String>>,
     /// Who folds the log. `None`: SQLite does, in commits.
     folding: Option<Folding>,
@@ -116,7 +116,7 @@ pub(super) struct Started {
     pub(super) jobs: Jobs,
     /// Rings after each commit.
     pub(super) commits: watch::Receiver<()>,
-    /// Why the last transaction failed.
+    /// Why the last transaction that failed did.
     pub(super) failure: watch::Receiver<Option<String>>,
 }
 
@@ -197,7 +197,7 @@ pub(super) fn start(conn: Connection, identity: Arc<Identity>, lock: Lock) -> St
 }
 
 impl Writer {
-    /// A writer, what rings after each of its commits, and why the last one failed.
+    /// A writer, what rings after each of its commits, and why the last one that failed did.
     pub(super) fn new(
         conn: Connection,
         identity: Arc<Identity>,
@@ -301,8 +301,6 @@ impl Writer {
                 Ok(()) => {
                     self.answer(done);
                     self.committed.send_replace(());
-                    self.failing
-                        .send_if_modified(|failing| failing.take().is_some());
                 }
                 Err((told, end)) => {
                     (self.day, self.counts) = (DaySums::default(), Counts::default());
